@@ -37,7 +37,9 @@ class File {
 
   // Writes all pieces contiguously from `offset`, as one write. Errc::no_space (an unknown part was written), Errc::io.
   virtual Result<> write(Task& task, uint64_t offset, std::span<const ByteSpan> pieces, Durability durability) = 0;
-  Result<> write(Task& task, uint64_t offset, ByteSpan bytes, Durability durability) { return write(task, offset, {&bytes, 1}, durability); }
+  Result<> write(Task& task, uint64_t offset, ByteSpan bytes, Durability durability) {
+    return write(task, offset, {&bytes, 1}, durability);
+  }
 
   // Makes data and size durable (fdatasync).  Errc::io.
   virtual Result<> sync(Task& task) = 0;

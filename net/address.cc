@@ -1,8 +1,9 @@
+// An address as people write it: host:port, with an IPv6 host in brackets.
+#include "net/network.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
-
-#include "net/network.h"
 
 namespace sg::net {
 

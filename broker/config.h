@@ -1,0 +1,80 @@
+// The configuration of one node, with its defaults (platform.md). How it is read from TOML and flags: broker/config_file.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "net/network.h"
+
+namespace sg::broker {
+
+struct Voter {
+  NodeId id;
+  net::Address address;
+};
+
+struct Config {
+  NodeId node_id{1};
+  std::string data_dir = "data";
+  std::string rack;
+  std::vector<Voter> voters;  // empty: this node alone
+
+  struct Listen {
+    net::Address kafka{"127.0.0.1", 9092};
+    std::optional<net::Address> advertise;  // what clients are told; the kafka address when absent
+    net::Address peer{"127.0.0.1", 9192};
+  } listen;
+
+  // Kafka's broker settings, under Kafka's names.
+  struct Broker {
+    bool auto_create_topics_enable = true;
+    int32_t default_replication_factor = -1;  // -1: min(3, voters)
+    int32_t min_insync_replicas = -1;         // -1: 2 when the factor is >= 3, else 1
+    int32_t num_partitions = 1;
+    int32_t message_max_bytes = 1'048'588;
+  } broker;
+
+  struct Timing {
+    Duration heartbeat = 100ms;
+    Duration election_min = 500ms;
+    Duration election_max = 1000ms;
+    Duration session_timeout = 3s;
+    Duration replica_lag_time_max = 10s;
+  } timing;
+
+  struct Journal {
+    uint64_t segment_bytes = 64ull << 20;
+    uint64_t first_segment_bytes = 4ull << 20;
+    uint64_t tail_cache_bytes = 64ull << 20;
+    uint64_t budget_bytes = 4096ull << 20;
+    bool direct = true;
+  } journal;
+
+  struct Raft {
+    int64_t snapshot_every = 10'000;  // entries between two snapshots of the catalogue
+  } raft;
+
+  // Idempotent producers may begin at any sequence, as with Kafka (replica/producers.h says what that costs).
+  bool any_first_sequence = false;
+
+  // Bounds on what clients and peers can make a node hold.
+  struct Limits {
+    size_t request_max_bytes = 100ull << 20;           // one Kafka frame (Kafka: socket.request.max.bytes)
+    size_t connection_max_requests = 1000;             // pipelined and unanswered, per connection
+    size_t connection_max_in_flight_bytes = 64 << 20;  // request bytes held, per connection
+    size_t node_max_in_flight_bytes = 256 << 20;       // the same over all connections
+    size_t connections = 4096;
+    size_t replica_window_bytes = 4 << 20;  // sent and not yet durable at the follower, per partition
+  } limits;
+
+  net::Address advertised() const { return listen.advertise.value_or(listen.kafka); }
+  int voter_count() const { return voters.empty() ? 1 : static_cast<int>(voters.size()); }
+};
+
+// Errc::invalid with one line that says which key, what is wrong with it, and what would be right.
+Result<> validate(const Config& config);
+
+}  // namespace sg::broker

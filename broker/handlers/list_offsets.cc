@@ -1,0 +1,112 @@
+// ListOffsets: earliest, latest, greatest timestamp, or the first record from a timestamp on. Times are looked up in the journal's
+// descriptors; only the one batch that holds the answer is read. Inside a compressed batch, which the broker does not open, the answer
+// is the batch's first offset: a consumer then sees some earlier records, and misses none.
+#include "broker/kafka/list_offsets.h"
+
+#include "broker/batch_io.h"
+#include "broker/handlers/errors.h"
+#include "broker/handlers/handlers.h"
+#include "broker/kafka/record.h"
+
+namespace sg::broker {
+namespace {
+
+using kafka::ErrorCode;
+using kafka::ListOffsetsRequest;
+using kafka::ListOffsetsResponse;
+
+// The batch below the high watermark with the first max_timestamp >= `timestamp`, or (kMaxTimestamp) with the greatest.
+std::optional<replica::Descriptor> find_batch(Services& services, const Replica& replica, int64_t timestamp) {
+  std::optional<replica::Descriptor> best;
+  for (const wal::Entry& entry : services.partitions.entries(replica)) {
+    replica::Descriptor d = descriptor_of(entry);
+    if (d.end() > replica.core.log().high_watermark()) break;
+    if (timestamp == ListOffsetsRequest::kMaxTimestamp) {
+      if (!best || d.info.max_timestamp > best->info.max_timestamp) best = d;
+    } else if (d.info.max_timestamp >= timestamp) {
+      return d;
+    }
+  }
+  return best;
+}
+
+void look_up_time(Task& task, Services& services, const Replica& replica, int64_t timestamp, ListOffsetsResponse::Partition& out) {
+  std::optional<replica::Descriptor> batch = find_batch(services, replica, timestamp);
+  if (!batch) return;  // offset -1: no such record
+  const int64_t wanted = timestamp == ListOffsetsRequest::kMaxTimestamp ? batch->info.max_timestamp : timestamp;
+  out.leader_epoch = batch->epoch;
+  out.offset = batch->base;
+  out.timestamp = batch->info.max_timestamp;
+  auto read = services.partitions.read(task, replica.stream, batch->base, batch->end(), 0, true);
+  if (!read || read->empty()) {
+    out.error_code = ErrorCode::kafka_storage_error;
+    out.offset = Offset(-1);
+    return;
+  }
+  auto records = kafka::read_records(read->front().payload);
+  if (!records) return;  // compressed
+  for (const kafka::Record& record : *records)
+    if (record.timestamp_ms >= wanted) {
+      out.offset = record.offset;
+      out.timestamp = record.timestamp_ms;
+      return;
+    }
+}
+
+void answer_partition(Task& task, Services& services, const std::string& topic, const ListOffsetsRequest::Partition& asked,
+                      ListOffsetsResponse::Partition& out) {
+  out.partition_index = asked.partition_index;
+  const metadata::Topic* known = services.catalogue().topic(topic);
+  if (!known || asked.partition_index < 0 || static_cast<size_t>(asked.partition_index) >= known->partitions.size()) {
+    out.error_code = ErrorCode::unknown_topic_or_partition;
+    return;
+  }
+  Replica* replica =
+      services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(asked.partition_index)]) : nullptr;
+  if (!replica || replica->core.role() != replica::Role::leader) {
+    out.error_code = replica && replica->damaged ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower;
+    return;
+  }
+  const LeaderEpoch current = replica->core.leader_epoch();
+  if (asked.current_leader_epoch != kNoLeaderEpoch && asked.current_leader_epoch != current) {
+    out.error_code = asked.current_leader_epoch < current ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;
+    return;
+  }
+  switch (asked.timestamp) {
+    case ListOffsetsRequest::kEarliest:
+    case ListOffsetsRequest::kEarliestLocal: {
+      out.offset = replica->core.log().log_start();
+      out.leader_epoch = current;
+      return;
+    }
+    case ListOffsetsRequest::kLatest: {
+      replica::OffsetAnswer latest = replica->core.latest();
+      out.error_code = to_kafka(latest.outcome);
+      if (latest.outcome == replica::Outcome::ok) {
+        out.offset = latest.offset;
+        out.leader_epoch = current;
+      }
+      return;
+    }
+    case ListOffsetsRequest::kLatestTiered: return;  // nothing is tiered: no such offset
+    default: look_up_time(task, services, *replica, asked.timestamp, out);
+  }
+}
+
+}  // namespace
+
+Result<> handle_list_offsets(Services& services, CallPtr call) {
+  TRY(auto request, kafka::decode<ListOffsetsRequest>(call->header.api_version, call->body));
+  spawn_for(call, "list offsets", [&services, call, request = std::move(request)](Task& task) {
+    ListOffsetsResponse response;
+    for (const auto& topic : request.topics) {
+      auto& out = response.topics.emplace_back();
+      out.name = topic.name;
+      for (const auto& asked : topic.partitions) answer_partition(task, services, topic.name, asked, out.partitions.emplace_back());
+    }
+    call->respond(response);
+  });
+  return {};
+}
+
+}  // namespace sg::broker

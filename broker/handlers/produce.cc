@@ -1,0 +1,143 @@
+// Produce: validates each batch once, appends it to its partition, and answers when all partitions have what `acks` asks for.
+// The record bytes stay where the socket was read into; the partition stamps them there.
+#include "broker/kafka/produce.h"
+
+#include "base/probe.h"
+#include "broker/batch_io.h"
+#include "broker/handlers/errors.h"
+#include "broker/handlers/handlers.h"
+#include "broker/handlers/leader_hint.h"
+
+namespace sg::broker {
+namespace {
+
+using kafka::ErrorCode;
+using kafka::ProduceRequest;
+using kafka::ProduceResponse;
+
+constexpr int32_t kMaxTimeoutMs = 3'600'000;
+
+// The answer of one request while some of its partitions wait. Parts are numbered in the order of the response's partitions.
+class PendingProduce final : public ProduceWaiter {
+ public:
+  PendingProduce(Services& services, CallPtr call) : services_(services), call_(std::move(call)) {}
+
+  ProduceResponse response;
+  std::vector<std::pair<size_t, size_t>> places;  // part -> topic and partition within the response
+  size_t open = 1;                                // partitions that wait, and the handler itself until it is through
+
+  void completed(size_t part, replica::Outcome outcome, Offset base_offset) override {
+    auto [topic, partition] = places[part];
+    ProduceResponse::Partition& p = response.responses[topic].partition_responses[partition];
+    p.error_code = to_kafka(outcome);
+    if (p.error_code == ErrorCode::none) {
+      p.base_offset = base_offset;
+    } else {
+      p.base_offset = Offset(-1);
+    }
+    if (p.error_code == ErrorCode::not_leader_or_follower)
+      add_leader_hint(services_.catalogue(), response.responses[topic].name, p.index, p.current_leader, response.node_endpoints);
+    close();
+  }
+
+  void close() {
+    if (--open == 0) call_->respond(response);
+  }
+
+ private:
+  Services& services_;
+  CallPtr call_;
+};
+
+}  // namespace
+
+Result<> handle_produce(Services& services, CallPtr call) {
+  TRY(auto request, kafka::decode<ProduceRequest>(call->header.api_version, call->body));
+  call->body = SharedBytes();
+  const metadata::Catalogue& catalogue = services.catalogue();
+  auto pending = std::make_shared<PendingProduce>(services, call);
+  const bool bad_acks = request.acks < -1 || request.acks > 1;
+  const auto acks = request.acks == -1 ? replica::Acks::all : request.acks == 1 ? replica::Acks::leader : replica::Acks::none;
+  const Time deadline = services.env.clock.now() + std::chrono::milliseconds(std::clamp(request.timeout_ms, 0, kMaxTimeoutMs));
+  bool failed = false;
+
+  pending->response.responses.resize(request.topic_data.size());
+  for (size_t t = 0; t < request.topic_data.size(); ++t) {
+    ProduceRequest::Topic& topic = request.topic_data[t];
+    ProduceResponse::Topic& answer = pending->response.responses[t];
+    answer.name = topic.name;
+    answer.partition_responses.resize(topic.partition_data.size());
+    const metadata::Topic* known = catalogue.topic(topic.name);
+    for (size_t i = 0; i < topic.partition_data.size(); ++i) {
+      ProduceRequest::Partition& data = topic.partition_data[i];
+      ProduceResponse::Partition& out = answer.partition_responses[i];
+      out.index = data.index;
+      out.base_offset = Offset(-1);
+      auto refuse = [&](ErrorCode code, std::string what = {}) {
+        out.error_code = code;
+        if (!what.empty()) out.error_message = std::move(what);
+        failed = true;
+      };
+      if (bad_acks) {
+        refuse(ErrorCode::invalid_required_acks, fmt::format("acks = {}: 0, 1 and -1 (all) exist", request.acks));
+        continue;
+      }
+      if (request.transactional_id) {
+        refuse(ErrorCode::invalid_request, "transactions are not served yet");
+        continue;
+      }
+      if (!known || data.index < 0 || static_cast<size_t>(data.index) >= known->partitions.size()) {
+        refuse(ErrorCode::unknown_topic_or_partition);
+        continue;
+      }
+      Replica* replica = services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(data.index)]) : nullptr;
+      if (!replica) {
+        refuse(ErrorCode::not_leader_or_follower);
+        add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
+        continue;
+      }
+      if (replica->damaged) {
+        refuse(ErrorCode::kafka_storage_error, "this replica is out of service: records are missing from its journal");
+        continue;
+      }
+      SharedBytes records = std::move(data.records).value_or(SharedBytes());
+      if (records.size() > static_cast<size_t>(services.config.broker.message_max_bytes)) {
+        refuse(ErrorCode::message_too_large,
+               fmt::format("a batch of {} bytes; message.max.bytes is {}", records.size(), services.config.broker.message_max_bytes));
+        continue;
+      }
+      if (kafka::BatchFault fault = kafka::validate_produced(records, call->header.api_version)) {
+        REACHED("produce: invalid batch");
+        refuse(fault.code, std::move(fault.what));
+        continue;
+      }
+      IncomingBatch batch = accept_batch(std::move(records));
+      if (batch.info.transactional) {
+        refuse(ErrorCode::invalid_request, "transactions are not served yet");
+        continue;
+      }
+      out.log_start_offset = replica->core.log().log_start();
+      size_t part = pending->places.size();
+      pending->places.emplace_back(t, i);
+      ++pending->open;
+      replica::Outcome outcome = services.partitions.append(*replica, std::move(batch), acks, deadline, pending, part);
+      const bool accepted = outcome == replica::Outcome::ok || outcome == replica::Outcome::duplicate;
+      if (accepted && acks != replica::Acks::none) continue;
+      --pending->open;
+      if (accepted) continue;
+      refuse(to_kafka(outcome));
+      if (out.error_code == ErrorCode::not_leader_or_follower)
+        add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
+    }
+  }
+  if (request.acks == 0) {
+    // Kafka's way to tell a client that does not listen: the connection closes, and the client looks for the leader again.
+    if (failed) return fail(Errc::unavailable, "a produce request with acks=0 failed");
+    call->slot->complete_without_answer();
+    return {};
+  }
+  pending->close();
+  return {};
+}
+
+}  // namespace sg::broker

@@ -1,0 +1,45 @@
+// The Kafka listener: accepts clients, reads request headers, checks version and bounds, and hands each request to its handler.
+// What a client does wrong is answered with Kafka's error where it can be parsed, ends its connection where it cannot, is counted,
+// and is logged at a bounded rate.
+#pragma once
+
+#include "broker/client_connection.h"
+#include "broker/handlers/handlers.h"
+
+namespace sg::broker {
+
+class KafkaServer {
+ public:
+  KafkaServer(Services services, const Config::Limits& limits);
+
+  // Errc::busy and the like from Network::listen.
+  Result<> listen(const net::Address& address);
+  net::Address local() const { return listener_->local(); }
+
+  // Accepts and serves until stopped; every connection has ended when it returns.
+  void run(Task& task);
+
+  struct Stats {
+    uint64_t requests = 0;
+    uint64_t connections = 0;
+    uint64_t malformed = 0;            // requests that could not be parsed
+    uint64_t unsupported_version = 0;  // known API, version not served
+    uint64_t unknown_api = 0;
+    uint64_t too_many_connections = 0;
+  };
+  const Stats& stats() const { return stats_; }
+
+ private:
+  Result<> dispatch(ClientConnection& connection, SharedBytes frame, std::shared_ptr<ResponseSlot> slot);
+  void note_misbehaviour(const net::Address& peer, std::string_view what);
+
+  Services services_;
+  const Config::Limits& limits_;
+  Log log_;
+  LogLimiter limiter_{1s};
+  std::unique_ptr<net::Listener> listener_;
+  InFlight in_flight_;
+  Stats stats_;
+};
+
+}  // namespace sg::broker

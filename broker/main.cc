@@ -1,0 +1,79 @@
+// stormglassd: the production main. The one place of the broker that names production implementations.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "broker/config_file.h"
+#include "broker/node.h"
+#include "broker/stderr_log.h"
+#include "disk/file_disk.h"
+#include "net/event_loop.h"
+#include "net/poller.h"
+#include "net/process_signals.h"
+#include "net/socket_network.h"
+
+namespace {
+
+using namespace sg;
+
+int refuse(std::string_view what) {
+  fmt::print(stderr, "stormglassd: {}\n", what);
+  return broker::kExitRefused;
+}
+
+// Seeds election timeouts and the like; nothing needs to be secret or reproducible here.
+uint64_t entropy() {
+  uint64_t seed = 0;
+  if (std::FILE* f = std::fopen("/dev/urandom", "rb")) {
+    (void)!std::fread(&seed, sizeof seed, 1, f);
+    std::fclose(f);
+  }
+  return seed;
+}
+
+int run(broker::CommandLine& line) {
+  auto sink = broker::make_stderr_log(line.verbose);
+  Log log(*sink, "main");
+  auto poller = net::make_poller(line.no_io_uring ? net::PollerPreference::epoll : net::PollerPreference::automatic, log);
+  auto signals = net::ProcessSignals::open(*poller);
+  if (!signals) return refuse(signals.error().what);
+  auto disk = disk::FileDisk::open(*poller, line.config.data_dir);
+  if (!disk) return refuse(disk.error().what);
+  net::SocketNetwork network(*poller);
+  SystemClock clock;
+  StackPool stacks;
+  Scheduler scheduler(clock, stacks, "node");
+
+  int exit_code = broker::kExitOk;
+  bool ended = false;
+  broker::NodeCallbacks callbacks;
+  NodeId id = line.config.node_id;
+  callbacks.ready = [id](const net::Address& kafka, const net::Address& peer) {
+    fmt::print("READY node={} kafka={} peer={}\n", id, to_string(kafka), to_string(peer));
+    std::fflush(stdout);
+  };
+  callbacks.failed = [](const std::string& what) { fmt::print(stderr, "stormglassd: {}\n", what); };
+  broker::Node node({scheduler, clock, network, **disk, Rng(entropy()), log}, line.config, std::move(callbacks));
+  TaskRef watcher = scheduler.spawn("signals", [&](Task& task) {
+    if (auto signal = (*signals)->wait(task)) node.request_stop();
+  });
+  scheduler.spawn("node", [&](Task& task) {
+    exit_code = node.run(task);
+    ended = true;
+    scheduler.request_stop(watcher);
+  });
+  net::run_event_loop(scheduler, *poller, clock, [&] { return ended && scheduler.live() == 0; });
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sg::broker::CommandLine line = sg::broker::parse_command_line(argc, argv);
+  if (line.exit_code) return *line.exit_code;
+  if (line.check_only) {
+    fmt::print("configuration ok: node {} of {} voter(s), data in {}\n", line.config.node_id, line.config.voter_count(), line.config.data_dir);
+    return 0;
+  }
+  return run(line);
+}

@@ -1,0 +1,167 @@
+// The controller: the part of the metadata core that runs on the Raft leader alone. It watches brokers, and turns what it sees and is
+// asked into records. It decides nothing by itself: a record that is applied is the decision, and the replies leave when it is applied.
+// Invariant: it keeps no fact that the catalogue keeps; whatever it forgets when leadership moves costs a retry, never a wrong record.
+//
+// Failure detection (architecture §5) has two speeds. Suspicion fences at once; it counts once per incarnation and is cancelled by later
+// traffic from it. Silence fences after `session_timeout`. A new controller probes every broker at once, and gives each a full session
+// from its own start. Being wrong never loses data; it costs an election and a copy.
+//
+// What the shell owes:
+//   - it calls start() when this node leads Raft and its catalogue has the entries of all earlier terms applied, and stop() when it no
+//     longer leads; between the two it hands in every entry applied (on_applied for entries with a token of ours);
+//   - records are proposed in the order of `proposals`;
+//   - a node whose loop stalled drains its inbox before on_deadline(): silence is only judged when everything received has been handed in.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "broker/metadata/catalogue.h"
+#include "broker/metadata/messages.h"
+#include "broker/metadata/placement.h"
+
+namespace sg::metadata {
+
+struct ControllerOptions {
+  NodeId node{-1};  // this one: it is not probed
+  Duration session_timeout = 3s;
+  Duration retry = 100ms;  // before a proposal that failed is made again
+  // After a newer incarnation of a broker has said hello, how long its registration may take before the old one is fenced. A broker that
+  // registers in time and clean keeps its places in ISRs, which after a power cut of all nodes keeps every copy counted.
+  Duration registration_grace = 100ms;
+  int32_t default_replication_factor = 1;  // resolved: min(3, voters)
+  int32_t default_min_insync_replicas = -1;  // -1: 2 when the topic's factor is >= 3, else 1
+  int32_t default_partitions = 1;
+  int32_t max_partitions_per_topic = 10'000;
+  size_t max_in_flight = 4096;  // proposals; requests beyond are answered `busy`
+};
+
+// Names a proposal until on_applied or on_proposal_failed gives it back. Unique within one Controller.
+using Token = uint64_t;
+
+struct Proposal {
+  Token token = 0;
+  Record record;
+};
+
+struct AddressedReply {
+  NodeId to{-1};
+  ControllerReply reply;
+};
+
+// To be carried out in the order of the members.
+struct ControllerOutput {
+  std::vector<Proposal> proposals;
+  std::vector<AddressedReply> replies;
+  std::vector<HeartbeatReply> heartbeats;
+  std::vector<NodeId> probes;      // connect, or use the link: on_alive if it answers, on_probe_refused if it is refused
+  std::vector<std::string> notes;  // lines for the operator's log
+};
+
+class Controller {
+ public:
+  // `catalogue` is the node's own, changed by the shell as entries are applied; it outlives the controller.
+  // `rng` draws topic ids and the cluster id.
+  Controller(const Catalogue& catalogue, ControllerOptions options, Rng rng);
+
+  bool active() const { return active_; }
+
+  // This node leads Raft now. Probes every broker; proposes the cluster's identity if it has none.
+  ControllerOutput start(Time now);
+  // This node leads no longer. Answers everything that is open with not_controller; what was proposed may still be applied.
+  ControllerOutput stop(Time now);
+
+  // The rest does nothing while not active, but for requests, which are answered not_controller.
+
+  ControllerOutput on_heartbeat(Time now, const Heartbeat& heartbeat);
+  // `from`: the sender as the connection knows it.
+  ControllerOutput on_request(Time now, NodeId from, ControllerRequest request);
+
+  // Something came from this incarnation: a hello, an answer to a probe, any frame.
+  ControllerOutput on_alive(Time now, NodeId node, Incarnation incarnation);
+  // An established link to this incarnation ended and a reconnect was refused at once.
+  ControllerOutput on_suspicion(Time now, NodeId node, Incarnation incarnation);
+  // Nobody listened at a node that was to be probed. Suspicion of the incarnation that was registered when the probe was asked for.
+  ControllerOutput on_probe_refused(Time now, NodeId node);
+
+  // The entry with this token has been applied to the catalogue, with this outcome. Unknown tokens (of before a stop()) are ignored.
+  ControllerOutput on_applied(Time now, Token token, const Result<Applied>& outcome);
+  // The proposal will not be applied, or nobody can know: Raft refused it, or its entry was overwritten.
+  ControllerOutput on_proposal_failed(Time now, Token token);
+
+  // When on_deadline wants to be called; never() if not.
+  Time deadline() const;
+  ControllerOutput on_deadline(Time now);
+
+ private:
+  // What this controller has seen of one broker's process.
+  struct Watch {
+    Incarnation incarnation;        // the registration that the rest speaks of
+    BrokerEpoch epoch = kNoBrokerEpoch;
+    Time heard;                     // last traffic
+    bool suspected = false;         // fence at once, or as soon as it can be proposed
+    bool suspicion_spent = false;   // counts once per incarnation
+    std::optional<Time> fence_at;   // a newer incarnation said hello and has not registered yet
+    Time retry_at;                  // no proposal about this broker before
+  };
+  // One reply that is put together from the outcomes of one or more records.
+  struct Open {
+    NodeId to;
+    ControllerReply reply;
+    size_t left = 0;
+  };
+  struct Waiter {
+    uint64_t open;  // key of open_
+    size_t item;    // which topic of the request; 0 otherwise
+    bool joined = false;  // another request proposed the record
+  };
+  struct Pending {
+    Record record;
+    std::vector<Waiter> waiters;
+  };
+
+  void watch_all(Time now);
+  bool changing(NodeId node) const { return changing_.contains(node); }
+  Time fence_due(const Broker& broker) const;
+  void propose_fences(Time now, ControllerOutput& out);
+  void propose(Record record, std::vector<Waiter> waiters, ControllerOutput& out);
+  Pending take_pending(Token token);
+
+  uint64_t open(NodeId to, uint64_t request_id, size_t items);
+  void submit(uint64_t open_key, size_t item, Record record, ControllerOutput& out);
+  void submit_alone(NodeId to, uint64_t request_id, Record record, ControllerOutput& out);
+  void finish_item(uint64_t open_key, ControllerOutput& out);
+  void fill(Open& open, const Waiter& waiter, const Record& record, const Result<Applied>& outcome);
+
+  void request(NodeId from, uint64_t id, const RegisterBroker& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const DrainBroker& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const ReportDamage& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const ChangeIsr& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const CreateTopicsRequest& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const DeleteTopicsRequest& r, ControllerOutput& out);
+  void request(NodeId from, uint64_t id, const AllocateProducerIds& r, ControllerOutput& out);
+
+  std::optional<CreateTopic> plan(const CreateTopicItem& item, std::vector<Candidate>& load, CreateTopicResult& result);
+  Uuid draw_uuid();
+
+  const Catalogue& catalogue_;
+  ControllerOptions options_;
+  Rng rng_;
+  bool active_ = false;
+  Token next_token_ = 1;
+  uint64_t next_open_ = 1;
+  std::map<NodeId, Watch> watches_;
+  std::map<NodeId, Incarnation> probed_;
+  std::map<NodeId, int> changing_;  // records in flight that change this broker's state; no fence or unfence is added to them
+  std::map<Token, Pending> pending_;
+  std::map<uint64_t, Open> open_;
+};
+
+}  // namespace sg::metadata

@@ -1,0 +1,138 @@
+#include "broker/metadata/invariants.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace sg::metadata {
+
+namespace {
+
+class Findings {
+ public:
+  template <class... A>
+  void expect(bool holds, fmt::format_string<A...> format, A&&... args) {
+    if (!holds) lines_.push_back(fmt::format(format, std::forward<A>(args)...));
+  }
+  std::vector<std::string> take() { return std::move(lines_); }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+std::string line(const Partition& p) {
+  return fmt::format("stream {} replicas=[{}] isr=[{}] leader={} leader_epoch={} partition_epoch={}{}", p.stream, fmt::join(p.replicas, ","),
+                     fmt::join(p.isr, ","), p.leader, p.leader_epoch, p.partition_epoch, p.last_copy_damaged ? " last_copy_damaged" : "");
+}
+
+void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
+  std::set<NodeId> replicas(p.replicas.begin(), p.replicas.end());
+  std::set<NodeId> isr(p.isr.begin(), p.isr.end());
+  found.expect(!p.replicas.empty() && replicas.size() == p.replicas.size(), "replicas are distinct: {}", line(p));
+  found.expect(!p.isr.empty() && isr.size() == p.isr.size(), "the ISR is distinct and not empty: {}", line(p));
+  found.expect(std::ranges::includes(replicas, isr), "ISR within replicas: {}", line(p));
+  found.expect(p.leader == kNoNode || isr.contains(p.leader), "leader in ISR: {}", line(p));
+  found.expect(p.min_isr >= 1 && p.min_isr <= static_cast<int32_t>(p.replicas.size()), "min ISR {} : {}", p.min_isr, line(p));
+  found.expect(p.stream >= kFirstPartitionStream && p.stream < c.next_stream(), "stream id given out: {}", line(p));
+  found.expect(p.leader_epoch.v >= 0 && p.partition_epoch.v >= p.leader_epoch.v, "each leader epoch is a partition epoch: {}", line(p));
+
+  int fenced = 0;
+  for (NodeId node : p.replicas) found.expect(c.broker(node) != nullptr, "replica {} is registered: {}", node, line(p));
+  for (NodeId node : p.isr) {
+    const Broker* b = c.broker(node);
+    fenced += b && b->fenced;
+  }
+  found.expect(fenced == 0 || p.isr.size() == 1, "a fenced broker is in the ISR only as the last: {}", line(p));
+  found.expect(!p.last_copy_damaged || p.isr.size() == 1, "a damaged last copy is the last: {}", line(p));
+  bool electable = fenced == 0 && !p.last_copy_damaged;
+  found.expect(electable == (p.leader != kNoNode), "online exactly if somebody is electable: {}", line(p));
+}
+
+void check_partition_step(const Catalogue& before, const Partition& was, const Partition& is, Findings& found) {
+  auto both = [&] { return line(was) + "  ->  " + line(is); };
+  found.expect(was.replicas == is.replicas && was.topic_id == is.topic_id && was.index == is.index, "a stream is one partition: {}", both());
+  found.expect(is.partition_epoch >= was.partition_epoch && is.leader_epoch >= was.leader_epoch, "epochs grow: {}", both());
+  if (is.partition_epoch == was.partition_epoch) {
+    found.expect(is == was, "a change is a new partition epoch: {}", both());
+    return;
+  }
+  found.expect(is.partition_epoch == was.partition_epoch + 1, "one record is one partition epoch: {}", both());
+  found.expect(is.leader == was.leader || is.leader_epoch > was.leader_epoch, "another leader is another epoch: {}", both());
+  found.expect(is.leader == kNoNode || contains(was.isr, is.leader), "a leader comes from the ISR: {}", both());
+  found.expect(!was.last_copy_damaged || is.last_copy_damaged, "damage of the last copy is never forgotten: {}", both());
+
+  bool one_stays = std::ranges::any_of(is.isr, [&](NodeId n) { return contains(was.isr, n); });
+  found.expect(one_stays, "the last member is never removed: {}", both());
+  bool grows = std::ranges::any_of(is.isr, [&](NodeId n) { return !contains(was.isr, n); });
+  found.expect(!grows || (was.leader != kNoNode && is.leader == was.leader && is.leader_epoch == was.leader_epoch),
+               "only a leader adds to its ISR: {}", both());
+  for (NodeId node : is.isr) {
+    const Broker* b = before.broker(node);
+    if (!contains(was.isr, node)) found.expect(b && !b->fenced && !b->draining, "who is added is live: {}", both());
+  }
+}
+
+void check_broker_step(const Catalogue& before, const Catalogue& after, const Broker& was, Findings& found) {
+  const Broker* is = after.broker(was.node);
+  found.expect(is != nullptr, "broker {} stays known", was.node);
+  if (!is) return;
+  found.expect(is->epoch >= was.epoch && is->since >= was.since, "broker {}: epochs grow", was.node);
+  if (is->epoch == was.epoch) {
+    found.expect(is->incarnation == was.incarnation && is->directory_id == was.directory_id, "broker {}: one run has one epoch", was.node);
+    return;
+  }
+  found.expect(is->epoch.v == after.applied().v, "broker {}: its epoch is the index of its registration", was.node);
+  for (const auto& [stream, p] : before.partitions()) {
+    const Partition* now = after.partition(stream);
+    if (!now) continue;
+    if (p.leader == was.node) found.expect(now->leader_epoch > p.leader_epoch, "a leader that registers begins an epoch: {}", line(*now));
+    bool other_copy = is->directory_id != was.directory_id;
+    if (other_copy) found.expect(now->leader != was.node, "another directory leads nothing: {}", line(*now));
+    if (other_copy && now->in_isr(was.node)) found.expect(now->last_copy_damaged, "another directory leaves the ISR: {}", line(*now));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> check_state(const Catalogue& c) {
+  Findings found;
+  std::set<BrokerEpoch> epochs;
+  for (const auto& [node, b] : c.brokers()) {
+    found.expect(b.node == node && epochs.insert(b.epoch).second, "broker {}: a broker epoch is of one broker", node);
+    found.expect(b.epoch.v >= 1 && b.epoch.v <= b.since.v && b.since <= c.applied(), "broker {}: epoch {} since {} applied {}", node, b.epoch,
+                 b.since, c.applied());
+  }
+  size_t partitions = 0;
+  for (const auto& [name, topic] : c.topics()) {
+    found.expect(topic.name == name && c.topic(topic.id) == &topic && !topic.partitions.empty(), "topic {} is found by name and id", name);
+    for (size_t i = 0; i < topic.partitions.size(); ++i, ++partitions) {
+      const Partition* p = c.partition(topic.partitions[i]);
+      found.expect(p && p->topic_id == topic.id && p->index == static_cast<int32_t>(i), "partition {}-{} is found by stream", name, i);
+    }
+  }
+  found.expect(partitions == c.partitions().size(), "each partition is of one topic");
+  for (const auto& [stream, p] : c.partitions()) check_partition(c, p, found);
+  return found.take();
+}
+
+std::vector<std::string> check_transition(const Catalogue& before, const Catalogue& after) {
+  Findings found;
+  found.expect(after.applied() > before.applied(), "applied grows: {} -> {}", before.applied(), after.applied());
+  found.expect(before.cluster_id().is_zero() || after.cluster_id() == before.cluster_id(), "a cluster keeps its id");
+  found.expect(after.next_stream() >= before.next_stream(), "stream ids are not given out again");
+  found.expect(after.next_producer_id() >= before.next_producer_id(), "producer ids are not given out again");
+  for (const auto& [node, broker] : before.brokers()) check_broker_step(before, after, broker, found);
+  for (const auto& [stream, is] : after.partitions()) {
+    if (const Partition* was = before.partition(stream)) {
+      check_partition_step(before, *was, is, found);
+    } else {
+      found.expect(stream >= before.next_stream(), "a new partition has a new stream: {}", line(is));
+    }
+  }
+  return found.take();
+}
+
+}  // namespace sg::metadata

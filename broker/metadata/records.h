@@ -1,0 +1,195 @@
+// The commands of the cluster catalogue: what the entries of the Raft log contain (architecture §5).
+//
+// A record states a decision together with what it was based on (broker epoch, leader epoch, partition epoch); Catalogue::apply checks
+// that base again, so a decision that was overtaken changes nothing. What follows from a record (who leaves an ISR, who is elected) is
+// computed by apply, the same way on every node: one record per event, whatever the number of partitions.
+// A record is stored as: version byte, kind byte, packed fields. A kind never changes its meaning: a new rule is a new version.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace sg::metadata {
+
+inline constexpr uint8_t kRecordVersion = 1;
+inline constexpr size_t kMaxTopicNameBytes = 249;
+inline constexpr StreamId kFirstPartitionStream{16};
+
+// The identity of the cluster. The first leader proposes it once; a second one is refused with Errc::exists.
+struct SetCluster {
+  Uuid cluster_id;
+  bool operator==(const SetCluster&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(cluster_id);
+  }
+};
+
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(host, port);
+  }
+};
+
+// One run of a broker's process introduces itself. Its broker epoch is the index of this record in the log.
+//
+// A stream's copy on the broker is *intact* when the directory id is that of the last registration and recovery found a clean end or a
+// torn tail: `clean`, and the stream not among `damaged`. `clean` is false when there is damage that recovery could not attribute: it
+// counts for every stream of the node.
+struct RegisterBroker {
+  NodeId node{-1};
+  Incarnation incarnation;
+  Uuid directory_id;
+  Endpoint kafka;  // what clients are told
+  Endpoint peer;
+  std::string rack;  // empty: none
+  bool clean = true;
+  std::vector<StreamId> damaged;
+  bool operator==(const RegisterBroker&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, incarnation, directory_id, kafka, peer, rack, clean, damaged);
+  }
+};
+
+// The broker is taken for dead: it leaves every ISR in which another member remains, and leads nothing.
+struct FenceBroker {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  bool operator==(const FenceBroker&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch);
+  }
+};
+
+// The broker has shown that it lives and has applied the log up to its registration or its fencing: it may lead and join ISRs again.
+struct UnfenceBroker {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  bool operator==(const UnfenceBroker&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch);
+  }
+};
+
+// The broker is about to stop in an orderly way: its leaderships and its places in ISRs go to others where there are others. May be
+// repeated when followers have caught up since. It holds until the broker registers again.
+struct DrainBroker {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  bool operator==(const DrainBroker&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch);
+  }
+};
+
+// A running broker found that its copies of these streams are no longer intact.
+struct ReportDamage {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  std::vector<StreamId> damaged;
+  bool operator==(const ReportDamage&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch, damaged);
+  }
+};
+
+// A topic setting under Kafka's name.
+struct ConfigEntry {
+  std::string name;
+  std::string value;
+  bool operator==(const ConfigEntry&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(name, value);
+  }
+};
+
+// `partitions[i]` = the replicas of partition i, the preferred leader first. Stream ids are allotted by apply, in order.
+struct CreateTopic {
+  std::string name;
+  Uuid topic_id;
+  std::vector<std::vector<NodeId>> partitions;
+  int32_t min_insync_replicas = 1;  // resolved by the controller, so that a changed default does not change existing topics
+  std::vector<ConfigEntry> configs;  // what was set explicitly, sorted by name
+  bool operator==(const CreateTopic&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(name, topic_id, partitions, min_insync_replicas, configs);
+  }
+};
+
+struct DeleteTopic {
+  Uuid topic_id;
+  bool operator==(const DeleteTopic&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(topic_id);
+  }
+};
+
+struct IsrMember {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  bool operator==(const IsrMember&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch);
+  }
+};
+
+// A leader's wish for a new ISR. Each member carries the broker epoch under which the leader knows it (KIP-841, KIP-903): a replica that
+// restarted since the leader saw it caught up is not added.
+struct ChangeIsr {
+  StreamId stream;
+  NodeId leader{-1};
+  BrokerEpoch leader_broker_epoch = kNoBrokerEpoch;
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+  PartitionEpoch partition_epoch;
+  std::vector<IsrMember> isr;
+  bool operator==(const ChangeIsr&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(stream, leader, leader_broker_epoch, leader_epoch, partition_epoch, isr);
+  }
+};
+
+// `count` producer ids for one broker to give out. None is ever given out twice.
+struct AllocateProducerIds {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  int32_t count = 1000;
+  bool operator==(const AllocateProducerIds&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch, count);
+  }
+};
+
+// The order of the alternatives is the kind byte on disk: append only.
+using Record = std::variant<SetCluster, RegisterBroker, FenceBroker, UnfenceBroker, DrainBroker, ReportDamage, CreateTopic, DeleteTopic,
+                            ChangeIsr, AllocateProducerIds>;
+
+ByteVec encode(const Record& record);
+
+// Errc::unsupported: a version or kind of a later release. The node cannot follow the log any further and must not guess.
+// Errc::invalid / Errc::corrupt: not a record.
+Result<Record> decode_record(ByteSpan bytes);
+
+// One line for a person.
+std::string describe(const Record& record);
+
+}  // namespace sg::metadata

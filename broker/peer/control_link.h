@@ -1,0 +1,73 @@
+// The control connections of a node: one dialed link per other node, over which it sends Raft messages, heartbeats and controller
+// requests; what it receives comes over the links that the others dialed. Sending never waits and promises nothing: whatever must
+// arrive is sent again by its owner.
+//
+// Suspicion (architecture §5): an established link to an incarnation ended and an immediate reconnect was refused. The process is
+// gone, and its host says so; nobody needs to wait for a timeout.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/sync.h"
+#include "broker/config.h"
+#include "broker/env.h"
+#include "broker/peer/frame.h"
+
+namespace sg::broker::peer {
+
+// Who this process is, for every Hello it sends.
+struct Identity {
+  NodeId node;
+  Incarnation incarnation;
+  Uuid cluster_id;  // zero until the catalogue tells
+};
+
+// What a node wants to know of its links. Calls do not suspend.
+class LinkEvents {
+ public:
+  virtual ~LinkEvents() = default;
+  virtual void on_link_up(NodeId node, Incarnation incarnation) = 0;
+  virtual void on_suspicion(NodeId node, Incarnation incarnation) = 0;
+  // A probe of a node to which this process never had a link was refused.
+  virtual void on_probe_refused(NodeId node) = 0;
+};
+
+class ControlLinks {
+ public:
+  // `identity` is read anew at each Hello. The references outlive the links.
+  ControlLinks(Env& env, const Identity& identity, LinkEvents& events);
+  ~ControlLinks();
+
+  // Starts a dialer towards a node (idempotent per node).
+  void add(TaskGroup& tasks, NodeId node, net::Address address);
+
+  // Finds out at once whether a node without a link is there: on_link_up, on_suspicion or on_probe_refused follows unless there is
+  // silence. A node with a link shows by its traffic that it lives.
+  void probe(NodeId node);
+
+  // Queues a frame. Dropped when the link is down or its queue is full.
+  void send(NodeId to, FrameKind kind, ByteSpan metadata);
+
+ private:
+  struct Link;
+  Link* find(NodeId node);
+  void dial_loop(Task& task, Link& link);
+  Result<> run_link(Task& task, Link& link, net::Connection& connection);
+
+  Env& env_;
+  const Identity& identity_;
+  LinkEvents& events_;
+  Log log_;
+  std::vector<std::unique_ptr<Link>> links_;
+};
+
+// Dials, greets and checks the answer: the first exchange of either kind of link.
+struct Greeted {
+  std::unique_ptr<net::Connection> connection;
+  Incarnation incarnation;  // of the node that answered
+};
+Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline);
+
+}  // namespace sg::broker::peer

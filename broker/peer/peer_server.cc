@@ -1,0 +1,76 @@
+#include "broker/peer/peer_server.h"
+
+#include "base/archive.h"
+#include "base/probe.h"
+
+namespace sg::broker::peer {
+namespace {
+
+constexpr Duration kGreetingTimeout = 5s;
+constexpr Duration kAcceptPause = 100ms;
+
+}  // namespace
+
+PeerServer::PeerServer(Env& env, const Identity& identity, PeerEvents& events)
+    : env_(env), identity_(identity), events_(events), log_(env.log.with("peer")) {}
+
+Result<> PeerServer::listen(const net::Address& address) {
+  TRY(listener_, env_.network.listen(address));
+  return {};
+}
+
+void PeerServer::run(Task& task) {
+  TaskGroup links(task.scheduler());
+  while (!task.stopping()) {
+    auto accepted = listener_->accept(task);
+    if (!accepted) {
+      if (accepted.is(Errc::unavailable) && task.sleep_for(kAcceptPause)) continue;
+      break;
+    }
+    // A shared_ptr, since a task body must be copyable.
+    std::shared_ptr<net::Connection> connection = std::move(*accepted);
+    links.spawn("peer link", [this, connection](Task& t) {
+      Result<> ended = serve(t, *connection);
+      if (!ended && (ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported)) &&
+          limiter_.allow(t.now()))
+        log_.warn("link_refused from={} reason={} suppressed={}", to_string(connection->peer()), ended.error().what, limiter_.suppressed());
+      connection->close();
+    });
+  }
+  listener_->close();
+  links.stop();
+  links.join(task);
+}
+
+Result<> PeerServer::serve(Task& task, net::Connection& connection) {
+  FrameReader reader(connection, kMaxFrameBytes);
+  TRY(SharedBytes body, reader.next(task, task.now() + kGreetingTimeout));
+  TRY(Frame frame, decode(body));
+  if (frame.kind != FrameKind::hello) return fail(Errc::corrupt, "the first frame is not a greeting");
+  TRY(Hello hello, unpack<Hello>(frame.metadata));
+  if (hello.magic != kHelloMagic) return fail(Errc::corrupt, "the greeting's magic is wrong: not a Stormglass node");
+
+  HelloReply reply{.accepted = true, .from = identity_.node, .incarnation = identity_.incarnation};
+  if (hello.to != identity_.node) reply.reason = fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
+  if (hello.from == identity_.node) reply.reason = fmt::format("two processes claim to be node {}", identity_.node);
+  if (!hello.cluster_id.is_zero() && !identity_.cluster_id.is_zero() && hello.cluster_id != identity_.cluster_id)
+    reply.reason = fmt::format("node {} belongs to cluster {}, this one to {}", hello.from, hello.cluster_id, identity_.cluster_id);
+  if (!reply.reason.empty()) {
+    REACHED("peer: greeting refused");
+    reply.accepted = false;
+  }
+  ByteVec metadata;
+  pack(metadata, reply);
+  TRY_DO(connection.write(task, encode_head(FrameKind::hello_reply, metadata, 0), task.now() + kGreetingTimeout));
+  if (!reply.accepted) return fail(Errc::invalid, reply.reason);
+
+  events_.on_hello(hello.from, hello.incarnation);
+  if (hello.link == LinkKind::replication) return events_.serve_replication(task, connection, reader, hello);
+  while (true) {
+    TRY(SharedBytes next, reader.next(task));
+    TRY(Frame control, decode(next));
+    TRY_DO(events_.on_control_frame(hello.from, hello.incarnation, control));
+  }
+}
+
+}  // namespace sg::broker::peer

@@ -1,0 +1,48 @@
+// The peer port: accepts the links that other nodes dial, checks their greeting, and hands frames on. Clients never reach this port,
+// so no client can pose as a replica. A link whose greeting names another cluster or another node than this one is refused with a
+// reason; a frame that cannot be read ends its link.
+#pragma once
+
+#include <functional>
+
+#include "base/sync.h"
+#include "broker/env.h"
+#include "broker/frame_reader.h"
+#include "broker/peer/control_link.h"
+
+namespace sg::broker::peer {
+
+class PeerEvents {
+ public:
+  virtual ~PeerEvents() = default;
+  // A greeting of this incarnation was accepted: whatever an older incarnation of the node was doing is over. Does not suspend.
+  virtual void on_hello(NodeId from, Incarnation incarnation) = 0;
+  // Any frame on a control link. Does not suspend. An error ends the link.
+  virtual Result<> on_control_frame(NodeId from, Incarnation incarnation, const Frame& frame) = 0;
+  // Serves a replication link until it ends.
+  virtual Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) = 0;
+};
+
+class PeerServer {
+ public:
+  PeerServer(Env& env, const Identity& identity, PeerEvents& events);
+
+  // Errc::busy and the like from Network::listen.
+  Result<> listen(const net::Address& address);
+  net::Address local() const { return listener_->local(); }
+
+  // Accepts and serves until stopped; all links have ended when it returns.
+  void run(Task& task);
+
+ private:
+  Result<> serve(Task& task, net::Connection& connection);
+
+  Env& env_;
+  const Identity& identity_;
+  PeerEvents& events_;
+  Log log_;
+  LogLimiter limiter_{1s};
+  std::unique_ptr<net::Listener> listener_;
+};
+
+}  // namespace sg::broker::peer

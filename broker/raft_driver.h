@@ -1,0 +1,80 @@
+// Drives the Raft core (raft/raft.h): persists its steps through the journal, sends its messages over the control links, hands
+// committed entries to the state machine above, and wakes it at its deadlines.
+//
+// In the journal a Raft entry is one entry of stream kRaftLog (position = log index, epoch = term, aux = kind, payload = data); a
+// snapshot is one entry of kRaftSnapshots (position = last included index). Term and vote ride in every commit's header.
+// Invariant: steps reach the journal in the order of their sequence, so that durability is reported in that order as well.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <span>
+
+#include "broker/env.h"
+#include "broker/peer/control_link.h"
+#include "broker/raft/raft.h"
+#include "broker/wal/journal.h"
+
+namespace sg::broker {
+
+// The state machine above Raft. Calls do not suspend; they may propose.
+class RaftMachine {
+ public:
+  virtual ~RaftMachine() = default;
+  virtual void apply(const raft::Entry& entry) = 0;
+  virtual void restore(const raft::Snapshot& snapshot) = 0;
+  virtual void on_raft_change(const raft::StateChange& change) = 0;
+  // After the entries of one step were applied.
+  virtual void applied_all() = 0;
+  virtual ByteVec take_snapshot() const = 0;
+};
+
+class RaftDriver {
+ public:
+  RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links, RaftMachine& machine,
+             int64_t snapshot_every);
+
+  // What the journal kept of an earlier run. `may_vote` is false when something promised is missing from the log or the snapshot.
+  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened);
+
+  void start();
+  // Wakes the core at its deadlines until stopped.
+  void run(Task& task);
+
+  // Errc::unavailable: this node does not lead, or is handing leadership over.
+  Result<raft::Proposed> propose(std::span<const SharedBytes> commands);
+
+  Result<> on_frame(const peer::Frame& frame);
+  void on_durable(uint64_t metadata_ticket);
+  void on_link_up(NodeId node, Incarnation incarnation);
+  void suspect(NodeId node, Incarnation incarnation);
+  void transfer_leadership();
+
+  const raft::Raft& core() const { return raft_; }
+
+ private:
+  struct Step {
+    uint64_t sequence;
+    uint64_t ticket;
+  };
+  void feed(raft::Output output);
+  void perform(raft::Output& output);
+  void persist(const raft::Persist& step);
+  void maybe_snapshot();
+
+  Env& env_;
+  Log log_;
+  wal::Journal& journal_;
+  peer::ControlLinks& links_;
+  RaftMachine& machine_;
+  int64_t snapshot_every_;
+  raft::Raft raft_;
+  std::deque<raft::Output> outputs_;
+  bool feeding_ = false;
+  std::deque<Step> steps_;  // handed to the journal, not yet durable
+  uint64_t last_ticket_ = 0;
+  Time armed_ = Time::never();
+  Signal earlier_;
+};
+
+}  // namespace sg::broker

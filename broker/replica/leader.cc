@@ -1,0 +1,287 @@
+#include "broker/replica/leader.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+#include "base/probe.h"
+
+namespace sg::replica {
+
+Leader::Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& log, const PartitionState& state, bool controller_heard,
+               Time now)
+    : self_(self),
+      stream_(stream),
+      config_(config),
+      log_(log),
+      state_(state),
+      epoch_start_(log.log_end()),
+      in_sync_(stream, state),
+      controller_heard_(controller_heard) {
+  ENSURE(state.leader == self);
+  ENSURE(log.epochs().last() < state.leader_epoch, "leading in epoch {} with a record of epoch {}", state.leader_epoch, log.epochs().last());
+  sync_peers(now);
+}
+
+// ------------------------------------------------------------------------------------------------------------------ the catalogue
+
+void Leader::update(Time now, const PartitionState& state, Output& out) {
+  now_ = now;
+  state_ = state;
+  in_sync_.update(state);
+  sync_peers(now);
+  // A smaller ISR may commit what waited for a member that is gone; a larger one may reach the minimum again.
+  advance_high_watermark(now, out);
+  consider_isr(now, out);
+}
+
+// Keeps what is known of a replica as long as it is the same registration of the same broker.
+void Leader::sync_peers(Time now) {
+  std::vector<Progress> peers;
+  for (const ReplicaState& r : state_.replicas) {
+    if (r.node == self_) continue;
+    Progress* known = find(r.node);
+    if (known && known->broker_epoch() == r.broker_epoch)
+      peers.push_back(std::move(*known));
+    else
+      peers.emplace_back(r.node, r.broker_epoch, log_.log_end(), now);
+  }
+  peers_ = std::move(peers);
+}
+
+void Leader::isr_refused(Time now, PartitionEpoch partition_epoch, IsrRefusal why, Output& out) {
+  now_ = now;
+  in_sync_.refused(now, partition_epoch, why, config_.isr_retry);
+  // An addition that will never be made no longer holds the high watermark back.
+  advance_high_watermark(now, out);
+}
+
+void Leader::set_controller_heard(Time now, bool heard, Output& out) {
+  now_ = now;
+  controller_heard_ = heard;
+  consider_isr(now, out);
+}
+
+// ------------------------------------------------------------------------------------------------------------------- in-sync set
+
+bool Leader::lags(const Progress& peer, Time now) const {
+  Time since = peer.behind_since(log_.log_end());
+  return since != Time::never() && now >= since + config_.lag_time_max;
+}
+
+// Durable to the high watermark, so that it misses nothing committed; and to the start of this epoch, so that nothing an earlier leader
+// committed, of which this one does not know yet that it was, is missing either.
+bool Leader::may_join(const Progress& peer) const {
+  const ReplicaState* replica = state_.replica(peer.node());
+  return !replica->fenced && peer.durable_end() && *peer.durable_end() >= std::max(log_.high_watermark(), epoch_start_);
+}
+
+void Leader::consider_isr(Time now, Output& out) {
+  if (!controller_heard_ || !in_sync_.may_propose(now)) return;
+  std::vector<IsrMember> wanted;
+  bool changes = in_sync_.unsettled();
+  for (const ReplicaState& r : state_.replicas) {
+    bool is_member = state_.in_isr(r.node);
+    bool stays = is_member;
+    if (r.node != self_) {
+      const Progress* peer = find(r.node);
+      stays = is_member ? !lags(*peer, now) : may_join(*peer) && !lags(*peer, now);
+    }
+    changes |= stays != is_member;
+    if (stays) wanted.push_back({r.node, r.broker_epoch});
+  }
+  if (changes) out.add(ProposeIsr{in_sync_.propose(std::move(wanted))});
+}
+
+// ---------------------------------------------------------------------------------------------------------------- high watermark
+
+void Leader::advance_high_watermark(Time now, Output& out) {
+  if (!in_sync_.enough()) return;
+  Offset least = log_.durable_end();
+  for (NodeId node : in_sync_.maximal()) {
+    if (node == self_) continue;
+    const Progress* peer = find(node);
+    ENSURE(peer, "node {} is in the ISR and no replica", node);
+    if (!peer->durable_end()) return;
+    least = std::min(least, *peer->durable_end());
+  }
+  if (!log_.raise_high_watermark(least)) return;
+  out.add(HighWatermarkMoved{least});
+  commit_waits_.reach(least, out);
+  bool anyone = std::ranges::any_of(peers_, &Progress::subscribed);
+  if (anyone && news_at_ == Time::never()) news_at_ = now + config_.high_watermark_linger;
+}
+
+void Leader::durable(Time now, Output& out) {
+  now_ = now;
+  durable_waits_.reach(log_.durable_end(), out);
+  advance_high_watermark(now, out);
+}
+
+// ------------------------------------------------------------------------------------------------------------------------ clients
+
+Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, bool log_full, Output& out) {
+  now_ = now;
+  auto refuse = [&](Outcome outcome) { return Appended{outcome, {}, state_.leader_epoch, log_.generation()}; };
+  // Without the controller nobody knows whether this is still the leader. What needs the whole ISR stays safe; what does not may be lost.
+  if (!controller_heard_ && acks != Acks::all) return refuse(Outcome::controller_silent);
+
+  bool any_first_sequence = config_.any_first_sequence || log_.log_start() > Offset(0);
+  auto verdict = log_.producers().check(batch, any_first_sequence);
+  Offset base = log_.log_end();
+  Offset end = base + (batch.last_offset_delta + 1);
+  if (verdict.outcome == Outcome::duplicate) {
+    base = verdict.base;
+    end = verdict.end;
+    if (end > log_.high_watermark()) REACHED("replica: retry of a batch that is not committed yet");
+  } else {
+    if (verdict.outcome != Outcome::ok) return refuse(verdict.outcome);
+    if (acks == Acks::all && !in_sync_.enough()) return refuse(Outcome::not_enough_replicas);
+    if (log_full) return refuse(Outcome::log_full);
+    for (Progress& peer : peers_) peer.before_append(log_.log_end(), now);
+    log_.append({base, state_.leader_epoch, batch});
+    for (const Progress& peer : peers_)
+      if (next_to_send(peer.node())) out.add(WakeSender{peer.node()});
+  }
+  // A duplicate is answered when its original would be: the retry of a batch under way promises no more than the batch itself.
+  if (acks == Acks::all) {
+    commit_waits_.add(end, token, base, deadline);
+    commit_waits_.reach(log_.high_watermark(), out);
+  } else if (acks == Acks::leader) {
+    durable_waits_.add(end, token, base, deadline);
+    durable_waits_.reach(log_.durable_end(), out);
+  }
+  return {verdict.outcome, base, state_.leader_epoch, log_.generation()};
+}
+
+OffsetAnswer Leader::latest() const {
+  if (!controller_heard_) return {Outcome::controller_silent, {}};
+  // Below the start of its epoch an earlier leader may have shown its clients more (KIP-207).
+  if (log_.high_watermark() < epoch_start_) return {Outcome::offset_not_available, {}};
+  return {Outcome::ok, log_.high_watermark()};
+}
+
+OffsetAnswer Leader::read(Offset from) const {
+  bool beyond = from > log_.log_end() && log_.high_watermark() >= epoch_start_;
+  if (from < log_.log_start() || beyond) return {Outcome::offset_out_of_range, log_.high_watermark()};
+  return {Outcome::ok, log_.high_watermark()};
+}
+
+// ---------------------------------------------------------------------------------------------------------------------- followers
+
+Progress* Leader::find(NodeId node) {
+  auto it = std::ranges::find(peers_, node, &Progress::node);
+  return it == peers_.end() ? nullptr : &*it;
+}
+const Progress* Leader::find(NodeId node) const { return const_cast<Leader*>(this)->find(node); }
+
+void Leader::subscribe(Time now, NodeId from, const Subscribe& message, Output& out) {
+  now_ = now;
+  Progress* peer = find(from);
+  ENSURE(peer && peer->broker_epoch() == message.broker_epoch && message.leader_epoch == state_.leader_epoch);
+  peer->unsubscribe();
+  if (message.offset < log_.log_start()) {
+    out.add(Send{from, Refused{stream_, state_.leader_epoch, message.subscription, RefuseReason::offset_below_log_start}});
+    return;
+  }
+  // Two logs that hold the same epoch at the same place are equal up to there: one leader per epoch wrote both.
+  bool empty = message.last_epoch == kNoLeaderEpoch && message.offset <= log_.log_end();
+  EpochEnd ours = log_.end_of(message.last_epoch);
+  if (!empty && (ours.epoch != message.last_epoch || ours.end < message.offset)) {
+    out.add(Send{from, Diverged{stream_, state_.leader_epoch, message.subscription, ours.epoch, ours.end}});
+    return;
+  }
+  peer->subscribe(message.subscription, message.offset);
+  out.add(WakeSender{from});
+}
+
+void Leader::unsubscribe(NodeId from, uint64_t subscription) {
+  if (Progress* peer = find(from); peer && peer->subscription() == subscription) peer->unsubscribe();
+}
+
+void Leader::follower_lost(NodeId node) {
+  if (Progress* peer = find(node)) peer->unsubscribe();
+}
+
+Result<> Leader::ack(Time now, NodeId from, const Ack& message, Output& out) {
+  now_ = now;
+  Progress* peer = find(from);
+  bool current = peer && peer->subscribed() && peer->subscription() == message.subscription &&
+                 peer->broker_epoch() == message.broker_epoch && message.leader_epoch == state_.leader_epoch;
+  if (!current) return {};
+  if (message.durable_end > peer->next() || message.durable_end > log_.log_end())
+    return fail(Errc::invalid, fmt::format("node {} acknowledges {} of stream {}, and was sent {}", from, message.durable_end, stream_,
+                                           peer->next()));
+  bool had_room = peer->bytes_in_flight() < config_.window_bytes;
+  bool moved = peer->ack(message.durable_end, log_.log_end(), now);
+  if (!had_room && next_to_send(from)) out.add(WakeSender{from});
+  if (moved) advance_high_watermark(now, out);
+  if (!state_.in_isr(from)) consider_isr(now, out);
+  return {};
+}
+
+std::optional<SendPlan> Leader::next_to_send(NodeId to) const {
+  const Progress* peer = find(to);
+  if (!peer || !peer->subscribed()) return std::nullopt;
+  SendPlan plan{peer->next(), 0, state_.leader_epoch, peer->subscription()};
+  bool data = peer->next() < log_.log_end() && peer->bytes_in_flight() < config_.window_bytes;
+  if (data) plan.max_bytes = config_.window_bytes - peer->bytes_in_flight();
+  if (!data && !peer->news_due()) return std::nullopt;
+  return plan;
+}
+
+std::optional<Data> Leader::sent(NodeId to, const SendPlan& plan, Offset end, std::vector<uint32_t> batch_bytes) {
+  Progress* peer = find(to);
+  bool current = peer && peer->subscribed() && plan.leader_epoch == state_.leader_epoch && plan.subscription == peer->subscription() &&
+                 plan.from == peer->next();
+  if (!current) return std::nullopt;
+  ENSURE(end >= plan.from && end <= log_.log_end(), "sent [{}, {}) of a log that ends at {}", plan.from, end, log_.log_end());
+  ENSURE(batch_bytes.empty() == (end == plan.from), "{} batches for [{}, {})", batch_bytes.size(), plan.from, end);
+  uint64_t bytes = 0;
+  for (uint32_t b : batch_bytes) bytes += b;
+  peer->sent(end, bytes, log_.high_watermark());
+  return Data{stream_, state_.leader_epoch, plan.subscription, log_.high_watermark(), log_.log_start(), std::move(batch_bytes)};
+}
+
+// --------------------------------------------------------------------------------------------------------------------------- time
+
+void Leader::wake(Time now, Output& out) {
+  now_ = now;
+  durable_waits_.expire(now, Outcome::request_timed_out, out);
+  commit_waits_.expire(now, in_sync_.enough() ? Outcome::request_timed_out : Outcome::not_enough_replicas_after_append, out);
+  if (now >= news_at_) {
+    news_at_ = Time::never();
+    for (Progress& peer : peers_) {
+      if (!peer.subscribed() || peer.high_watermark_sent() >= log_.high_watermark()) continue;
+      peer.make_news_due();
+      out.add(WakeSender{peer.node()});
+    }
+  }
+  consider_isr(now, out);
+}
+
+Time Leader::deadline() const {
+  Time at = std::min({durable_waits_.deadline(), commit_waits_.deadline(), news_at_});
+  if (!controller_heard_) return at;
+  if (!in_sync_.may_propose(now_)) return std::min(at, in_sync_.retry_at(now_));
+  for (const Progress& peer : peers_)
+    if (state_.in_isr(peer.node()))
+      if (Time since = peer.behind_since(log_.log_end()); since != Time::never()) at = std::min(at, since + config_.lag_time_max);
+  return at;
+}
+
+void Leader::resign(Output& out) {
+  durable_waits_.fail(Outcome::not_leader, out);
+  commit_waits_.fail(Outcome::not_leader, out);
+}
+
+void Leader::describe(PartitionView& view) const {
+  view.epoch_start = epoch_start_;
+  view.isr = in_sync_.committed();
+  view.maximal_isr = in_sync_.maximal();
+  view.min_isr = in_sync_.min();
+  view.waits_for_commit = commit_waits_.size();
+  view.waits_for_leader = durable_waits_.size();
+  for (const Progress& p : peers_) view.peers.push_back({p.node(), p.subscribed(), p.next(), p.durable_end(), p.bytes_in_flight()});
+}
+
+}  // namespace sg::replica

@@ -1,0 +1,71 @@
+#include "broker/replica/progress.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+
+namespace sg::replica {
+
+Progress::Progress(NodeId node, BrokerEpoch broker_epoch, Offset log_end, Time now)
+    : node_(node), broker_epoch_(broker_epoch), caught_up_(now), mark_end_(log_end), mark_time_(now) {}
+
+void Progress::subscribe(uint64_t subscription, Offset offset) {
+  unsubscribe();
+  subscribed_ = true;
+  subscription_ = subscription;
+  next_ = offset;
+  // It breaks a promise if it ends below what it acknowledged. Then nothing is known of its disk until it speaks again.
+  if (durable_end_ && *durable_end_ > offset) durable_end_.reset();
+  high_watermark_sent_ = Offset(0);
+  news_due_ = true;  // an answer, if only an empty one: it tells that the logs fit
+}
+
+void Progress::unsubscribe() {
+  subscribed_ = false;
+  news_due_ = false;
+  in_flight_.clear();
+  bytes_in_flight_ = 0;
+}
+
+void Progress::sent(Offset end, uint64_t bytes, Offset high_watermark) {
+  ENSURE(subscribed_ && end >= next_, "sent to {} after {}", end, next_);
+  if (end > next_) {
+    in_flight_.push_back({end, bytes});
+    bytes_in_flight_ += bytes;
+  }
+  next_ = end;
+  high_watermark_sent_ = high_watermark;
+  news_due_ = false;
+}
+
+bool Progress::ack(Offset durable_end, Offset log_end, Time now) {
+  ENSURE(durable_end <= next_ && durable_end <= log_end, "acknowledged {}, sent {}, log end {}", durable_end, next_, log_end);
+  bool moved = !durable_end_ || durable_end > *durable_end_;
+  if (moved) durable_end_ = durable_end;
+  while (!in_flight_.empty() && in_flight_.front().end <= durable_end) {
+    bytes_in_flight_ -= in_flight_.front().bytes;
+    in_flight_.pop_front();
+  }
+  if (*durable_end_ == log_end) {
+    caught_up_ = now;
+  } else if (*durable_end_ >= mark_end_) {
+    caught_up_ = std::max(caught_up_, mark_time_);
+  } else {
+    return moved;
+  }
+  mark_end_ = log_end;
+  mark_time_ = now;
+  return moved;
+}
+
+void Progress::before_append(Offset log_end, Time now) {
+  if (durable_end_ == log_end) {
+    caught_up_ = now;
+    mark_end_ = log_end;
+    mark_time_ = now;
+  }
+}
+
+Time Progress::behind_since(Offset log_end) const { return durable_end_ == log_end ? Time::never() : caught_up_; }
+
+}  // namespace sg::replica

@@ -1,0 +1,59 @@
+#include "sim/clock.h"
+
+#include "base/ensure.h"
+
+namespace sg::sim {
+namespace {
+
+__extension__ using Wide = __int128;
+constexpr int64_t kMillion = 1'000'000;
+
+}  // namespace
+
+SimClock::SimClock(const EventQueue& queue, Time origin)
+    : queue_(queue), base_world_(queue.now()), base_local_(origin), origin_(origin), now_(origin) {}
+
+int64_t SimClock::wall_ms() const { return kWallEpochMs + (now_ - origin_ + wall_offset_) / 1ms; }
+
+Time SimClock::at(Time world) const {
+  if (stopped_) return base_local_;
+  int64_t elapsed = (world - base_world_).count();
+  if (drift_ppm_ != 0) elapsed = static_cast<int64_t>(static_cast<Wide>(elapsed) * (kMillion + drift_ppm_) / kMillion);
+  return Time{base_local_.ns + elapsed};
+}
+
+Time SimClock::world_time_of(Time local) const {
+  if (stopped_ || local == Time::never()) return Time::never();
+  if (local <= base_local_) return base_world_;
+  Wide elapsed = local.ns - base_local_.ns;
+  if (drift_ppm_ != 0) {
+    Wide rate = kMillion + drift_ppm_;
+    elapsed = (elapsed * kMillion + rate - 1) / rate;
+  }
+  Wide world = base_world_.ns + elapsed;
+  return world >= Time::never().ns ? Time::never() : Time{static_cast<int64_t>(world)};
+}
+
+void SimClock::rebase() {
+  base_local_ = at(queue_.now());
+  base_world_ = queue_.now();
+}
+
+void SimClock::set_drift(int64_t ppm) {
+  ENSURE(ppm > -500'000 && ppm < 500'000, "drift of {} ppm", ppm);
+  rebase();
+  drift_ppm_ = ppm;
+}
+
+void SimClock::stop() {
+  rebase();
+  stopped_ = true;
+}
+
+void SimClock::resume() {
+  if (!stopped_) return;
+  rebase();
+  stopped_ = false;
+}
+
+}  // namespace sg::sim

@@ -1,0 +1,101 @@
+// The fault plan: which faults strike when, as data. Drawn before the run from distributions, printed, saved, edited, replayed, shrunk.
+//
+// Invariant: a fault carries everything that decides what it does, its own random number included, so that removing one fault changes
+// no other. Targets may be symbolic ("leader(orders-0)", "random"); the harness resolves them at the moment of the fault.
+// Text and JSON forms round-trip exactly. Execution: sim/fault_executor.h. Spec: architecture §8; correctness.md part 1, 7 and 8.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "sim/life.h"
+
+namespace sg::sim {
+
+enum class FaultKind : uint8_t {
+  kill,          // target; duration = down time (0: stays down); value > 0: once more, that many ns after the restart (recovery)
+  power_cut,     // likewise
+  wipe,          // likewise
+  stop,          // orderly; likewise
+  start,         // target, if it is down
+  pause,         // target does not run for `duration`; its clock goes on (SIGSTOP)
+  suspend,       // likewise, its monotonic clock stops too
+  link_cut,      // target -> peer for `duration` (0: until healed); value 1: both ways
+  link_stall,    // likewise, by delay; nothing is lost
+  link_delay,    // target -> peer: latency up to `value` ns for `duration`; both ways
+  link_reset,    // breaks the connections between target and peer
+  disk_latency,  // target: every operation takes up to `value` ns for `duration`
+  disk_stall,    // target: nothing completes for `duration`
+  sync_failure,  // target: the next `value` (at least 1) syncs of files under `path` fail
+  bit_flip,      // target: one bit of a file under `path`
+  disk_full,     // target: no more space for `duration`
+  clock_jump,    // target: the wall clock moves by `value` ns
+  clock_drift,   // target: `value` ppm for `duration`
+  crash_point,   // target: `death` at the `value`-th passing of `point` from now on; duration = down time
+};
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::crash_point) + 1;
+std::string_view to_string(FaultKind kind);
+
+struct Fault {
+  Time at;  // of the world
+  FaultKind kind = FaultKind::kill;
+  std::string target;
+  std::string peer;           // of a link fault; empty: every other node
+  std::string path;           // of a disk fault; a prefix
+  uint64_t draw = 0;          // decides every choice that is left open until the fault strikes
+  Duration duration{0};
+  int64_t value = 0;
+  Death death = Death::kill;  // of a crash point
+  CrashPoint point = CrashPoint::any_storage;
+  bool operator==(const Fault&) const = default;
+};
+
+struct FaultPlan {
+  std::vector<Fault> faults;  // by time
+  bool operator==(const FaultPlan&) const = default;
+};
+
+// "12.345000000 kill target=leader duration=1.200000000 draw=17": one line per fault; what is default is left out.
+std::string to_string(const Fault& fault);
+std::string to_string(const FaultPlan& plan);
+// Empty lines and lines that begin with # are skipped.  Errc::invalid with the line and what is wrong with it.
+Result<FaultPlan> parse_fault_plan(std::string_view text);
+
+// One JSON object per line, times in ns.
+std::string to_json_lines(const FaultPlan& plan);
+Result<FaultPlan> parse_json_lines(std::string_view text);
+
+struct DurationRange {
+  Duration low{0};
+  Duration high{0};
+};
+struct ValueRange {
+  int64_t low = 0;
+  int64_t high = 0;
+};
+
+// A distribution from which faults of one kind are drawn.
+struct FaultRule {
+  FaultKind kind = FaultKind::kill;
+  std::vector<std::string> targets{"random"};  // one is drawn per fault
+  std::vector<std::string> peers{};
+  std::string path;
+  DurationRange every{1s, 4s};     // between two of them
+  DurationRange duration{0s, 0s};
+  ValueRange value{0, 0};          // drawn over orders of magnitude if low > 0
+  std::vector<Death> deaths{Death::kill};
+  std::vector<CrashPoint> points{CrashPoint::any_storage};
+  uint32_t at_once = 1;            // faults per occasion, each with a target of its own draw, within `spread`
+  Duration spread{0};
+  uint32_t enabled_percent = 100;  // swarm: whether the seed uses this rule at all
+};
+
+// Faults in [from, to). Each rule has a stream of its own: adding a rule at the end changes no other rule's faults.
+FaultPlan draw_fault_plan(const Rng& rng, const std::vector<FaultRule>& rules, Time from, Time to);
+
+}  // namespace sg::sim

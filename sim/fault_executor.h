@@ -1,0 +1,58 @@
+// Carries out a fault plan on a world: resolves targets when a fault strikes, and undoes what has a duration.
+//
+// Invariant: what a fault does depends on the fault, its resolved targets and the state of the world, never on other faults' random
+// numbers. After the safety phase nothing more strikes. A fault whose target cannot be resolved (nobody leads) is retried for a
+// moment, then counted as skipped. Spec: sim/fault.h.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "sim/fault.h"
+#include "sim/world.h"
+
+namespace sg::sim {
+
+class FaultExecutor {
+ public:
+  // The nodes that a symbolic target names now; empty if nobody fits. `draw` decides a choice. Called for what the executor does not
+  // know itself: it knows names of nodes, "random" (running), "random_down" and "all" among the candidates.
+  using Resolver = std::function<std::vector<Node*>(std::string_view target, uint64_t draw)>;
+
+  // The world outlives the executor, and the executor outlives the run. `candidates`: the nodes that faults may hit (the servers).
+  FaultExecutor(World& world, FaultPlan plan, std::vector<Node*> candidates, Resolver resolver = nullptr);
+
+  // Puts the plan into the world's queue.
+  void start();
+
+  const FaultPlan& plan() const { return plan_; }
+  uint64_t executed() const { return executed_; }
+  uint64_t skipped() const { return skipped_; }
+
+  // Called for each fault that strikes, with its target.
+  void set_on_fault(std::function<void(const Fault&, Node&)> hook) { on_fault_ = std::move(hook); }
+
+ private:
+  static constexpr Duration kRetryEvery = 20ms;
+  static constexpr int kRetries = 50;
+
+  std::vector<Node*> resolve(std::string_view target, uint64_t draw) const;
+  void strike(size_t index, int attempt);
+  void apply(const Fault& fault, Node& target);
+  void apply_link(const Fault& fault, Node& from, Node& to);
+  void down(const Fault& fault, Node& target);
+  void watch(Node& target, Duration down_time);
+  void restart_later(Node& target, Duration delay);
+  void later(Duration delay, std::function<void()> undo);
+
+  World& world_;
+  FaultPlan plan_;
+  std::vector<Node*> candidates_;
+  Resolver resolver_;
+  std::function<void(const Fault&, Node&)> on_fault_;
+  uint64_t executed_ = 0;
+  uint64_t skipped_ = 0;
+};
+
+}  // namespace sg::sim

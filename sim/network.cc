@@ -1,0 +1,382 @@
+#include "sim/network.h"
+
+#include <algorithm>
+
+#include "sim/connection.h"
+
+namespace sg::sim {
+namespace {
+
+// An event's argument: what (2 bits), side (1), generation of the slot's use (37), slot (24). The generation is the connection's id, so
+// an event of a connection that is over finds another id in its slot.
+constexpr uint64_t kIdMask = (uint64_t{1} << 37) - 1;
+
+}  // namespace
+
+SimNetwork::SimNetwork(EventQueue& queue, Trace& trace, Rng rng, NetworkOptions options)
+    : queue_(queue), trace_(trace), rng_(rng), options_(options) {
+  ENSURE(options_.window_bytes > 0);
+}
+
+SimNetwork::~SimNetwork() {
+  for (const Host& host : hosts_) ENSURE(host.listeners.empty(), "host {} still listens", host.name);
+}
+
+uint32_t SimNetwork::add_host(std::string name) {
+  uint32_t index = static_cast<uint32_t>(hosts_.size());
+  hosts_.emplace_back();
+  hosts_.back().name = std::move(name);
+  auto new_link = [&](uint32_t from, uint32_t to) {
+    return Link{options_.link, Time{}, Time{}, false, rng_.split("link", uint64_t{from} << 32 | to)};
+  };
+  for (uint32_t i = 0; i < index; ++i) links_[i].push_back(new_link(i, index));
+  links_.emplace_back();
+  for (uint32_t i = 0; i <= index; ++i) links_[index].push_back(new_link(index, i));
+  return index;
+}
+
+std::unique_ptr<net::Network> SimNetwork::endpoint(uint32_t host, Life& life) {
+  return std::make_unique<HostNetwork>(*this, host, life);
+}
+
+// --- events --------------------------------------------------------------------------------------------------------------------
+
+void SimNetwork::schedule(Time time, What what, const Conn& conn, int side) {
+  uint64_t argument = static_cast<uint64_t>(what) << 62 | static_cast<uint64_t>(side) << 61 | (conn.info.id & kIdMask) << 24 | conn.slot;
+  queue_.at(time, *this, argument);
+}
+
+void SimNetwork::on_event(uint64_t argument) {
+  Conn& conn = *connections_[argument & 0xffffff];
+  if (conn.state == Conn::State::free || (conn.info.id & kIdMask) != (argument >> 24 & kIdMask)) return;
+  switch (static_cast<What>(argument >> 62)) {
+    case What::arrive: return on_arrive(conn, static_cast<int>(argument >> 61 & 1));
+    case What::dial: return on_dial(conn);
+    case What::answer: return on_answer(conn);
+  }
+}
+
+Time SimNetwork::draw_arrival(Link& link, size_t bytes) {
+  const LinkOptions& o = link.options;
+  int64_t latency = link.rng.between(o.latency_min.count(), o.latency_max.count());
+  if (o.tail_per_million > 0 && link.rng.chance(o.tail_per_million, 1'000'000))
+    latency = link.rng.log_between(std::max<int64_t>(1, o.latency_max.count()), std::max(o.latency_max, o.latency_tail).count());
+  Time depart = queue_.now();
+  if (o.bytes_per_us > 0) {
+    depart = std::max(depart, link.busy_until) + Duration(static_cast<int64_t>(bytes * 1000 / o.bytes_per_us));
+    link.busy_until = depart;
+  }
+  return depart + Duration(latency);
+}
+
+// --- setting up ----------------------------------------------------------------------------------------------------------------
+
+SimNetwork::Conn& SimNetwork::new_connection() {
+  if (free_.empty()) {
+    ENSURE(connections_.size() < 0xffffff);
+    free_.push_back(static_cast<uint32_t>(connections_.size()));
+    connections_.push_back(std::make_unique<Conn>());
+    connections_.back()->slot = free_.back();
+  }
+  Conn& conn = *connections_[free_.back()];
+  free_.pop_back();
+  ENSURE(conn.state == Conn::State::free);
+  conn.state = Conn::State::connecting;
+  conn.info.id = ++next_id_;
+  return conn;
+}
+
+Result<SimNetwork::Conn*> SimNetwork::dial(uint32_t host, const net::Address& address, Task& task) {
+  bool loopback = address.host == "127.0.0.1" || address.host == "0.0.0.0";
+  auto target = loopback ? hosts_.begin() + host : std::ranges::find(hosts_, address.host, &Host::name);
+  if (target == hosts_.end()) return fail(Errc::unavailable, fmt::format("no host named '{}'", address.host));
+  Host& from = hosts_[host];
+  Conn& conn = new_connection();
+  conn.info.dialer = {from.name, from.next_port};
+  from.next_port = static_cast<uint16_t>(from.next_port + 1) | 0xc000;
+  conn.info.acceptor = address;
+  conn.info.dialer_node = host;
+  conn.info.acceptor_node = static_cast<uint32_t>(target - hosts_.begin());
+  conn.connector = &task;
+  conn.ends[0].host = host;
+  conn.ends[0].open = true;
+  conn.ends[1].host = conn.info.acceptor_node;
+  schedule(draw_arrival(link_to(conn, 1), 0), What::dial, conn, 1);
+  return &conn;
+}
+
+// The dialer's first packet arrives, or arrives again.
+void SimNetwork::on_dial(Conn& conn) {
+  if (conn.state != Conn::State::connecting || !conn.ends[0].open) return;
+  Link& link = link_to(conn, 1);
+  Host& host = hosts_[conn.ends[1].host];
+  if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::dial, conn, 1);
+  if (link.cut || !host.powered) return schedule(queue_.now() + options_.connect_retry, What::dial, conn, 1);
+  End& end = conn.ends[1];
+  if (!end.open) {
+    auto listener = host.listeners.find(conn.info.acceptor.port);
+    conn.answer_refused = listener == host.listeners.end();
+    if (!conn.answer_refused) {
+      end.open = true;
+      for (NetworkTap* tap : taps_) tap->on_open(conn.info);
+      listener->second->backlog_.push(&conn);
+      wake(listener->second->accepter_);
+    }
+  }
+  Time arrive = draw_arrival(link_to(conn, 0), 0);
+  conn.ends[0].last_arrival = std::max(conn.ends[0].last_arrival, arrive);
+  schedule(arrive, What::answer, conn, 0);
+}
+
+void SimNetwork::on_answer(Conn& conn) {
+  if (conn.state != Conn::State::connecting || !conn.ends[0].open) return;
+  Link& link = link_to(conn, 0);
+  if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::answer, conn, 0);
+  if (link.cut) return schedule(queue_.now() + options_.connect_retry, What::dial, conn, 1);
+  conn.state = conn.answer_refused ? Conn::State::refused : Conn::State::established;
+  wake(conn.connector);
+}
+
+// --- bytes ---------------------------------------------------------------------------------------------------------------------
+
+void SimNetwork::fly(Conn& conn, int to_side, Chunk&& chunk) {
+  End& end = conn.ends[to_side];
+  chunk.arrive = std::max(end.last_arrival, draw_arrival(link_to(conn, to_side), chunk.bytes.size()));
+  end.last_arrival = chunk.arrive;
+  end.used += chunk.bytes.size();
+  Time arrive = chunk.arrive;
+  end.flying.push(std::move(chunk));
+  schedule(arrive, What::arrive, conn, to_side);
+}
+
+void SimNetwork::send_mark(Conn& conn, int to_side, Chunk::Kind kind) {
+  if (conn.ends[to_side].vanished && !hosts_[conn.ends[to_side].host].powered) return;
+  Chunk mark;
+  mark.kind = kind;
+  fly(conn, to_side, std::move(mark));
+}
+
+void SimNetwork::on_arrive(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  Link& link = link_to(conn, side);
+  bool delivered = false;
+  while (!end.flying.empty() && end.flying.front().arrive <= queue_.now()) {
+    if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::arrive, conn, side);
+    if (link.cut || !hosts_[end.host].powered) return;  // kick_link() brings it back
+    Chunk chunk = end.flying.pop();
+    if (!end.open) {  // nobody is there any more: the host answers with a reset
+      end.used -= chunk.bytes.size();
+      give_buffer(std::move(chunk.bytes));
+      End& sender = conn.ends[1 - side];
+      if (chunk.kind == Chunk::data && sender.open && !std::exchange(end.answered, true)) send_mark(conn, 1 - side, Chunk::reset);
+      continue;
+    }
+    delivered = true;
+    if (chunk.kind == Chunk::data) {
+      trace_.event(queue_.now(), end.host, TraceKind::deliver, conn.info.id, chunk.bytes.size());
+      end.received.push(std::move(chunk));
+    } else {
+      trace_.event(queue_.now(), end.host, TraceKind::stream_end, conn.info.id, chunk.kind == Chunk::reset);
+      (chunk.kind == Chunk::reset ? end.reset : end.ended) = true;
+      wake(end.writer);
+    }
+  }
+  if (delivered) wake(end.reader);
+  free_if_over(conn);
+}
+
+// The reader has taken bytes; the sender learns of it over the way back.
+void SimNetwork::release_window(Conn& conn, int reading_side, size_t bytes) {
+  End& end = conn.ends[reading_side];
+  if (links_[end.host][conn.ends[1 - reading_side].host].cut) {
+    end.withheld += bytes;
+    return;
+  }
+  ENSURE(end.used >= bytes);
+  bool was_full = end.used >= options_.window_bytes;
+  end.used -= bytes;
+  if (was_full) wake(conn.ends[1 - reading_side].writer);
+}
+
+// --- ending --------------------------------------------------------------------------------------------------------------------
+
+// One side ends in the sense of close(): what it sent still arrives, then the end of the stream or a reset.
+void SimNetwork::end_side(Conn& conn, int side, bool reset) {
+  End& end = conn.ends[side];
+  if (end.open) {
+    end.open = false;
+    end.handle = nullptr;
+    wake(std::exchange(end.reader, nullptr));
+    wake(std::exchange(end.writer, nullptr));
+    recycle(end.received);
+    for (NetworkTap* tap : taps_) tap->on_end(conn.info, side == 0, reset);
+    if (reset) end.answered = true;
+    if (conn.ends[1 - side].open) send_mark(conn, 1 - side, reset ? Chunk::reset : Chunk::end);
+  }
+  free_if_over(conn);
+}
+
+void SimNetwork::free_if_over(Conn& conn) {
+  if (conn.ends[0].open || conn.ends[1].open || conn.state == Conn::State::free) return;
+  for (End& end : conn.ends) {
+    recycle(end.flying);
+    recycle(end.received);
+    Fifo<Chunk> flying = std::move(end.flying);  // their memory stays with the slot
+    Fifo<Chunk> received = std::move(end.received);
+    end = End{};
+    end.flying = std::move(flying);
+    end.received = std::move(received);
+  }
+  conn.state = Conn::State::free;
+  conn.connector = nullptr;
+  conn.answer_refused = false;
+  free_.push_back(conn.slot);
+}
+
+void SimNetwork::end_process(uint32_t host, Death death) {
+  bool power = death == Death::power_cut || death == Death::wipe;
+  if (power) hosts_[host].powered = false;
+  for (auto& [port, listener] : hosts_[host].listeners) {
+    listener->closed_ = true;
+    listener->backlog_.clear();
+    wake(std::exchange(listener->accepter_, nullptr));
+  }
+  hosts_[host].listeners.clear();
+  for (auto& owned : connections_) {
+    Conn& conn = *owned;
+    if (conn.state == Conn::State::free) continue;
+    for (int side = 0; side < 2; ++side) {
+      End& end = conn.ends[side];
+      if (end.host != host || !end.open) continue;
+      if (end.handle) end.handle->conn_ = nullptr;
+      if (side == 0) wake(std::exchange(conn.connector, nullptr));
+      if (!power) {
+        bool orderly = death == Death::exit && end.received.empty();
+        end_side(conn, side, !orderly);
+        continue;
+      }
+      end.open = false;
+      end.vanished = true;
+      end.handle = nullptr;
+      wake(std::exchange(end.reader, nullptr));
+      wake(std::exchange(end.writer, nullptr));
+      recycle(end.received);
+      recycle(conn.ends[1 - side].flying);
+    }
+    free_if_over(conn);
+  }
+}
+
+void SimNetwork::power_on(uint32_t host) {
+  if (std::exchange(hosts_[host].powered, true)) return;
+  for (uint32_t from = 0; from < hosts_.size(); ++from) kick_link(from, host);
+  for (auto& owned : connections_) {
+    for (int side = 0; side < 2; ++side) {
+      End& end = owned->ends[side];
+      // A sender that waits for room probes the window, and is told that nobody is there.
+      bool probed = end.vanished && end.host == host && end.flying.empty() && owned->ends[1 - side].writer;
+      if (probed && !std::exchange(end.answered, true)) send_mark(*owned, 1 - side, Chunk::reset);
+    }
+  }
+}
+
+// --- faults --------------------------------------------------------------------------------------------------------------------
+
+void SimNetwork::trace_link(uint32_t from, uint32_t to, LinkChange change, uint64_t value) {
+  trace_.event(queue_.now(), kNoNodeIndex, TraceKind::link, from, to, static_cast<uint64_t>(change), value);
+}
+
+void SimNetwork::cut(uint32_t from, uint32_t to) {
+  links_[from][to].cut = true;
+  trace_link(from, to, LinkChange::cut);
+}
+
+void SimNetwork::heal(uint32_t from, uint32_t to) {
+  if (!std::exchange(links_[from][to].cut, false)) return;
+  trace_link(from, to, LinkChange::heal);
+  kick_link(from, to);
+}
+
+// What waited for this link is sent again; what was read beyond it is acknowledged at last.
+void SimNetwork::kick_link(uint32_t from, uint32_t to) {
+  for (auto& owned : connections_) {
+    Conn& conn = *owned;
+    if (conn.state == Conn::State::free) continue;
+    for (int side = 0; side < 2; ++side) {
+      End& end = conn.ends[side];
+      End& peer = conn.ends[1 - side];
+      if (end.host == to && peer.host == from && !end.flying.empty() && end.flying.front().arrive <= queue_.now()) {
+        Time again = draw_arrival(links_[from][to], 0);
+        for (size_t i = 0; i < end.flying.size(); ++i) end.flying[i].arrive = std::max(end.flying[i].arrive, again);
+        end.last_arrival = std::max(end.last_arrival, again);
+        schedule(again, What::arrive, conn, side);
+      }
+      if (end.host == from && peer.host == to && end.withheld > 0) release_window(conn, side, std::exchange(end.withheld, 0));
+    }
+  }
+}
+
+void SimNetwork::heal_all() {
+  for (uint32_t from = 0; from < hosts_.size(); ++from) {
+    for (uint32_t to = 0; to < hosts_.size(); ++to) {
+      Link& link = links_[from][to];
+      link.options = options_.link;
+      link.busy_until = queue_.now();
+      bool stalled = link.stalled_until > queue_.now();
+      link.stalled_until = Time{};
+      heal(from, to);
+      if (stalled) kick_link(from, to);
+    }
+  }
+}
+
+void SimNetwork::stall(uint32_t from, uint32_t to, Time until) {
+  links_[from][to].stalled_until = std::max(links_[from][to].stalled_until, until);
+  trace_link(from, to, LinkChange::stall, static_cast<uint64_t>(until.ns));
+}
+
+void SimNetwork::set_link(uint32_t from, uint32_t to, const LinkOptions& options) {
+  ENSURE(options.latency_min.count() >= 0 && options.latency_min <= options.latency_max);
+  links_[from][to].options = options;
+  trace_link(from, to, LinkChange::options, static_cast<uint64_t>(options.latency_max.count()));
+}
+
+void SimNetwork::reset_connections(uint32_t a, uint32_t b) {
+  trace_link(a, b, LinkChange::reset);
+  for (auto& owned : connections_) {
+    Conn& conn = *owned;
+    if (conn.state == Conn::State::free) continue;
+    bool between = (conn.ends[0].host == a && conn.ends[1].host == b) || (conn.ends[0].host == b && conn.ends[1].host == a);
+    if (!between || !conn.ends[0].open || !conn.ends[1].open) continue;
+    for (End& end : conn.ends) {
+      for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
+      recycle(end.flying);
+      end.reset = true;
+      wake(end.reader);
+      wake(end.writer);
+    }
+  }
+}
+
+// --- buffers -------------------------------------------------------------------------------------------------------------------
+
+ByteVec SimNetwork::take_buffer() {
+  if (buffers_.empty()) return {};
+  ByteVec buffer = std::move(buffers_.back());
+  buffers_.pop_back();
+  return buffer;
+}
+
+void SimNetwork::give_buffer(ByteVec&& buffer) {
+  constexpr size_t kKept = 64;
+  constexpr size_t kLargest = 64 * 1024;
+  if (buffer.capacity() == 0 || buffer.capacity() > kLargest || buffers_.size() >= kKept) return;
+  buffer.clear();
+  buffers_.push_back(std::move(buffer));
+}
+
+void SimNetwork::recycle(Fifo<Chunk>& chunks) {
+  while (!chunks.empty()) give_buffer(std::move(chunks.pop().bytes));
+}
+
+}  // namespace sg::sim

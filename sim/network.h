@@ -1,0 +1,186 @@
+// The simulated network: hosts with names, links between them, and TCP connections over the links.
+//
+// What it keeps: bytes of one direction of a connection arrive in order and at most once, whatever the links do. Loss shows as a stall
+// (a cut link holds bytes back, healing delivers them: the retransmission) or as a reset. A full window holds the writer back. A killed
+// host's accepted bytes still arrive, then a reset; connects to it are refused. A host without power is silent, its bytes in flight
+// are gone, and when it is back it answers old connections with a reset. Spec: correctness.md part 1, 4; architecture §2.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "net/network.h"
+#include "sim/event_queue.h"
+#include "sim/fifo.h"
+#include "sim/life.h"
+#include "sim/trace.h"
+
+namespace sg::sim {
+
+struct LinkOptions {
+  Duration latency_min = 50us;
+  Duration latency_max = 500us;
+  uint32_t tail_per_million = 0;  // chance of a chunk to take up to latency_tail instead
+  Duration latency_tail = 100ms;
+  uint64_t bytes_per_us = 0;      // 0 = unlimited
+};
+
+struct NetworkOptions {
+  LinkOptions link;
+  size_t window_bytes = 256 * 1024;  // sent and not yet read by the peer, per direction
+  Duration connect_retry = 1s;       // TCP's initial retransmission timeout for an unanswered connect
+};
+
+struct ConnectionInfo {
+  uint64_t id = 0;  // never reused within a run; from 1
+  net::Address dialer;
+  net::Address acceptor;
+  uint32_t dialer_node = 0;
+  uint32_t acceptor_node = 0;
+};
+
+// Sees connections from outside. Called from within the event; must not call back into the network.
+class NetworkTap {
+ public:
+  virtual ~NetworkTap() = default;
+  // The acceptor's host took the connection.
+  virtual void on_open(const ConnectionInfo&) {}
+  // Bytes leave a node: the network has accepted them. Borrowed.
+  virtual void on_send(const ConnectionInfo&, [[maybe_unused]] bool from_dialer, ByteSpan) {}
+  // One side has ended its end; `reset` if not in an orderly way.
+  virtual void on_end(const ConnectionInfo&, [[maybe_unused]] bool from_dialer, [[maybe_unused]] bool reset) {}
+};
+
+enum class LinkChange : uint8_t { cut, heal, stall, options, reset };
+
+class SimConnection;
+class SimListener;
+
+class SimNetwork final : private EventHandler {
+ public:
+  SimNetwork(EventQueue& queue, Trace& trace, Rng rng, NetworkOptions options);
+  ~SimNetwork();
+  SimNetwork(const SimNetwork&) = delete;
+  SimNetwork& operator=(const SimNetwork&) = delete;
+
+  // Hosts are numbered from 0 in the order in which they are added. A new host is up, with nobody listening.
+  uint32_t add_host(std::string name);
+  // What a program on that host sees of the network, for as long as `life` lives.
+  std::unique_ptr<net::Network> endpoint(uint32_t host, Life& life);
+  // Ends everything that the host's process held. Its Life has ended already.
+  void end_process(uint32_t host, Death death);
+  // The machine has power again (a process may follow). No effect if it had.
+  void power_on(uint32_t host);
+
+  // One way. Bytes on a cut link wait for heal().
+  void cut(uint32_t from, uint32_t to);
+  void heal(uint32_t from, uint32_t to);
+  void heal_all();  // also ends stalls and restores the link options of the start
+  bool is_cut(uint32_t from, uint32_t to) const { return links_[from][to].cut; }
+  // Nothing arrives until the given time; then all of it, in order.
+  void stall(uint32_t from, uint32_t to, Time until);
+  void set_link(uint32_t from, uint32_t to, const LinkOptions& options);
+  // Breaks every connection between the two hosts: both ends see a reset.
+  void reset_connections(uint32_t a, uint32_t b);
+
+  const NetworkOptions& options() const { return options_; }
+
+  // Borrowed; outlives the network's use.
+  void add_tap(NetworkTap* tap) { taps_.push_back(tap); }
+
+  // Connections of which at least one end is open.
+  size_t open_connections() const { return connections_.size() - free_.size(); }
+
+ private:
+  friend class SimConnection;
+  friend class SimListener;
+  friend class HostNetwork;
+
+  struct Chunk {
+    enum Kind : uint8_t { data, end, reset } kind = data;
+    Time arrive;
+    ByteVec bytes;
+    size_t taken = 0;
+  };
+  // One side of a connection, and what flies towards it.
+  struct End {
+    uint32_t host = 0;
+    SimConnection* handle = nullptr;
+    Task* reader = nullptr;
+    Task* writer = nullptr;
+    Fifo<Chunk> flying;
+    Fifo<Chunk> received;
+    size_t used = 0;      // of the window towards this end: bytes flying and received
+    size_t withheld = 0;  // read here, but the way back is cut, so the sender does not know
+    Time last_arrival;
+    bool open = false;      // this side exists and has not ended
+    bool vanished = false;  // lost its power while it was open
+    bool ended = false;     // the peer's end of stream has arrived
+    bool reset = false;     // a reset has arrived
+    bool answered = false;  // this side has sent a reset: one is enough
+  };
+  struct Conn {
+    enum class State : uint8_t { free, connecting, established, refused } state = State::free;
+    ConnectionInfo info;
+    uint32_t slot = 0;
+    Task* connector = nullptr;
+    bool answer_refused = false;
+    End ends[2];  // [0] = the dialer's
+  };
+  struct Link {
+    LinkOptions options;
+    Time stalled_until;
+    Time busy_until;
+    bool cut = false;
+    Rng rng;
+  };
+  struct Host {
+    std::string name;
+    bool powered = true;
+    uint16_t next_port = 49152;
+    std::map<uint16_t, SimListener*> listeners;
+  };
+  enum class What : uint8_t { arrive, dial, answer };
+
+  void on_event(uint64_t argument) override;
+  void schedule(Time time, What what, const Conn& conn, int side);
+  Link& link_to(const Conn& conn, int side) { return links_[conn.ends[1 - side].host][conn.ends[side].host]; }
+  Time draw_arrival(Link& link, size_t bytes);
+
+  Conn& new_connection();
+  // A connection that `task` of that host waits for.  Errc::unavailable: no such host.
+  Result<Conn*> dial(uint32_t host, const net::Address& address, Task& task);
+  void free_if_over(Conn& conn);
+  void on_dial(Conn& conn);
+  void on_answer(Conn& conn);
+  void on_arrive(Conn& conn, int side);
+  void fly(Conn& conn, int to_side, Chunk&& chunk);
+  void send_mark(Conn& conn, int to_side, Chunk::Kind kind);
+  void release_window(Conn& conn, int reading_side, size_t bytes);
+  void end_side(Conn& conn, int side, bool reset);
+  void kick_link(uint32_t from, uint32_t to);
+  void trace_link(uint32_t from, uint32_t to, LinkChange change, uint64_t value = 0);
+  static void wake(Task* task) {
+    if (task) task->wake();
+  }
+  ByteVec take_buffer();
+  void give_buffer(ByteVec&& buffer);
+  void recycle(Fifo<Chunk>& chunks);
+
+  EventQueue& queue_;
+  Trace& trace_;
+  Rng rng_;
+  NetworkOptions options_;
+  std::vector<Host> hosts_;
+  std::vector<std::vector<Link>> links_;  // [from][to]
+  std::vector<std::unique_ptr<Conn>> connections_;
+  std::vector<uint32_t> free_;
+  std::vector<ByteVec> buffers_;
+  std::vector<NetworkTap*> taps_;
+  uint64_t next_id_ = 0;
+};
+
+}  // namespace sg::sim

@@ -1,0 +1,273 @@
+// The simulated network's behaviour under faults; what it has in common with the production one is in tests/contract.
+#include "sim/network.h"
+
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include "base/sync.h"
+#include "tests/sim/fixture.h"
+
+namespace sg::sim {
+namespace {
+
+constexpr uint16_t kPort = 9000;
+
+// One connection between two nodes, held open from outside.
+struct Pair {
+  explicit Pair(Stage& stage) : stage_(stage), a(stage.node("a")), b(stage.node("b")) {
+    listen();
+    stage.begin(b, [this](Task& task, NodeEnv&) {
+      auto accepted = listener->accept(task);
+      if (accepted) at_b = std::move(*accepted);
+      (void)task.sleep_for(1h);
+      at_b.reset();
+      listener.reset();
+    });
+    stage.begin(a, [this](Task& task, NodeEnv& env) {
+      auto connected = env.network.connect(task, {"b", kPort}, task.now() + 10s);
+      if (connected) at_a = std::move(*connected);
+      (void)task.sleep_for(1h);
+      at_a.reset();
+    });
+    stage.run_for(10ms);
+    REQUIRE((at_a && at_b));
+  }
+  void listen() {
+    stage_.perform(b, [this](Task&, NodeEnv& env) {
+      auto made = env.network.listen({"b", kPort});
+      REQUIRE(made);
+      listener = std::move(*made);
+    });
+  }
+  void send(Node& node, net::Connection& connection, std::string_view text) {
+    stage_.perform(node, [&](Task& task, NodeEnv&) { CHECK(connection.write(task, as_bytes(text))); });
+  }
+  // What a read within `patience` gives: the bytes, "" at the end of the stream, or the error's name.
+  std::string receive(Node& node, net::Connection& connection, Duration patience = 100ms) {
+    std::string got;
+    stage_.perform(node, [&](Task& task, NodeEnv&) {
+      uint8_t buffer[100];
+      auto n = connection.read(task, buffer, task.now() + patience);
+      got = n ? std::string(as_text(ByteSpan(buffer, *n))) : "<" + std::string(to_string(n.code())) + ">";
+    });
+    return got;
+  }
+
+  Stage& stage_;
+  Node& a;
+  Node& b;
+  std::unique_ptr<net::Listener> listener;
+  std::unique_ptr<net::Connection> at_a, at_b;
+};
+
+TEST_CASE("given a killed peer, what it had sent still arrives, then a reset, and connects are refused") {
+  Stage stage;
+  Pair p(stage);
+  p.send(p.b, *p.at_b, "last words");
+  p.b.die(Death::kill);
+  CHECK(p.receive(p.a, *p.at_a) == "last words");
+  CHECK(p.receive(p.a, *p.at_a) == "<reset>");
+  stage.perform(p.a, [&](Task& task, NodeEnv& env) {
+    CHECK(env.network.connect(task, {"b", kPort}, task.now() + 1s).is(Errc::refused));
+    CHECK(p.at_a->write(task, as_bytes("x")).is(Errc::reset));
+    CHECK(env.network.connect(task, {"nobody", kPort}, task.now() + 1s).is(Errc::unavailable));
+  });
+}
+
+TEST_CASE("given a peer without power, bytes in flight are gone, there is silence, and a reset once it is back and spoken to") {
+  Stage stage;
+  Pair p(stage);
+  p.send(p.b, *p.at_b, "last words");
+  p.b.die(Death::power_cut);
+  CHECK(p.receive(p.a, *p.at_a, 10s) == "<timeout>");
+  stage.perform(p.a, [&](Task& task, NodeEnv& env) {
+    CHECK(env.network.connect(task, {"b", kPort}, task.now() + 1s).is(Errc::timeout));
+    CHECK(p.at_a->write(task, as_bytes("anybody there?")));
+  });
+  CHECK(p.receive(p.a, *p.at_a, 1s) == "<timeout>");
+  stage.start(p.b);
+  CHECK(p.receive(p.a, *p.at_a, 1s) == "<reset>");
+}
+
+TEST_CASE("given a peer that returns from a power cut, a writer that waits for room is told") {
+  Stage stage;
+  Pair p(stage);
+  Result<> written;
+  stage.begin(p.a, [&](Task& task, NodeEnv&) {
+    ByteVec much(1 << 20);
+    written = p.at_a->write(task, much);
+  });
+  stage.run_for(1s);
+  p.b.die(Death::power_cut);
+  stage.run_for(1s);
+  CHECK(written.has_value());  // still waiting
+  stage.start(p.b);
+  stage.run_for(1s);
+  CHECK(written.is(Errc::reset));
+}
+
+TEST_CASE("given a one-way cut, the other way still delivers, and healing delivers what waited, in order") {
+  Stage stage;
+  Pair p(stage);
+  stage.world.network().cut(p.a.index(), p.b.index());
+  p.send(p.a, *p.at_a, "one ");
+  p.send(p.a, *p.at_a, "two");
+  p.send(p.b, *p.at_b, "back");
+  CHECK(p.receive(p.b, *p.at_b, 1s) == "<timeout>");
+  CHECK(p.receive(p.a, *p.at_a) == "back");
+  stage.world.network().heal(p.a.index(), p.b.index());
+  stage.run_for(10ms);
+  CHECK(p.receive(p.b, *p.at_b) == "one two");
+}
+
+TEST_CASE("given a cut way back, the sender's window fills although the bytes arrive") {
+  WorldOptions options;
+  options.network.window_bytes = 1000;
+  Stage stage(1, options);
+  Pair p(stage);
+  stage.world.network().cut(p.b.index(), p.a.index());
+  size_t sent = 0;
+  stage.begin(p.a, [&](Task& task, NodeEnv&) {
+    ByteVec piece(100);
+    for (int i = 0; i < 50 && p.at_a->write(task, piece); ++i) sent += 100;
+  });
+  stage.begin(p.b, [&](Task& task, NodeEnv&) {
+    uint8_t buffer[100];
+    while (auto n = p.at_b->read(task, buffer))
+      if (*n == 0) return;
+  });
+  stage.run_for(1s);
+  CHECK(sent == 1000);
+  stage.world.network().heal(p.b.index(), p.a.index());
+  stage.run_for(1s);
+  CHECK(sent == 5000);
+}
+
+TEST_CASE("given a stalled link, everything arrives when the stall ends") {
+  Stage stage;
+  Pair p(stage);
+  stage.world.network().stall(p.a.index(), p.b.index(), stage.world.now() + 5s);
+  p.send(p.a, *p.at_a, "late");
+  CHECK(p.receive(p.b, *p.at_b, 4s) == "<timeout>");
+  CHECK(p.receive(p.b, *p.at_b, 2s) == "late");
+}
+
+TEST_CASE("given an injected reset, both ends see it") {
+  Stage stage;
+  Pair p(stage);
+  stage.world.network().reset_connections(p.b.index(), p.a.index());
+  CHECK(p.receive(p.a, *p.at_a) == "<reset>");
+  CHECK(p.receive(p.b, *p.at_b) == "<reset>");
+}
+
+TEST_CASE("given a connect over a cut link, it succeeds once the link is healed") {
+  Stage stage;
+  Node& a = stage.node("a");
+  Node& b = stage.node("b");
+  std::unique_ptr<net::Listener> listener;
+  stage.perform(b, [&](Task&, NodeEnv& env) { listener = std::move(*env.network.listen({"b", kPort})); });
+  for (auto [from, to] : {std::pair{0u, 1u}, std::pair{1u, 0u}}) {
+    stage.world.network().cut(from, to);
+    stage.world.schedule(stage.world.now() + 2s, [&stage, from, to] { stage.world.network().heal(from, to); });
+    stage.perform(a, [&](Task& task, NodeEnv& env) {
+      Time before = task.now();
+      CHECK(env.network.connect(task, {"b", kPort}, task.now() + 10s));
+      CHECK(task.now() - before >= 2s);
+    });
+  }
+  stage.perform(b, [&](Task&, NodeEnv&) { listener.reset(); });
+  stage.run_for(1s);
+  CHECK(stage.world.network().open_connections() == 0);
+}
+
+// Remembers what left each end.
+struct Recorder : NetworkTap {
+  std::string from_dialer, from_acceptor;
+  std::vector<std::string> ends;
+  uint64_t id = 0;
+  void on_open(const ConnectionInfo& info) override {
+    id = info.id;
+    CHECK(info.dialer.host == "a");
+    CHECK(info.acceptor == net::Address{"b", kPort});
+  }
+  void on_send(const ConnectionInfo& info, bool dialer, ByteSpan bytes) override {
+    CHECK(info.id == id);
+    (dialer ? from_dialer : from_acceptor) += as_text(bytes);
+  }
+  void on_end(const ConnectionInfo&, bool dialer, bool reset) override {
+    ends.push_back(std::string(dialer ? "dialer" : "acceptor") + (reset ? " reset" : " end"));
+  }
+};
+
+TEST_CASE("a tap sees the bytes as they leave, on which connection, and from which end; nothing from a dead node") {
+  Stage stage;
+  Recorder tap;
+  stage.world.network().add_tap(&tap);
+  Pair p(stage);
+  stage.begin(p.b, [&](Task& task, NodeEnv&) {
+    (void)task.sleep_for(1h);
+    CHECK(p.at_b->write(task, as_bytes("posthumous")).is(Errc::stopped));
+  });
+  p.send(p.a, *p.at_a, "hello");
+  p.send(p.b, *p.at_b, "world");
+  p.b.die(Death::kill);
+  CHECK(tap.from_dialer == "hello");
+  CHECK(tap.from_acceptor == "world");
+  CHECK(tap.ends == std::vector<std::string>{"acceptor reset"});
+}
+
+TEST_CASE("whatever the links do, the bytes that arrive are a prefix of the bytes sent, and all of them once healed") {
+  CHECK(rc::check("stream under faults", [](uint64_t seed) {
+    WorldOptions options;
+    Rng rng(seed);
+    options.network.window_bytes = 1 + rng.below(2000);
+    options.network.link.tail_per_million = 100'000;
+    options.network.link.bytes_per_us = rng.below(3);
+    Stage stage(seed, options);
+    Pair p(stage);
+    SimNetwork& network = stage.world.network();
+    for (int i = 0; i < 20; ++i) {
+      uint32_t from = static_cast<uint32_t>(rng.below(2));
+      uint64_t what = rng.below(3);
+      Time at = stage.world.now() + Duration(rng.between(0, 500'000'000));
+      stage.world.schedule(at, [&network, &stage, from, what] {
+        if (what == 0) network.cut(from, 1 - from);
+        if (what == 1) network.heal(from, 1 - from);
+        if (what == 2) network.stall(from, 1 - from, stage.world.now() + 50ms);
+      });
+    }
+    constexpr size_t kTotal = 30'000;
+    size_t received = 0;
+    bool in_order = true;
+    stage.begin(p.a, [&](Task& task, NodeEnv&) {
+      for (size_t at = 0; at < kTotal;) {
+        ByteVec piece(std::min<size_t>(1 + rng.below(700), kTotal - at));
+        for (uint8_t& byte : piece) byte = static_cast<uint8_t>(at++ % 251);
+        if (!p.at_a->write(task, piece)) return;
+      }
+      p.at_a->close();
+    });
+    bool ended = false;
+    stage.begin(p.b, [&](Task& task, NodeEnv&) {
+      uint8_t buffer[300];
+      for (;;) {
+        auto n = p.at_b->read(task, buffer);
+        if (!n || *n == 0) {
+          ended = n.has_value();
+          return;
+        }
+        for (size_t i = 0; i < *n; ++i) in_order = in_order && buffer[i] == received++ % 251;
+      }
+    });
+    stage.run_for(1s);
+    RC_ASSERT(in_order);
+    stage.world.heal_all();
+    stage.run_for(20s);
+    RC_ASSERT(in_order);
+    RC_ASSERT(received == kTotal);
+    RC_ASSERT(ended);
+  }));
+}
+
+}  // namespace
+}  // namespace sg::sim

@@ -1,0 +1,164 @@
+// The format: what is encoded comes back, and no damaged byte goes unnoticed.
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include "base/crc32c.h"
+#include "broker/wal/format.h"
+#include "broker/wal/identity.h"
+
+using namespace sg;
+using namespace sg::wal;
+
+namespace {
+
+Record sample_append(int64_t first, ByteSpan payload) {
+  Record r{.kind = RecordKind::append, .stream = StreamId{16}, .first = first, .next = first + 2, .epoch = 3};
+  r.payload_bytes = static_cast<uint32_t>(payload.size());
+  r.prefix_bytes = static_cast<uint32_t>(std::min<size_t>(21, payload.size()));
+  r.prefix_crc = crc32c(payload.first(r.prefix_bytes));
+  r.body_crc = crc32c(payload.subspan(r.prefix_bytes));
+  uint8_t aux[] = {7, 8, 9};
+  r.aux = Aux(aux);
+  return r;
+}
+
+// A whole commit of two payloads and one record of each other kind.
+ByteVec sample_commit(CommitHeader& h, ByteVec& header) {
+  ByteVec one(100, 0xaa), two(7, 0xbb);
+  h.records = {sample_append(4, one),
+               {.kind = RecordKind::truncate, .stream = StreamId{17}, .first = 9, .epoch = 2},
+               sample_append(6, two),
+               {.kind = RecordKind::advance_start, .stream = StreamId{0}, .first = 10, .epoch = 5},
+               {.kind = RecordKind::mark, .stream = StreamId{16}, .first = 6},
+               {.kind = RecordKind::drop, .stream = StreamId{18}},
+               {.kind = RecordKind::base, .stream = StreamId{19}, .first = 1, .next = 2, .epoch = 3, .mark = 4}};
+  begin_header(header);
+  for (const Record& r : h.records) append_record(header, r);
+  h.header_bytes = static_cast<uint32_t>(header.size());
+  h.payload_bytes = 107;
+  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(header.size(), 107, kBlockBytes));
+  h.records[0].payload_at = header.size();
+  h.records[2].payload_at = header.size() + 100;
+  h.crc = finish_header(header, h, static_cast<uint32_t>(h.records.size()));
+  ByteVec commit(h.commit_bytes);
+  std::ranges::copy(header, commit.begin());
+  std::ranges::copy(one, commit.begin() + static_cast<long>(header.size()));
+  std::ranges::copy(two, commit.begin() + static_cast<long>(header.size() + 100));
+  write_trailer(commit, header);
+  return commit;
+}
+
+CommitHeader sample_header() {
+  CommitHeader h;
+  h.flags = kOrderlyStop;
+  h.cluster_id = Uuid{1, 2};
+  h.directory_id = Uuid{3, 4};
+  h.sequence = 77;
+  h.generation = 5;
+  h.position = 8192;
+  h.incarnation = Incarnation{6};
+  h.previous_crc = 0xdeadbeef;
+  h.floor = 2;
+  h.hard_state = HardState{Term{11}, NodeId{3}};
+  return h;
+}
+
+}  // namespace
+
+TEST_CASE("given a commit of every kind of record, when decoded from header or trailer, then it is the same") {
+  CommitHeader h = sample_header();
+  ByteVec header;
+  ByteVec commit = sample_commit(h, header);
+  auto decoded = decode_header(commit);
+  REQUIRE(decoded);
+  CHECK(*decoded == h);
+  CHECK(decoded->end() == ChainEnd{5, 8192 + h.commit_bytes, 77, h.crc});
+  auto size = peek_footer(ByteSpan(commit).last(kBlockBytes));
+  REQUIRE(size == header.size());
+  auto copy = decode_header(ByteSpan(commit).subspan(commit.size() - kFooterBytes - *size));
+  REQUIRE(copy);
+  CHECK(*copy == h);
+}
+
+TEST_CASE("given any damaged byte of header, payload or trailer, then it is detected") {
+  CommitHeader h = sample_header();
+  ByteVec header;
+  ByteVec commit = sample_commit(h, header);
+  for (size_t at = 0; at < commit.size(); ++at) {
+    for (int bit : {0, 3, 7}) {
+      ByteVec bad = commit;
+      bad[at] = static_cast<uint8_t>(bad[at] ^ (1 << bit));
+      size_t payload_end = header.size() + h.payload_bytes;
+      size_t trailer = commit.size() - kFooterBytes - header.size();
+      if (at < header.size()) {
+        CHECK_FALSE(decode_header(bad));
+      } else if (at < payload_end) {
+        auto ok = [&](const Record& r) { return payload_matches(r, ByteSpan(bad).subspan(r.payload_at, r.payload_bytes)); };
+        CHECK_FALSE((ok(h.records[0]) && ok(h.records[2])));
+      } else if (at >= trailer) {
+        auto size = peek_footer(ByteSpan(bad).last(kBlockBytes));
+        bool found = size && decode_header(ByteSpan(bad).subspan(bad.size() - kFooterBytes - *size));
+        CHECK_FALSE(found);
+      }
+    }
+  }
+}
+
+TEST_CASE("given a segment block, then either copy is enough, and both damaged is detected") {
+  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kBlockBytes, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}}};
+  ByteVec block = encode_segment_block(h);
+  REQUIRE(decode_segment_block(block));
+  CHECK(*decode_segment_block(block) == h);
+  for (size_t at = 0; at < kSegmentHeaderBytes; ++at) {
+    ByteVec bad = block;
+    bad[at] ^= 0x20;
+    REQUIRE(decode_segment_block(bad));
+    CHECK(*decode_segment_block(bad) == h);
+    bad[at + kBlockBytes / 2] ^= 0x20;
+    CHECK_FALSE(decode_segment_block(bad));
+  }
+}
+
+TEST_CASE("given an index, when decoded, then it holds the commits; any damaged byte is detected") {
+  CommitHeader h = sample_header();
+  ByteVec header;
+  sample_commit(h, header);
+  ByteVec headers = header;
+  headers.insert(headers.end(), header.begin(), header.end());
+  ByteVec index = encode_index(h.directory_id, 5, 78, headers, kBlockBytes);
+  CHECK(index.size() % kBlockBytes == 0);
+  auto decoded = decode_index(index);
+  REQUIRE(decoded);
+  CHECK(decoded->commits.size() == 2);
+  CHECK(decoded->commits[1] == h);
+  CHECK(decoded->last_sequence == 78);
+  for (size_t at = 0; at < kIndexFixedBytes + headers.size(); ++at) {
+    ByteVec bad = index;
+    bad[at] ^= 1;
+    CHECK_FALSE(decode_index(bad));
+  }
+}
+
+TEST_CASE("given an identity, when decoded, then it is the same; any damaged byte or other length is detected") {
+  Identity identity{NodeId{3}, Uuid{1, 2}, Uuid{5, 6}};
+  ByteVec bytes = encode_identity(identity);
+  CHECK(*decode_identity(bytes) == identity);
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    ByteVec bad = bytes;
+    bad[at] ^= 4;
+    CHECK_FALSE(decode_identity(bad));
+  }
+  CHECK(decode_identity(ByteSpan(bytes).first(47)).is(Errc::corrupt));
+}
+
+TEST_CASE("given any bytes, when decoded, then no decoder reads beyond them or accepts them") {
+  CHECK(rc::check([](const std::vector<uint8_t>& noise, bool magic) {
+    ByteVec bytes = noise;
+    bytes.resize(std::max<size_t>(bytes.size(), 32));
+    if (magic) store_le(bytes.data(), uint32_t{0x314d4353});
+    RC_ASSERT(!decode_header(bytes));
+    RC_ASSERT(!decode_index(bytes));
+    RC_ASSERT(!decode_segment_block(bytes));
+    (void)peek_footer(bytes);
+  }));
+}
