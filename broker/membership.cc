@@ -41,24 +41,27 @@ BrokerEpoch Membership::broker_epoch() const {
 
 void Membership::run(Task& task) {
   Time next_heartbeat = task.now();
-  Time next_register = task.now();
+  next_register_ = task.now();
   NodeId last_leader = kNoNode;
   while (!task.stopping()) {
     const Time now = task.now();
     const NodeId leader = raft_.core().leader();
     if (leader != last_leader) {
       last_leader = leader;
-      next_heartbeat = next_register = now;
+      next_heartbeat = next_register_ = now;
     }
     // What is not yet known to the controller is worth a heartbeat of its own: it may unfence this node.
     if (registered() && machine_.applied() != reported_applied_ && machine_.catalogue().broker(identity_.node)->fenced) next_heartbeat = now;
     if (leader != kNoNode) {
-      if ((!registered() || register_again_) && next_register <= now) {
-        next_register = now + kRegisterRetry;
+      if ((!registered() || register_again_) && next_register_ <= now) {
+        next_register_ = now + kRegisterRetry;
         register_again_ = false;
         call(registration_, now + kAttempt, [this](Result<metadata::ControllerReply> reply) {
-          if (reply && reply->error == metadata::ControllerError::none)
-            if (const auto* r = std::get_if<metadata::RegisterReply>(&reply->body)) log_.info("registered broker_epoch={}", r->broker_epoch);
+          const auto* r = reply ? std::get_if<metadata::RegisterReply>(&reply->body) : nullptr;
+          if (r && reply->error == metadata::ControllerError::none) log_.info("registered broker_epoch={}", r->broker_epoch);
+          // A leader that has just been elected is not the controller for a moment yet.
+          if (reply && reply->error == metadata::ControllerError::not_controller) next_register_ = env_.clock.now() + kRetryPause;
+          wake_.notify_all();
         });
       }
       if (next_heartbeat <= now) {
@@ -83,7 +86,7 @@ void Membership::run(Task& task) {
     }
     Time deadline = silent_ ? Time::never() : silence;
     if (leader != kNoNode) deadline = std::min(deadline, next_heartbeat);
-    if (leader != kNoNode && !registered()) deadline = std::min(deadline, next_register);
+    if (leader != kNoNode && !registered()) deadline = std::min(deadline, next_register_);
     for (const auto& [id, open] : calls_) deadline = std::min(deadline, open.deadline);
     if (wake_.wait(task, deadline, "the next heartbeat").is(Errc::stopped)) break;
   }

@@ -97,6 +97,7 @@ class Membership final : public LocalReplies {
   bool silent_ = false;
   std::set<StreamId> unreported_damage_;
   bool register_again_ = false;
+  Time next_register_;
 };
 
 }  // namespace sg::broker

@@ -48,6 +48,10 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   // Asks for an orderly stop: leadership is handed over, the journal flushed.
   void request_stop();
 
+  // For observers in tests and scenarios; null until the node has recovered.
+  const metadata::Catalogue* catalogue() const { return machine_ ? &machine_->catalogue() : nullptr; }
+  bool is_controller() const { return controller_ && controller_->active(); }
+
  private:
   int run_opened(Task& task, wal::OpenResult opened);
   void run_until_asked(Task& task);

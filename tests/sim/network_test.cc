@@ -32,6 +32,11 @@ struct Pair {
     stage.run_for(10ms);
     REQUIRE((at_a && at_b));
   }
+  // The acts on both nodes refer to this object.
+  ~Pair() {
+    a.die(Death::kill);
+    b.die(Death::kill);
+  }
   void listen() {
     stage_.perform(b, [this](Task&, NodeEnv& env) {
       auto made = env.network.listen({"b", kPort});
@@ -205,11 +210,13 @@ TEST_CASE("a tap sees the bytes as they leave, on which connection, and from whi
   stage.world.network().add_tap(&tap);
   Pair p(stage);
   stage.begin(p.b, [&](Task& task, NodeEnv&) {
+    std::unique_ptr<net::Connection> mine = std::move(p.at_b);
+    CHECK(mine->write(task, as_bytes("world")));
     (void)task.sleep_for(1h);
-    CHECK(p.at_b->write(task, as_bytes("posthumous")).is(Errc::stopped));
+    CHECK(mine->write(task, as_bytes("posthumous")).is(Errc::stopped));
   });
   p.send(p.a, *p.at_a, "hello");
-  p.send(p.b, *p.at_b, "world");
+  stage.run_for(10ms);
   p.b.die(Death::kill);
   CHECK(tap.from_dialer == "hello");
   CHECK(tap.from_acceptor == "world");

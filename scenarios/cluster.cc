@@ -1,0 +1,125 @@
+#include "scenarios/cluster.h"
+
+#include <fmt/format.h>
+
+namespace sg::scenario {
+namespace {
+
+std::string host_name(size_t index) { return fmt::format("node{}", index + 1); }
+
+std::vector<NodeId> leaders(const metadata::Catalogue& catalogue, std::string_view partition) {
+  std::vector<NodeId> out;
+  for (const auto& [stream, p] : catalogue.partitions()) {
+    const metadata::Topic* topic = catalogue.topic(p.topic_id);
+    if (p.leader == kNoNode || !topic) continue;
+    if (partition.empty() || partition == fmt::format("{}-{}", topic->name, p.index)) out.push_back(p.leader);
+  }
+  return out;
+}
+
+}  // namespace
+
+Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
+  draw_knobs(world.rng("knobs"), !spec.draw_knobs);
+  const auto count = static_cast<size_t>(spec.nodes);
+  for (size_t i = 0; i < count && count > 1; ++i) config_.voters.push_back({broker_id(i), {host_name(i), kPeerPort}});
+  brokers_.resize(count);
+  Rng clocks = world.rng("clocks");
+  for (size_t i = 0; i < count; ++i) {
+    sim::NodeOptions options;
+    options.clock_drift_ppm = clocks.between(-100, 100);
+    options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
+    nodes_.push_back(&world.add_node(host_name(i), [this, i](Task& task, sim::NodeEnv& env) { return run_broker(task, env, i); }, options));
+  }
+}
+
+void Cluster::draw_knobs(Rng rng, bool production_defaults) {
+  if (production_defaults) {
+    // A simulated disk is not worth 64 MiB of zeros per node.
+    config_.journal.segment_bytes = 1 << 20;
+    config_.journal.first_segment_bytes = 256 << 10;
+    config_.journal.tail_cache_bytes = 4 << 20;
+    drawn_ = "knobs = production defaults, journal segments of 1 MiB\n";
+    return;
+  }
+  auto& j = config_.journal;
+  j.segment_bytes = static_cast<uint64_t>(rng.log_between(1, 64)) * 4096;
+  j.first_segment_bytes = j.segment_bytes;
+  j.tail_cache_bytes = static_cast<uint64_t>(rng.log_between(1, 1024)) * 1024;
+  config_.raft.snapshot_every = rng.log_between(10, 1000);
+  auto& t = config_.timing;
+  t.heartbeat = std::chrono::milliseconds(rng.between(30, 150));
+  t.election_min = std::chrono::milliseconds(rng.between(300, 700));
+  t.election_max = t.election_min + std::chrono::milliseconds(rng.between(100, 700));
+  t.session_timeout = std::chrono::milliseconds(rng.between(500, 4000));
+  t.replica_lag_time_max = std::chrono::milliseconds(rng.log_between(500, 10'000));
+  config_.limits.replica_window_bytes = static_cast<size_t>(rng.log_between(1, 4 << 20));
+  drawn_ = fmt::format(
+      "journal.segment_bytes = {}\njournal.tail_cache_bytes = {}\nraft.snapshot_every = {}\ntiming.heartbeat_ms = {}\n"
+      "timing.election_timeout_ms = [{}, {}]\ntiming.session_timeout_ms = {}\ntiming.replica_lag_time_max_ms = {}\nreplica_window_bytes = {}\n",
+      j.segment_bytes, j.tail_cache_bytes, config_.raft.snapshot_every, t.heartbeat / 1ms, t.election_min / 1ms, t.election_max / 1ms,
+      t.session_timeout / 1ms, t.replica_lag_time_max / 1ms, config_.limits.replica_window_bytes);
+}
+
+void Cluster::start() {
+  for (sim::Node* node : nodes_) node->start();
+}
+
+std::vector<net::Address> Cluster::bootstrap() const {
+  std::vector<net::Address> out;
+  for (const sim::Node* node : nodes_) out.push_back({node->name(), kKafkaPort});
+  return out;
+}
+
+int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
+  broker::Config config = config_;
+  config.node_id = broker_id(index);
+  config.listen.kafka = {env.host, kKafkaPort};
+  config.listen.peer = {env.host, kPeerPort};
+  std::string why;
+  broker::Node node({env.scheduler, env.clock, env.network, env.disk, env.rng, env.log}, config,
+                    {.ready = nullptr, .failed = [&why](const std::string& line) { why = line; }});
+  brokers_[index] = &node;
+  env.on_stop = [&node] { node.request_stop(); };
+  int code = node.run(task);
+  env.on_stop = nullptr;
+  brokers_[index] = nullptr;
+  if (code != broker::kExitOk && !task.stopping()) exits_.push_back({env.host, code, why});
+  return code;
+}
+
+const metadata::Catalogue* Cluster::newest_catalogue() const {
+  const metadata::Catalogue* newest = nullptr;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const metadata::Catalogue* c = brokers_[i] ? brokers_[i]->catalogue() : nullptr;
+    if (c && (!newest || c->applied() > newest->applied())) newest = c;
+  }
+  return newest;
+}
+
+std::vector<sim::Node*> Cluster::resolve(std::string_view target, uint64_t draw) const {
+  if (target == "controller") {
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      if (brokers_[i] && brokers_[i]->is_controller()) return {nodes_[i]};
+    return {};
+  }
+  const metadata::Catalogue* catalogue = newest_catalogue();
+  if (!catalogue) return {};
+  std::string_view partition;
+  if (target.starts_with("leader(") && target.ends_with(")")) partition = target.substr(7, target.size() - 8);
+  std::vector<NodeId> leading = leaders(*catalogue, partition);
+  std::vector<sim::Node*> fitting;
+  if (target == "follower") {
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      if (nodes_[i]->running() && std::find(leading.begin(), leading.end(), broker_id(i)) == leading.end()) fitting.push_back(nodes_[i]);
+  } else {
+    for (NodeId id : leading) {
+      sim::Node* node = nodes_[static_cast<size_t>(id.v - 1)];
+      if (node->running()) fitting.push_back(node);
+    }
+  }
+  if (fitting.empty()) return {};
+  return {fitting[draw % fitting.size()]};
+}
+
+}  // namespace sg::scenario
