@@ -68,5 +68,5 @@ sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -
 # $(1) build directory, $(2) options of its first configuration, $(3) its compiler. Quiet unless something goes wrong or a person watches.
 define meson_build
 { [ -f $(1)/build.ninja ] || $(3) meson setup $(1) $(2) >$(1).log 2>&1 || { cat $(1).log; exit 1; }; rm -f $(1).log; } && \
-ninja -C $(1) $(if $(CI),--quiet,)
+if [ -t 1 ]; then ninja -C $(1); else echo "building in $(1)/"; ninja -C $(1) --quiet; fi
 endef

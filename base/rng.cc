@@ -22,7 +22,10 @@ Rng::Rng(uint64_t seed) : key_(seed) {
 }
 
 Rng Rng::split(std::string_view name) const {
-  uint64_t hash = key_ ^ 0xcbf29ce484222325u;
+  // The key is mixed first: seeds that differ in a few low bits must not meet in names that differ in the same bits ("a" under 0 and
+  // "b" under 3).
+  uint64_t key = key_;
+  uint64_t hash = splitmix64(key) ^ 0xcbf29ce484222325u;
   for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;  // FNV-1a
   return Rng(splitmix64(hash));
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "broker/kafka/record.h"
+
 namespace sg::scenario {
 namespace {
 
@@ -29,7 +31,8 @@ Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
     sim::NodeOptions options;
     options.clock_drift_ppm = clocks.between(-100, 100);
     options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
-    nodes_.push_back(&world.add_node(host_name(i), [this, i](Task& task, sim::NodeEnv& env) { return run_broker(task, env, i); }, options));
+    auto program = [this, i](Task& task, sim::NodeEnv& env) { return reading_ ? run_reader(task, env, i) : run_broker(task, env, i); };
+    nodes_.push_back(&world.add_node(host_name(i), program, options));
   }
 }
 
@@ -86,6 +89,73 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   brokers_[index] = nullptr;
   if (code != broker::kExitOk && !task.stopping()) exits_.push_back({env.host, code, why});
   return code;
+}
+
+uint64_t Cluster::leader_changes() const {
+  uint64_t changes = 0;
+  if (const metadata::Catalogue* c = newest_catalogue())
+    for (const auto& [stream, p] : c->partitions()) changes += static_cast<uint64_t>(p.leader_epoch.v);
+  return changes;
+}
+
+std::vector<ReplicaContents> Cluster::read_replicas() {
+  const metadata::Catalogue* newest = newest_catalogue();
+  ENSURE(newest, "no node is up");
+  last_catalogue_ = *newest;
+  for (sim::Node* node : nodes_)
+    if (node->running()) node->die(sim::Death::kill);
+  reading_ = true;
+  for (sim::Node* node : nodes_) node->start();
+  auto busy = [this] { return std::any_of(nodes_.begin(), nodes_.end(), [](const sim::Node* n) { return n->running(); }); };
+  world_.run_while(busy, world_.now() + 60s);
+  if (busy() && !world_.failure()) world_.fail("E24", "a journal could not be recovered within a minute");
+  reading_ = false;
+  return std::move(contents_);
+}
+
+namespace {
+
+// Reads one partition of a recovered journal.
+Result<ReplicaContents> read_replica(Task& task, wal::Journal& journal, NodeId node, PartitionName name, const metadata::Partition& p) {
+  ReplicaContents out{.node = node, .partition = std::move(name), .in_sync = p.in_isr(node), .records = {}};
+  int64_t position = journal.start_of(p.stream);
+  while (position < journal.end_of(p.stream)) {
+    TRY(auto batches, journal.read(task, p.stream, position, 1 << 20, true));
+    if (batches.empty()) return fail(Errc::corrupt, fmt::format("nothing at {}", position));
+    for (const wal::ReadBatch& b : batches) {
+      TRY(auto records, kafka::read_records(b.payload));
+      for (const kafka::Record& r : records) {
+        TRY(ValueId value, parse_value(r.value.value_or(ByteSpan())));
+        out.records.push_back({r.offset, LeaderEpoch(static_cast<int32_t>(b.epoch)), value});
+      }
+      position = b.next;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+int Cluster::run_reader(Task& task, sim::NodeEnv& env, size_t index) {
+  auto give_up = [&](const Error& e) {
+    if (e.code != Errc::stopped) world_.fail("E21", fmt::format("{}: the journal cannot be read back: {}", env.host, e.what));
+    return 1;
+  };
+  wal::Options options;
+  options.node_id = broker_id(index);
+  options.segment_bytes = config_.journal.segment_bytes;
+  options.first_segment_bytes = config_.journal.first_segment_bytes;
+  options.tail_cache_bytes = 4096;
+  auto opened = wal::Journal::open(task, env.disk, options, env.rng, env.log);
+  if (!opened) return give_up(opened.error());
+  for (const auto& [stream, p] : last_catalogue_.partitions()) {
+    if (!p.has_replica(broker_id(index))) continue;
+    const metadata::Topic* topic = last_catalogue_.topic(p.topic_id);
+    auto contents = read_replica(task, *opened->journal, broker_id(index), {topic->name, p.index}, p);
+    if (!contents) return give_up(contents.error());
+    contents_.push_back(std::move(*contents));
+  }
+  return 0;
 }
 
 const metadata::Catalogue* Cluster::newest_catalogue() const {

@@ -8,6 +8,7 @@
 
 #include "broker/config.h"
 #include "broker/node.h"
+#include "scenarios/history.h"
 #include "scenarios/scenario.h"
 #include "sim/world.h"
 
@@ -38,6 +39,13 @@ class Cluster {
   // if there is one.
   std::vector<sim::Node*> resolve(std::string_view target, uint64_t draw) const;
 
+  // How often a partition has changed its leader so far.
+  uint64_t leader_changes() const;
+
+  // Kills every node and starts it once more only to recover its journal from the disk and read every replica: what is there, not what
+  // somebody believes. The nodes are down afterwards. A replica that cannot be read fails the world's run.
+  std::vector<ReplicaContents> read_replicas();
+
   // Exit codes other than 0 that nodes ended with, and why.
   struct Exit {
     std::string node;
@@ -48,6 +56,7 @@ class Cluster {
 
  private:
   void draw_knobs(Rng rng, bool production_defaults);
+  int run_reader(Task& task, sim::NodeEnv& env, size_t index);
   int run_broker(Task& task, sim::NodeEnv& env, size_t index);
   const metadata::Catalogue* newest_catalogue() const;
 
@@ -57,6 +66,10 @@ class Cluster {
   std::vector<sim::Node*> nodes_;
   std::vector<broker::Node*> brokers_;
   std::vector<Exit> exits_;
+  // While replicas are read:
+  bool reading_ = false;
+  metadata::Catalogue last_catalogue_;
+  std::vector<ReplicaContents> contents_;
 };
 
 }  // namespace sg::scenario

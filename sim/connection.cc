@@ -88,7 +88,8 @@ Result<size_t> SimConnection::accept_chunk(std::span<const ByteSpan> pieces, siz
     size_t from = std::min(skip, piece.size());
     skip -= from;
     size_t n = std::min(piece.size() - from, length - chunk.bytes.size());
-    chunk.bytes.insert(chunk.bytes.end(), piece.begin() + static_cast<std::ptrdiff_t>(from), piece.begin() + static_cast<std::ptrdiff_t>(from + n));
+    chunk.bytes.insert(chunk.bytes.end(), piece.begin() + static_cast<std::ptrdiff_t>(from),
+                       piece.begin() + static_cast<std::ptrdiff_t>(from + n));
   }
   ENSURE(chunk.bytes.size() == length);
   life_.trace(TraceKind::send, conn_->info.id, length, crc32c(chunk.bytes));
@@ -158,7 +159,7 @@ Result<std::unique_ptr<net::Listener>> HostNetwork::listen(const net::Address& a
 
 Result<std::unique_ptr<net::Connection>> HostNetwork::connect(Task& task, const net::Address& address, Time deadline) {
   if (life_.dead()) return life_.refuse(task);
-  TRY(SimNetwork::Conn* conn, network_.dial(host_, address, task));
+  TRY(SimNetwork::Conn * conn, network_.dial(host_, address, task));
   life_.trace(TraceKind::connect, conn->info.id, conn->info.acceptor_node, address.port);
   for (;;) {
     Wake wake = task.park("connect", deadline);

@@ -23,7 +23,14 @@ std::optional<Errc> error_of(const Result<size_t>& result) {
 }  // namespace
 
 SimDisk::SimDisk(EventQueue& queue, Trace& trace, PagePool& pages, Rng rng, uint32_t node, DiskOptions options)
-    : queue_(queue), trace_(trace), pages_(pages), rng_(rng), node_(node), options_(options), latency_(options.latency), capacity_at_start_(options.capacity_bytes) {
+    : queue_(queue),
+      trace_(trace),
+      pages_(pages),
+      rng_(rng),
+      node_(node),
+      options_(options),
+      latency_(options.latency),
+      capacity_at_start_(options.capacity_bytes) {
   ENSURE(options_.direct_alignment % kSectorBytes == 0 && options_.direct_alignment > 0);
 }
 

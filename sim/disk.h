@@ -28,15 +28,15 @@ struct DiskLatency {
   Duration sync_min = 60us, sync_max = 400us;  // added to the write of a synced write
   uint32_t tail_per_million = 0;               // chance of an operation to take up to `tail` instead
   Duration tail = 50ms;
-  uint64_t bytes_per_us = 1000;                // 0 = unlimited
+  uint64_t bytes_per_us = 1000;  // 0 = unlimited
 };
 
 struct DiskOptions {
   DiskLatency latency;
-  bool direct = true;                        // grants Caching::direct
+  bool direct = true;  // grants Caching::direct
   size_t direct_alignment = 4096;
   uint64_t capacity_bytes = uint64_t{1} << 40;  // of all files' sizes together
-  Duration kill_landing_max = 200ms;         // how late a write may land whose process was killed
+  Duration kill_landing_max = 200ms;            // how late a write may land whose process was killed
 };
 
 // A file as observers see it. The path is the present one (the last one, if the file was removed).

@@ -45,9 +45,9 @@ struct Fault {
   Time at;  // of the world
   FaultKind kind = FaultKind::kill;
   std::string target;
-  std::string peer;           // of a link fault; empty: every other node
-  std::string path;           // of a disk fault; a prefix
-  uint64_t draw = 0;          // decides every choice that is left open until the fault strikes
+  std::string peer;   // of a link fault; empty: every other node
+  std::string path;   // of a disk fault; a prefix
+  uint64_t draw = 0;  // decides every choice that is left open until the fault strikes
   Duration duration{0};
   int64_t value = 0;
   Death death = Death::kill;  // of a crash point
@@ -85,12 +85,12 @@ struct FaultRule {
   std::vector<std::string> targets{"random"};  // one is drawn per fault
   std::vector<std::string> peers{};
   std::string path;
-  DurationRange every{1s, 4s};     // between two of them
+  DurationRange every{1s, 4s};  // between two of them
   DurationRange duration{0s, 0s};
-  ValueRange value{0, 0};          // drawn over orders of magnitude if low > 0
+  ValueRange value{0, 0};  // drawn over orders of magnitude if low > 0
   std::vector<Death> deaths{Death::kill};
   std::vector<CrashPoint> points{CrashPoint::any_storage};
-  uint32_t at_once = 1;            // faults per occasion, each with a target of its own draw, within `spread`
+  uint32_t at_once = 1;  // faults per occasion, each with a target of its own draw, within `spread`
   Duration spread{0};
   uint32_t enabled_percent = 100;  // swarm: whether the seed uses this rule at all
 };

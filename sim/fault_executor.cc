@@ -78,9 +78,7 @@ void FaultExecutor::apply(const Fault& fault, Node& target) {
     case FaultKind::kill:
     case FaultKind::power_cut:
     case FaultKind::wipe: return down(fault, target);
-    case FaultKind::stop:
-      target.stop();
-      return restart_later(target, fault.duration);
+    case FaultKind::stop: target.stop(); return restart_later(target, fault.duration);
     case FaultKind::start:
       if (!target.running()) target.start();
       return;

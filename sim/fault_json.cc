@@ -37,17 +37,28 @@ Json to_json(const Fault& fault) {
 Fault from_json(const Json& object) {
   Fault fault;
   for (const auto& [key, value] : object.items()) {
-    if (key == "at_ns") fault.at = Time{value.get<int64_t>()};
-    else if (key == "kind") fault.kind = name_to<FaultKind>(value, kFaultKinds);
-    else if (key == "target") fault.target = value.get<std::string>();
-    else if (key == "peer") fault.peer = value.get<std::string>();
-    else if (key == "path") fault.path = value.get<std::string>();
-    else if (key == "point") fault.point = name_to<CrashPoint>(value, kCrashPoints);
-    else if (key == "death") fault.death = name_to<Death>(value, kDeaths);
-    else if (key == "value") fault.value = value.get<int64_t>();
-    else if (key == "duration_ns") fault.duration = Duration(value.get<int64_t>());
-    else if (key == "draw") fault.draw = value.get<uint64_t>();
-    else throw std::runtime_error(fmt::format("unknown key '{}'", key));
+    if (key == "at_ns")
+      fault.at = Time{value.get<int64_t>()};
+    else if (key == "kind")
+      fault.kind = name_to<FaultKind>(value, kFaultKinds);
+    else if (key == "target")
+      fault.target = value.get<std::string>();
+    else if (key == "peer")
+      fault.peer = value.get<std::string>();
+    else if (key == "path")
+      fault.path = value.get<std::string>();
+    else if (key == "point")
+      fault.point = name_to<CrashPoint>(value, kCrashPoints);
+    else if (key == "death")
+      fault.death = name_to<Death>(value, kDeaths);
+    else if (key == "value")
+      fault.value = value.get<int64_t>();
+    else if (key == "duration_ns")
+      fault.duration = Duration(value.get<int64_t>());
+    else if (key == "draw")
+      fault.draw = value.get<uint64_t>();
+    else
+      throw std::runtime_error(fmt::format("unknown key '{}'", key));
   }
   if (!object.contains("at_ns") || !object.contains("kind")) throw std::runtime_error("a fault needs at_ns and kind");
   if (fault.at.ns < 0 || fault.duration.count() < 0) throw std::runtime_error("times are not negative");

@@ -262,8 +262,7 @@ void Inode::decide(Slot& s, const PageRef& from, unsigned sector, const CutOdds&
     case 1:  // neither the old bytes nor the new ones
       for (size_t i = 0; i < kSectorBytes; i += 8) store_le<uint64_t>(media + i, rng.next());
       break;
-    default:
-      std::memcpy(media, fresh, split);
+    default: std::memcpy(media, fresh, split);
   }
 }
 
@@ -283,8 +282,7 @@ void Inode::cut_write(const WriteImage& image, const CutOdds& odds, Rng& rng, Cu
     uint64_t from = std::max(image.offset, page * kPageBytes) - page * kPageBytes;
     uint64_t to = std::min(end, (page + 1) * kPageBytes) - page * kPageBytes;
     std::memcpy(merged.writable(pool_) + from, image.pages[i].data() + from, to - from);
-    for_each_sector(sectors_of(page, image.offset, image.length),
-                    [&](unsigned sector) { decide(s, merged, sector, odds, rng, count); });
+    for_each_sector(sectors_of(page, image.offset, image.length), [&](unsigned sector) { decide(s, merged, sector, odds, rng, count); });
   }
   if (end > media_size_ && rng.chance(1, 2)) media_size_ = end;
 }

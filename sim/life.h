@@ -27,16 +27,16 @@ std::string_view to_string(Death death);
 
 // Where a death may be armed. "storage" and "any" count every point of their group.
 enum class CrashPoint : uint8_t {
-  after_write,      // a write has landed (synced or not), its caller does not know yet
-  during_write,     // the disk has just received a write
-  before_sync,      // a sync was asked for and has not begun
-  during_sync,      // a sync is under way
-  after_sync,       // a sync (or a synced write) is done, its caller does not know yet
-  after_name,       // create, rename or remove done, the directory not synced
-  after_truncate,   // truncated, not synced
-  after_send,       // the network has accepted bytes
-  any_storage,      // one of the above on the disk
-  any,              // one of the above
+  after_write,     // a write has landed (synced or not), its caller does not know yet
+  during_write,    // the disk has just received a write
+  before_sync,     // a sync was asked for and has not begun
+  during_sync,     // a sync is under way
+  after_sync,      // a sync (or a synced write) is done, its caller does not know yet
+  after_name,      // create, rename or remove done, the directory not synced
+  after_truncate,  // truncated, not synced
+  after_send,      // the network has accepted bytes
+  any_storage,     // one of the above on the disk
+  any,             // one of the above
 };
 std::string_view to_string(CrashPoint point);
 inline constexpr int kCrashPoints = static_cast<int>(CrashPoint::any) + 1;

@@ -33,7 +33,8 @@ Result<> Namespace::check(std::string_view path) {
   for (std::string_view rest = path;;) {
     size_t slash = std::min(rest.find('/'), rest.size());
     std::string_view part = rest.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return fail(Errc::invalid, fmt::format("'{}' is not a path below the data directory", path));
+    if (part.empty() || part == "." || part == "..")
+      return fail(Errc::invalid, fmt::format("'{}' is not a path below the data directory", path));
     if (slash == rest.size()) return {};
     rest.remove_prefix(slash + 1);
   }

@@ -35,9 +35,7 @@ uint32_t SimNetwork::add_host(std::string name) {
   return index;
 }
 
-std::unique_ptr<net::Network> SimNetwork::endpoint(uint32_t host, Life& life) {
-  return std::make_unique<HostNetwork>(*this, host, life);
-}
+std::unique_ptr<net::Network> SimNetwork::endpoint(uint32_t host, Life& life) { return std::make_unique<HostNetwork>(*this, host, life); }
 
 // --- events --------------------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ struct LinkOptions {
   Duration latency_max = 500us;
   uint32_t tail_per_million = 0;  // chance of a chunk to take up to latency_tail instead
   Duration latency_tail = 100ms;
-  uint64_t bytes_per_us = 0;      // 0 = unlimited
+  uint64_t bytes_per_us = 0;  // 0 = unlimited
 };
 
 struct NetworkOptions {

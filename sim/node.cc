@@ -51,7 +51,8 @@ void Node::start() {
   clock_.refresh();
   process_ = std::make_unique<Process>(*this, incarnation_, rng_.split("process", incarnation_));
   process_->life.trace(TraceKind::node_start, incarnation_);
-  process_->scheduler.set_on_ready([this] { schedule_turn(world_.now() + Duration(wake_rng_.between(options_.wake_min.count(), options_.wake_max.count()))); });
+  process_->scheduler.set_on_ready(
+      [this] { schedule_turn(world_.now() + Duration(wake_rng_.between(options_.wake_min.count(), options_.wake_max.count()))); });
   process_->scheduler.spawn("main", [this](Task& task) {
     int code = program_(task, process_->env);
     process_->env.on_stop = nullptr;

@@ -27,11 +27,11 @@ struct NodeEnv {
   const Clock& clock;
   net::Network& network;
   disk::Disk& disk;
-  Rng rng;                       // another stream for each incarnation
+  Rng rng;  // another stream for each incarnation
   Log log;
-  std::string host;              // the name under which others reach it
-  uint64_t incarnation;          // 1, 2, …
-  std::function<void()> on_stop; // set by the program: asks it to stop in an orderly way (SIGTERM). Must not suspend.
+  std::string host;               // the name under which others reach it
+  uint64_t incarnation;           // 1, 2, …
+  std::function<void()> on_stop;  // set by the program: asks it to stop in an orderly way (SIGTERM). Must not suspend.
 };
 
 // The program's main. Its objects live on this fiber's stack; when it returns, the process has exited with that code.

@@ -88,7 +88,9 @@ std::vector<TraceEvent> Trace::last(uint32_t node) const {
   return events;
 }
 
-FileTrace::FileTrace(const std::string& path) : file_(std::fopen(path.c_str(), "w")) { ENSURE(file_, "cannot write the trace to '{}'", path); }
+FileTrace::FileTrace(const std::string& path) : file_(std::fopen(path.c_str(), "w")) {
+  ENSURE(file_, "cannot write the trace to '{}'", path);
+}
 
 FileTrace::~FileTrace() { std::fclose(static_cast<std::FILE*>(file_)); }
 

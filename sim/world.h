@@ -38,7 +38,7 @@ struct Pools {
 
 struct WorldOptions {
   NetworkOptions network;
-  NodeOptions node;                     // for add_node without its own
+  NodeOptions node;                      // for add_node without its own
   uint64_t max_events_per_ms = 100'000;  // of simulated time; more is a livelock and fails the run
 };
 

@@ -13,8 +13,7 @@ std::string to_string(ErrorCode code) {
   };
   switch (code) {
 #define SG_KAFKA_NAME(number, name, retriable) \
-  case ErrorCode::name:                        \
-    return upper(#name);
+  case ErrorCode::name: return upper(#name);
     SG_KAFKA_ERRORS(SG_KAFKA_NAME)
 #undef SG_KAFKA_NAME
   }
@@ -24,8 +23,7 @@ std::string to_string(ErrorCode code) {
 bool is_retriable(ErrorCode code) {
   switch (code) {
 #define SG_KAFKA_RETRIABLE(number, name, retriable) \
-  case ErrorCode::name:                             \
-    return retriable;
+  case ErrorCode::name: return retriable;
     SG_KAFKA_ERRORS(SG_KAFKA_RETRIABLE)
 #undef SG_KAFKA_RETRIABLE
   }

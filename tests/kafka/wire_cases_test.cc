@@ -95,14 +95,9 @@ TEST_CASE("property: a mutated body is refused, or its encoding is a fixed point
     for (int i = 0; i < count && !body.empty(); ++i) {
       auto at = *rc::gen::inRange<size_t>(0, body.size());
       switch (*rc::gen::inRange(0, 3)) {
-        case 0:
-          body[at] = *rc::gen::arbitrary<uint8_t>();
-          break;
-        case 1:
-          body.insert(body.begin() + static_cast<ptrdiff_t>(at), *rc::gen::arbitrary<uint8_t>());
-          break;
-        default:
-          body.erase(body.begin() + static_cast<ptrdiff_t>(at));
+        case 0: body[at] = *rc::gen::arbitrary<uint8_t>(); break;
+        case 1: body.insert(body.begin() + static_cast<ptrdiff_t>(at), *rc::gen::arbitrary<uint8_t>()); break;
+        default: body.erase(body.begin() + static_cast<ptrdiff_t>(at));
       }
     }
     auto once = reencode_case(wire_case, body);

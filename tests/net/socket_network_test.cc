@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <csignal>
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -128,6 +129,7 @@ TEST_CASE("a half-closed peer still gets its answer") {
 }
 
 static void aborted(PollerKind kind) {
+  std::signal(SIGPIPE, SIG_DFL);  // a write to a broken connection is an error, and no signal, whoever ignores signals
   Sockets sockets(kind);
   if (!sockets.loop.have()) return;
   auto listener = sockets.listen();
@@ -178,6 +180,29 @@ static void busy_reader(PollerKind kind) {
     done = true;
     while (!ended) REQUIRE(task.sleep_for(1ms));
   });
+}
+
+static void broken_under_the_writer(PollerKind kind) {
+  std::signal(SIGPIPE, SIG_DFL);
+  Sockets sockets(kind);
+  if (!sockets.loop.have()) return;
+  auto listener = sockets.listen();
+  FileDescriptor client = raw_connection(listener->local().port);
+  sockets.loop.run([&](Task& task) {
+    auto connection = listener->accept(task);
+    REQUIRE(connection);
+    client.reset();
+    Result<> written;
+    while ((written = (*connection)->write(task, as_bytes("x")))) CHECK(task.sleep_for(1ms));
+    CHECK(written.is(Errc::reset));
+    uint8_t byte = 0;
+    CHECK((*connection)->read(task, {&byte, 1}).is(Errc::reset));  // not an orderly end
+  });
+}
+
+TEST_CASE("a writer that finds the connection broken gets no signal, and the reader no orderly end") {
+  SUBCASE("io_uring") { broken_under_the_writer(PollerKind::uring); }
+  SUBCASE("epoll") { broken_under_the_writer(PollerKind::epoll); }
 }
 
 TEST_CASE("a connection that always has bytes does not hold the loop") {

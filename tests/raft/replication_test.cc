@@ -232,6 +232,20 @@ TEST_CASE("raft: given a snapshot from the leader, then it replaces log and stat
   CHECK(n.last.committed.size() == 1);
 }
 
+TEST_CASE("raft: given entries under way to the disk, when a snapshot replaces them, then their late answer vouches for nothing of it") {
+  Solo n(3);
+  n.receive(2, 1, append(0, 0, 0, {command(1, 1), command(1, 2), command(1, 3)}));
+  uint64_t old_write = n.raft.last_sequence();
+  n.receive(2, 1, InstallSnapshot{0, true, LogIndex(3), {LogIndex(2), Term(1), bytes_of("not needed")}});
+  REQUIRE(!n.last.restore);
+  n.receive(3, 2, InstallSnapshot{0, true, LogIndex(3), {LogIndex(3), Term(2), bytes_of("state")}});
+  REQUIRE(n.last.restore);
+  CHECK(n.take(n.raft.durable(n.now, old_write)) == Texts{});
+  CHECK(n.raft.durable_index() == LogIndex(2));
+  n.disk_done();
+  CHECK(n.raft.durable_index() == LogIndex(3));
+}
+
 TEST_CASE("raft: given a snapshot of what the log has, then nothing is replaced, and it is committed") {
   Solo n(3, with_log({1, 1, 1}));
   n.receive(2, 3, InstallSnapshot{0, true, LogIndex(2), {LogIndex(2), Term(1), bytes_of("state")}});
@@ -277,6 +291,20 @@ TEST_CASE("raft: given a barred voter, when it has heard all voters and holds a 
   CHECK(n.disk_done() == Texts{"1->2 t4 AppendEntriesReply match=2"});
   // It does not vote in the term of its readmission, and does in the next.
   CHECK(n.receive(3, 4, RequestVote{false, false, LogIndex(9), Term(4)}) == Texts{"1->3 t4 RequestVoteReply refused"});
+}
+
+TEST_CASE("raft: given a barred voter that has heard all, when the commit is of an older term or was told to an older run, then it stays") {
+  Solo n(3, {Term(2), kNoNode, std::nullopt, {}, false});
+  n.receive(3, 2, RequestVoteReply{true, false});
+  n.receive(2, 4, append(0, 0, 0, {command(3, 1), command(4, 2)}));
+  n.disk_done();
+  n.receive(2, 4, append(2, 4, 1));
+  CHECK(n.raft.barred());
+  n.take(n.raft.receive(n.now, {NodeId(2), NodeId(1), Incarnation(1), Incarnation(9), Term(4), append(2, 4, 2)}));
+  CHECK(n.raft.barred());
+  CHECK(n.receive(3, 4, RequestVote{true, false, LogIndex(9), Term(4)}) == Texts{"1->3 t4 PreVoteReply refused"});
+  n.receive(2, 4, append(2, 4, 2));
+  CHECK(!n.raft.barred());
 }
 
 TEST_CASE("raft: given a voter that restarts while it is barred, then its disk says so") {

@@ -109,7 +109,7 @@ void Cluster::start(Node& n) {
   ++n.incarnation;
   n.log = n.disk;
   n.registered = false;
-  n.invariants = Invariants{};
+  n.invariants = std::make_unique<Invariants>();
   n.partition = std::make_unique<Partition>(n.id, kStream, config_, Offset(0), n.disk_mark);
   for (const Entry& e : n.disk) n.partition->recover(e.batch);
   at(some(1'000, 50'000), [this, &n, run = n.incarnation] {
@@ -143,7 +143,7 @@ void Cluster::step(Node& n, const std::function<void(Partition&, Output&)>& even
   if (!n.up) return;
   Output out;
   event(*n.partition, out);
-  n.invariants.check(*n.partition);
+  n.invariants->check(*n.partition);
   perform(n, out);
   arm(n);
 }
@@ -228,7 +228,7 @@ void Cluster::pump(Node& n, NodeId to) {
     }
     auto header = n.partition->sent(to, *plan, end, sizes);
     ENSURE(header, "a plan that nothing came between is stale");
-    n.invariants.check(*n.partition);
+    n.invariants->check(*n.partition);
     transmit(to, n.id, to, [this, from = n.id, header = *header, entries](Node& f) {
       step(f, [&](Partition& p, Output& out) {
         std::vector<Descriptor> batches;

@@ -36,7 +36,7 @@ struct Node {
   bool registered = false;  // has applied the catalogue up to its own registration
   size_t applied = 0;       // index into Cluster::history_
   std::unique_ptr<Partition> partition;
-  Invariants invariants;
+  std::unique_ptr<Invariants> invariants;
   std::vector<Entry> disk;    // fold of what is durable
   Offset disk_mark;           // durable high watermark
   std::vector<Entry> log;     // fold of everything written

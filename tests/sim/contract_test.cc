@@ -12,11 +12,14 @@ namespace {
 class Lender {
  public:
   explicit Lender(World& world, std::string name, const NodeOptions& options = {})
-      : node_(world.add_node(std::move(name), [this](Task& task, NodeEnv& env) {
-          env_ = &env;
-          (void)task.park("lent");
-          return 0;
-        }, options)) {
+      : node_(world.add_node(
+            std::move(name),
+            [this](Task& task, NodeEnv& env) {
+              env_ = &env;
+              (void)task.park("lent");
+              return 0;
+            },
+            options)) {
     node_.start();
     world.run_while([this] { return env_ == nullptr; }, world.now() + 1s);
   }

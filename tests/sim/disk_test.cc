@@ -220,13 +220,16 @@ struct Recorder : DiskObserver {
   std::vector<std::string> seen;
   SimDisk* disk = nullptr;
   void on_write(uint32_t, uint64_t op, const FileRef& f, uint64_t offset, ByteSpan bytes, Durability d) override {
-    seen.push_back(fmt::format("{} write {}@{} '{}' {}", op, f.path, offset, as_text(bytes), d == Durability::synced ? "synced" : "buffered"));
+    seen.push_back(
+        fmt::format("{} write {}@{} '{}' {}", op, f.path, offset, as_text(bytes), d == Durability::synced ? "synced" : "buffered"));
     CHECK_FALSE(disk->survives(f.path, offset, bytes.size()));
   }
   void on_written(uint32_t, uint64_t op, const FileRef& f, uint64_t offset, uint64_t length, Durability, std::optional<Errc> e) override {
     seen.push_back(fmt::format("{} written {}@{}+{} {}", op, f.path, offset, length, e ? "error" : "ok"));
   }
-  void on_sync(uint32_t, const FileRef& f, std::optional<Errc> e) override { seen.push_back(fmt::format("sync {} {}", f.path, e ? "error" : "ok")); }
+  void on_sync(uint32_t, const FileRef& f, std::optional<Errc> e) override {
+    seen.push_back(fmt::format("sync {} {}", f.path, e ? "error" : "ok"));
+  }
   void on_name(uint32_t, NameChange c, std::string_view from, std::string_view to) override {
     seen.push_back(fmt::format("{} {} {}", to_string(c), from, to));
   }
@@ -249,8 +252,9 @@ TEST_CASE("an observer sees each write as the disk receives it, and when it is d
     CHECK(env.disk.rename(task, "f", "g"));
     CHECK(env.disk.sync_directory(task, ""));
   });
-  CHECK(recorder.seen == std::vector<std::string>{"create f ", "2 write f@10 'abcd' synced", "2 written f@10+4 ok", "3 write f@0 'x' buffered",
-                                                  "3 written f@0+1 ok", "sync f ok", "rename f g", "sync_directory ''"});
+  CHECK(recorder.seen == std::vector<std::string>{"create f ", "2 write f@10 'abcd' synced", "2 written f@10+4 ok",
+                                                  "3 write f@0 'x' buffered", "3 written f@0+1 ok", "sync f ok", "rename f g",
+                                                  "sync_directory ''"});
 }
 
 TEST_CASE("a file can be slower than its disk") {

@@ -145,7 +145,8 @@ TEST_CASE("a symbolic target is resolved when the fault strikes, and retried whi
 TEST_CASE("an armed crash point kills at a call, and the node restarts after its down time") {
   Stage stage;
   Crowd crowd(stage);
-  FaultExecutor executor(stage.world, plan_of("1.0 crash_point target=a point=during_write death=power_cut value=2 duration=0.3\n"), crowd.all());
+  FaultExecutor executor(stage.world, plan_of("1.0 crash_point target=a point=during_write death=power_cut value=2 duration=0.3\n"),
+                         crowd.all());
   executor.start();
   stage.run_for(1500ms);
   int writes = 0;
@@ -163,9 +164,9 @@ TEST_CASE("an armed crash point kills at a call, and the node restarts after its
 TEST_CASE("link faults end after their duration; after the safety phase nothing strikes") {
   Stage stage;
   Crowd crowd(stage);
-  FaultExecutor executor(stage.world,
-                         plan_of("1.0 link_cut target=a peer=b duration=0.5 value=1\n2.0 link_cut target=b duration=0.5\n9.0 kill target=all\n"),
-                         crowd.all());
+  FaultExecutor executor(
+      stage.world, plan_of("1.0 link_cut target=a peer=b duration=0.5 value=1\n2.0 link_cut target=b duration=0.5\n9.0 kill target=all\n"),
+      crowd.all());
   executor.start();
   auto cut_at = [&](int64_t ms) {
     stage.world.run_until(Time{ms * 1'000'000});

@@ -61,7 +61,8 @@ TEST_CASE("given any writes and syncs, a power cut leaves what was synced and mi
         inode.write(image_of(pool, offset, bytes), through, rng);
         twin.write(offset, bytes);
         if (through)  // whole sectors go to the medium
-          for (uint64_t b = offset / kSectorBytes * kSectorBytes; b < std::min(kBytes, (offset + bytes.size() + kSectorBytes - 1) / kSectorBytes * kSectorBytes); ++b)
+          for (uint64_t b = offset / kSectorBytes * kSectorBytes;
+               b < std::min(kBytes, (offset + bytes.size() + kSectorBytes - 1) / kSectorBytes * kSectorBytes); ++b)
             twin.settle(b);
       } else if (action < 8) {
         inode.end_flush(inode.begin_flush());

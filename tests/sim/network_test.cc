@@ -29,7 +29,7 @@ struct Pair {
       (void)task.sleep_for(1h);
       at_a.reset();
     });
-    stage.run_for(10ms);
+    CHECK(stage.world.run_while([this] { return !at_a || !at_b; }, stage.world.now() + 5s));
     REQUIRE((at_a && at_b));
   }
   // The acts on both nodes refer to this object.

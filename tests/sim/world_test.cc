@@ -266,12 +266,15 @@ TEST_CASE("a drifting clock reaches a deadline when it shows it, not before") {
     NodeOptions options;
     options.clock_drift_ppm = ppm;
     Duration slept{0};
-    Node& node = world.add_node("n", [&](Task& task, NodeEnv&) {
-      Time before = task.now();
-      (void)task.sleep_for(1s);
-      slept = task.now() - before;
-      return 0;
-    }, options);
+    Node& node = world.add_node(
+        "n",
+        [&](Task& task, NodeEnv&) {
+          Time before = task.now();
+          (void)task.sleep_for(1s);
+          slept = task.now() - before;
+          return 0;
+        },
+        options);
     node.start();
     world.run_while([&] { return node.running(); }, Time{0} + 10s);
     CHECK_FALSE(node.running());

@@ -1,0 +1,208 @@
+#include "scenarios/checks/history_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace sg::scenario {
+namespace {
+
+std::string name(ValueId v) { return fmt::format("record {} of client {}", v.number, v.client); }
+std::string when(Time t) { return fmt::format("{}.{:06} s", t.ns / 1'000'000'000, t.ns / 1000 % 1'000'000); }
+
+using Log = std::map<Offset, ValueId>;
+
+Log log_of(const ReplicaContents& replica) {
+  Log log;
+  for (const ReplicaRecord& r : replica.records) log[r.offset] = r.value;
+  return log;
+}
+
+std::map<ValueId, const Send*> by_value(const History& history) {
+  std::map<ValueId, const Send*> out;
+  for (const Send& s : history.sends) out[s.value] = &s;
+  return out;
+}
+
+}  // namespace
+
+std::vector<Violation> check_lost(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  std::map<PartitionName, std::vector<std::pair<NodeId, Log>>> logs;
+  for (const ReplicaContents& r : replicas)
+    if (r.in_sync) logs[r.partition].emplace_back(r.node, log_of(r));
+  for (const Send& s : history.sends) {
+    if (s.outcome != Outcome::ok || s.acks != -1) continue;
+    for (const auto& [node, log] : logs[s.partition]) {
+      auto it = log.find(s.offset);
+      if (it != log.end() && it->second == s.value) continue;
+      out.push_back({"H1", fmt::format("{} was acknowledged (acks=all) at {} offset {} at {}, but the in-sync replica on node {} holds {} there",
+                                       name(s.value), to_string(s.partition), s.offset, when(s.completed), node,
+                                       it == log.end() ? "nothing" : name(it->second))});
+      break;
+    }
+  }
+  return out;
+}
+
+std::vector<Violation> check_duplicates(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  auto sends = by_value(history);
+  auto idempotent = [&](ValueId v) {
+    auto it = sends.find(v);
+    return it != sends.end() && it->second->idempotent;
+  };
+  for (const ReplicaContents& r : replicas) {
+    if (!r.in_sync) continue;
+    std::map<ValueId, Offset> seen;
+    for (const ReplicaRecord& record : r.records) {
+      auto [it, first] = seen.emplace(record.value, record.offset);
+      if (!first && idempotent(record.value))
+        out.push_back({"H2", fmt::format("{} of an idempotent producer stands twice in {} on node {}: at offsets {} and {}", name(record.value),
+                                         to_string(r.partition), r.node, it->second, record.offset)});
+    }
+  }
+  std::map<std::pair<PartitionName, ValueId>, Offset> read;
+  for (const Read& r : history.reads) {
+    auto [it, first] = read.emplace(std::pair(r.partition, r.value), r.offset);
+    if (!first && it->second != r.offset && idempotent(r.value))
+      out.push_back({"H2", fmt::format("{} of an idempotent producer was read from {} at offset {} and at offset {}", name(r.value),
+                                       to_string(r.partition), it->second, r.offset)});
+  }
+  return out;
+}
+
+std::vector<Violation> check_replicas_equal(const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  std::map<PartitionName, const ReplicaContents*> first;
+  for (const ReplicaContents& r : replicas) {
+    if (!r.in_sync) continue;
+    auto [it, added] = first.emplace(r.partition, &r);
+    if (added) continue;
+    const ReplicaContents& other = *it->second;
+    auto differs = [](const ReplicaRecord& a, const ReplicaRecord& b) {
+      return a.offset != b.offset || a.epoch != b.epoch || a.value != b.value;
+    };
+    size_t common = std::min(r.records.size(), other.records.size());
+    size_t at = 0;
+    while (at < common && !differs(r.records[at], other.records[at])) ++at;
+    auto show = [&](const ReplicaContents& c) {
+      if (at >= c.records.size()) return std::string("ends");
+      const ReplicaRecord& x = c.records[at];
+      return fmt::format("has {} at offset {} of epoch {}", name(x.value), x.offset, x.epoch);
+    };
+    if (at < r.records.size() || at < other.records.size())
+      out.push_back({"H3", fmt::format("the in-sync replicas of {} differ behind {} equal records: node {} {}, node {} {}", to_string(r.partition), at,
+                                       other.node, show(other), r.node, show(r))});
+  }
+  return out;
+}
+
+std::vector<Violation> check_phantoms(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  for (const Anomaly& a : history.anomalies)
+    out.push_back({"H4", fmt::format("client {} at {}, {}: {}", a.client, to_string(a.partition), when(a.at), a.what)});
+  auto sends = by_value(history);
+  auto judge = [&](const PartitionName& partition, Offset offset, ValueId value, const std::string& where) {
+    auto it = sends.find(value);
+    if (it == sends.end() || it->second->partition != partition) {
+      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), and nobody sent it there", name(value), to_string(partition), offset, where)});
+    } else if (it->second->outcome == Outcome::failed) {
+      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), although its send certainly failed at {}", name(value), to_string(partition),
+                                       offset, where, when(it->second->completed))});
+    }
+  };
+  struct Seen {
+    ValueId value;
+    int32_t client;
+    Time at;
+  };
+  std::map<std::pair<PartitionName, Offset>, Seen> seen;
+  for (const Read& r : history.reads) {
+    auto [it, first] = seen.emplace(std::pair(r.partition, r.offset), Seen{r.value, r.client, r.at});
+    if (first) judge(r.partition, r.offset, r.value, fmt::format("read by client {} at {}", r.client, when(r.at)));
+    if (!first && it->second.value != r.value)
+      out.push_back({"H4", fmt::format("{} offset {}: client {} read {} at {}, client {} read {} at {}", to_string(r.partition), r.offset,
+                                       it->second.client, name(it->second.value), when(it->second.at), r.client, name(r.value), when(r.at))});
+  }
+  for (const ReplicaContents& c : replicas) {
+    if (!c.in_sync) continue;
+    Log log = log_of(c);
+    for (const auto& [offset, value] : log)
+      if (!seen.contains({c.partition, offset})) judge(c.partition, offset, value, fmt::format("on node {}", c.node));
+    for (auto it = seen.lower_bound({c.partition, Offset(INT64_MIN)}); it != seen.end() && it->first.first == c.partition; ++it) {
+      auto stored = log.find(it->first.second);
+      if (stored != log.end() && stored->second == it->second.value) continue;
+      out.push_back({"H4", fmt::format("client {} read {} from {} at offset {} at {}, and in the end the in-sync replica on node {} holds {} there",
+                                       it->second.client, name(it->second.value), to_string(c.partition), it->first.second, when(it->second.at), c.node,
+                                       stored == log.end() ? "nothing" : name(stored->second))});
+    }
+  }
+  return out;
+}
+
+std::vector<Violation> check_order(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  auto sends = by_value(history);
+  for (const ReplicaContents& c : replicas) {
+    if (!c.in_sync) continue;
+    std::map<int32_t, const ReplicaRecord*> last;  // by client
+    for (const ReplicaRecord& record : c.records) {
+      auto it = sends.find(record.value);
+      if (it == sends.end() || !it->second->idempotent) continue;
+      const ReplicaRecord*& previous = last[record.value.client];
+      if (previous && previous->value.number > record.value.number)
+        out.push_back({"H7", fmt::format("{} on node {}: {} at offset {} stands behind {} at offset {}, which was sent later", to_string(c.partition),
+                                         c.node, name(record.value), record.offset, name(previous->value), previous->offset)});
+      previous = &record;
+    }
+  }
+  // Real time: along the order of beginnings, the largest offset of those that were acknowledged before.
+  std::map<PartitionName, std::vector<const Send*>> acknowledged;
+  for (const Send& s : history.sends)
+    if (s.outcome == Outcome::ok && s.acks != 0) acknowledged[s.partition].push_back(&s);
+  for (auto& [partition, begun] : acknowledged) {
+    std::vector<const Send*> ended = begun;
+    std::stable_sort(begun.begin(), begun.end(), [](const Send* a, const Send* b) { return a->first_attempt < b->first_attempt; });
+    std::stable_sort(ended.begin(), ended.end(), [](const Send* a, const Send* b) { return a->completed < b->completed; });
+    const Send* greatest = nullptr;
+    size_t e = 0;
+    for (const Send* s : begun) {
+      for (; e < ended.size() && ended[e]->completed < s->first_attempt; ++e)
+        // acks=1 may be lost and its offset given again; only what is committed has its place for good.
+        if (ended[e]->acks == -1 && (!greatest || ended[e]->offset > greatest->offset)) greatest = ended[e];
+      if (greatest && s->offset <= greatest->offset)
+        out.push_back({"H7", fmt::format("{}: {} was acknowledged at offset {} at {}, and {}, first sent at {}, got offset {}", to_string(partition),
+                                         name(greatest->value), greatest->offset, when(greatest->completed), name(s->value), when(s->first_attempt), s->offset)});
+    }
+  }
+  return out;
+}
+
+std::vector<Violation> check_ends_monotone(const History& history) {
+  std::vector<Violation> out;
+  std::map<std::tuple<int32_t, PartitionName, NodeId, LeaderEpoch>, const EndSeen*> last;
+  for (const EndSeen& e : history.ends) {
+    const EndSeen*& previous = last[{e.client, e.partition, e.broker, e.leader_epoch}];
+    if (previous && e.end < previous->end)
+      out.push_back({"H11", fmt::format("{}: broker {} told client {} the end {} at {} and {} at {}, both in epoch {}", to_string(e.partition), e.broker,
+                                        e.client, previous->end, when(previous->at), e.end, when(e.at), e.leader_epoch)});
+    previous = &e;
+  }
+  return out;
+}
+
+std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> all;
+  auto add = [&](std::vector<Violation> more) { all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); };
+  add(check_lost(history, replicas));
+  add(check_duplicates(history, replicas));
+  add(check_replicas_equal(replicas));
+  add(check_phantoms(history, replicas));
+  add(check_order(history, replicas));
+  add(check_ends_monotone(history));
+  return all;
+}
+
+}  // namespace sg::scenario

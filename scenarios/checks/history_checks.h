@@ -1,0 +1,35 @@
+// The checks on what clients observed: pure functions over a History and, for H1 and H3, the replicas' contents at the end
+// (correctness.md part 2). Only outcomes ok and failed judge; unknown is always legal, also when it appears late.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scenarios/history.h"
+
+namespace sg::scenario {
+
+struct Violation {
+  std::string check;  // "H1"
+  std::string text;   // what was seen: both records, both places, both times
+};
+
+// H1 lost: acknowledged by all in-sync replicas, but not at its offset in every in-sync replica at the end.
+std::vector<Violation> check_lost(const History& history, const std::vector<ReplicaContents>& replicas);
+// H2: a record of an idempotent producer stands twice in a log or was read at two offsets.
+std::vector<Violation> check_duplicates(const History& history, const std::vector<ReplicaContents>& replicas);
+// H3: two in-sync replicas of a partition differ.
+std::vector<Violation> check_replicas_equal(const std::vector<ReplicaContents>& replicas);
+// H4 phantom: read, but never sent, sent elsewhere, or certainly not appended; two readers (or a reader and the final logs) see different
+// records at one offset; and whatever a client noted as an anomaly.
+std::vector<Violation> check_phantoms(const History& history, const std::vector<ReplicaContents>& replicas);
+// H7: the records of one idempotent producer stand in the order in which they were sent; and of two acknowledged sends to a partition, one
+// that was acknowledged before the other began has the smaller offset.
+std::vector<Violation> check_order(const History& history, const std::vector<ReplicaContents>& replicas);
+// H11: the end that one client is told by one broker under one leader epoch never goes back.
+std::vector<Violation> check_ends_monotone(const History& history);
+
+// All of them, in this order.
+std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas);
+
+}  // namespace sg::scenario

@@ -1,0 +1,29 @@
+// The checks that look at the cluster from outside after every event (correctness.md part 2): they decode each peer and Kafka message
+// as it leaves a node and each journal write as the simulated disk receives it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "scenarios/cluster.h"
+#include "sim/world.h"
+
+namespace sg::scenario {
+
+class Observers {
+ public:
+  // Attaches to the world's network and to the disks of the cluster's nodes; violations fail the world's run. Both outlive it.
+  Observers(sim::World& world, Cluster& cluster);
+  ~Observers();
+
+  // The run is over and everything is healed: what is judged at the end.
+  void finish();
+  // The name of a check that never had anything to look at; empty if each had.
+  std::string idle_check() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sg::scenario

@@ -1,0 +1,282 @@
+#include "scenarios/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "scenarios/checks/history_checks.h"
+#include "scenarios/checks/observers.h"
+#include "scenarios/cluster.h"
+#include "scenarios/workloads/workloads.h"
+#include "sim/fault_executor.h"
+
+namespace sg::scenario {
+namespace {
+
+constexpr Duration kSetUp = 4s;           // before the first fault: election, topics, the first records
+constexpr Duration kSetUpLimit = 20s;
+constexpr Duration kLook = 50ms;          // between two looks at whether liveness holds
+constexpr Duration kProbeBound = 5s;      // L4
+constexpr Duration kQuiesce = 20s;        // for what clients have not finished
+constexpr size_t kLastEvents = 20;
+
+sim::WorldOptions draw_world(uint64_t seed) {
+  Rng rng = Rng(seed).split("world options");
+  sim::WorldOptions options;
+  options.network.link.latency_max = std::chrono::microseconds(rng.log_between(60, 5000));
+  options.network.link.tail_per_million = static_cast<uint32_t>(rng.chance(1, 2) ? 0 : rng.between(1, 5000));
+  return options;
+}
+
+class Run {
+ public:
+  Run(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options)
+      : scenario_(scenario), world_(seed, draw_world(seed), pools), cluster_(world_, scenario.cluster), observers_(world_, cluster_) {
+    if (options.trace) world_.trace().record_to(options.trace);
+    partitions_ = partitions_of(scenario.cluster.topics);
+    Rng rng = world_.rng("phases");
+    const int64_t low = scenario.phases.safety.low / 1ms;
+    const int64_t high = scenario.phases.safety.high / 1ms;
+    safety_end_ = Time{0} + kSetUp + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
+    plan_ = options.plan ? *options.plan : draw_plan();
+  }
+
+  RunResult go() {
+    executor_ = std::make_unique<sim::FaultExecutor>(
+        world_, plan_, cluster_.nodes(), [this](std::string_view target, uint64_t draw) { return cluster_.resolve(target, draw); });
+    executor_->start();
+    cluster_.start();
+    add_clients();
+    bool went = set_up() && safety() && liveness() && judge();
+    (void)went;
+    shut_down();
+    return result();
+  }
+
+ private:
+  sim::FaultPlan draw_plan() const {
+    sim::FaultPlan plan = sim::draw_fault_plan(world_.rng("faults"), scenario_.faults, Time{0} + kSetUp, safety_end_);
+    for (sim::Fault fault : scenario_.at) {
+      fault.at = fault.at + kSetUp;
+      plan.faults.push_back(std::move(fault));
+    }
+    std::stable_sort(plan.faults.begin(), plan.faults.end(), [](const sim::Fault& a, const sim::Fault& b) { return a.at < b.at; });
+    return plan;
+  }
+
+  // A host whose program runs `body` with what clients need.
+  template <class F>
+  sim::Node& add_client(std::string name, F body) {
+    sim::Node& node = world_.add_node(name, [this, body](Task& task, sim::NodeEnv& env) {
+      ClientEnv client{env.scheduler, env.clock, env.network, env.rng, cluster_.bootstrap()};
+      body(task, client);
+      return 0;
+    });
+    clients_.push_back(&node);
+    return node;
+  }
+
+  void add_clients() {
+    add_client("admin", [this](Task& task, ClientEnv& env) {
+      set_up_error_ = create_topics(task, env, scenario_.cluster.topics, task.now() + kSetUpLimit);
+      topics_ready_ = true;
+    }).start();
+    int32_t id = 0;
+    for (const WorkloadSpec& spec : scenario_.workloads) {
+      std::vector<PartitionName> partitions;
+      for (const PartitionName& p : partitions_)
+        if (spec.topics.empty() || std::find(spec.topics.begin(), spec.topics.end(), p.topic) != spec.topics.end()) partitions.push_back(p);
+      for (int i = 0; i < spec.clients; ++i) {
+        const int32_t client = id++;
+        ++control_.live;
+        workloads_.push_back(&add_client(fmt::format("client{}", client), [this, spec, client, partitions](Task& task, ClientEnv& env) {
+          if (spec.kind == WorkloadKind::produce) {
+            run_produce(task, env, spec, client, spec.clients, partitions, control_, history_);
+          } else {
+            run_consume(task, env, client, partitions, control_, history_);
+          }
+          if (spec.kind == WorkloadKind::produce) ++producers_ended_;
+        }));
+        if (spec.kind == WorkloadKind::produce) ++producers_;
+      }
+    }
+    next_client_ = id;
+  }
+
+  bool set_up() {
+    // Topics may take their time; nothing is judged before they are there.
+    world_.run_while([this] { return !topics_ready_; }, Time{0} + kSetUpLimit);
+    if (world_.failure()) return false;
+    if (!topics_ready_ || !set_up_error_.empty()) return fail("setup", topics_ready_ ? set_up_error_ : "the topics were not created in time");
+    for (sim::Node* node : workloads_) node->start();
+    return true;
+  }
+
+  bool safety() { return world_.run_until(safety_end_); }
+
+  bool liveness() {
+    world_.begin_liveness();
+    control_.writing = false;
+    const Time healed = world_.now();
+    // L1 to L3 and L5: everything is healed, so everything comes back, within the phase's bound.
+    std::string missing = "nothing was looked at";
+    const Time limit = healed + scenario_.phases.liveness;
+    while (world_.now() < limit) {
+      if (!world_.run_until(world_.now() + kLook)) return false;
+      missing = not_yet_healthy();
+      if (missing.empty() && producers_ended_ == producers_) break;
+      if (missing.empty()) missing = "a producer has not got all its answers";
+    }
+    if (!missing.empty() && missing.find("producer") == std::string::npos) return fail(missing.substr(0, 2), missing.substr(4));
+    world_.run_while([this] { return producers_ended_ < producers_; }, world_.now() + kQuiesce);
+    if (world_.failure()) return false;
+    if (producers_ended_ < producers_) return fail("L4", "a producer still waits for an answer");
+    return probe() && final_read();
+  }
+
+  // Empty, or "Ln: what is missing".
+  std::string not_yet_healthy() const {
+    int controllers = 0;
+    const metadata::Catalogue* catalogue = nullptr;
+    for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+      const broker::Node* broker = cluster_.running(i);
+      if (!broker || !broker->catalogue()) return fmt::format("L2: node {} is not up", i + 1);
+      if (broker->is_controller()) {
+        ++controllers;
+        catalogue = broker->catalogue();
+      }
+    }
+    if (controllers != 1) return fmt::format("L1: {} controllers", controllers);
+    for (const auto& [stream, p] : catalogue->partitions()) {
+      std::string name = fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index);
+      if (p.leader == kNoNode) return fmt::format("L2: {} has no leader", name);
+      if (p.isr.size() != p.replicas.size()) return fmt::format("L3: {} has {} of {} replicas in sync", name, p.isr.size(), p.replicas.size());
+    }
+    return "";
+  }
+
+  // Runs `body` on a client host of its own until it has returned.
+  template <class F>
+  bool run_client(std::string name, Duration bound, F body) {
+    bool ended = false;
+    add_client(std::move(name), [&](Task& task, ClientEnv& env) {
+      body(task, env);
+      ended = true;
+    }).start();
+    world_.run_while([&] { return !ended; }, world_.now() + bound + 10s);
+    if (!ended) clients_.back()->die(sim::Death::kill);
+    return !world_.failure();
+  }
+
+  bool probe() {
+    std::string failed = "it never ended";
+    bool ran = run_client("probe", kProbeBound, [&](Task& task, ClientEnv& env) {
+      failed = run_probe(task, env, next_client_, partitions_, history_, task.now() + kProbeBound);
+    });
+    if (ran && !failed.empty()) return fail("L4", failed);
+    return ran;
+  }
+
+  bool final_read() {
+    std::string failed = "it never ended";
+    bool ran = run_client("reader", kQuiesce, [&](Task& task, ClientEnv& env) {
+      failed = run_final_read(task, env, next_client_ + 1, partitions_, history_, task.now() + kQuiesce);
+    });
+    if (ran && !failed.empty()) return fail("L4", failed);
+    return ran;
+  }
+
+  bool judge() {
+    control_.running = false;
+    if (!world_.run_until(world_.now() + 1s)) return false;
+    for (const Cluster::Exit& e : cluster_.exits()) return fail("exit", fmt::format("{} ended with code {}: {}", e.node, e.code, e.why));
+    leader_changes_ = cluster_.leader_changes();
+    observers_.finish();
+    if (world_.failure()) return false;
+    std::vector<ReplicaContents> replicas = cluster_.read_replicas();
+    if (world_.failure()) return false;
+    for (const Violation& v : check_history(history_, replicas)) return fail(v.check, v.text);
+    return true;
+  }
+
+  bool fail(std::string check, std::string text) {
+    world_.fail(std::move(check), std::move(text));
+    return false;
+  }
+
+  void shut_down() {
+    for (sim::Node* node : clients_)
+      if (node->running()) node->die(sim::Death::kill);
+    for (sim::Node* node : cluster_.nodes())
+      if (node->running()) node->die(sim::Death::kill);
+  }
+
+  RunResult result() {
+    RunResult out;
+    out.hash = world_.trace().hash();
+    out.events = world_.events();
+    out.sim_ns = world_.now().ns;
+    for (const Send& s : history_.sends)
+      if (s.outcome == Outcome::ok) ++out.acked;
+    out.drawn = cluster_.drawn();
+    out.plan = plan_;
+    out.faults_struck = executor_->executed();
+    out.leader_changes = leader_changes_;
+    if (world_.failure()) {
+      out.verdict = Verdict::fail;
+      out.check = world_.failure()->check;
+      out.text = fmt::format("{}\n  at {} s of simulated time, event {}", world_.failure()->text,
+                             fmt::format("{}.{:06}", world_.failure()->time.ns / 1'000'000'000, world_.failure()->time.ns / 1000 % 1'000'000),
+                             world_.failure()->event);
+      for (sim::Node* node : cluster_.nodes()) {
+        std::vector<sim::TraceEvent> last = world_.trace().last(node->index());
+        for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i) out.last_events.push_back(sim::to_line(last[i]));
+      }
+    } else if (out.acked == 0) {
+      out.check = "no write was acknowledged";
+    } else if (!plan_.faults.empty() && out.faults_struck == 0) {
+      out.check = "no fault struck";
+    } else if (std::string idle = observers_.idle_check(); !idle.empty()) {
+      out.check = idle;
+    } else {
+      out.verdict = Verdict::pass;
+    }
+    return out;
+  }
+
+  const Scenario& scenario_;
+  sim::World world_;
+  Cluster cluster_;
+  Observers observers_;
+  std::vector<PartitionName> partitions_;
+  Time safety_end_;
+  sim::FaultPlan plan_;
+  std::unique_ptr<sim::FaultExecutor> executor_;
+  std::vector<sim::Node*> clients_;
+  std::vector<sim::Node*> workloads_;
+  History history_;
+  WorkloadControl control_;
+  bool topics_ready_ = false;
+  std::string set_up_error_;
+  int producers_ = 0;
+  int producers_ended_ = 0;
+  int32_t next_client_ = 0;
+  uint64_t leader_changes_ = 0;
+};
+
+}  // namespace
+
+RunResult run_once(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options) {
+  return Run(scenario, seed, pools, options).go();
+}
+
+std::string verdict_line(const std::string& scenario, uint64_t seed, const RunResult& r) {
+  std::string line = fmt::format("{} {}:{} hash={:016x} events={} sim_s={}.{:03} acked={}", r.verdict == Verdict::pass ? "PASS" : "FAIL", scenario, seed,
+                                 r.hash, r.events, r.sim_ns / 1'000'000'000, r.sim_ns / 1'000'000 % 1000, r.acked);
+  if (r.verdict == Verdict::fail) line += fmt::format(" check={}", r.check);
+  if (r.verdict == Verdict::unjudged) line += fmt::format(" check=unjudged ({})", r.check);
+  return line;
+}
+
+}  // namespace sg::scenario

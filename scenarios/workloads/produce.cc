@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <map>
+
+#include "scenarios/client/producer.h"
+#include "scenarios/workloads/workloads.h"
+
+namespace sg::scenario {
+
+std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics) {
+  std::vector<PartitionName> out;
+  for (const TopicSpec& t : topics)
+    for (int32_t p = 0; p < t.partitions; ++p) out.push_back({t.name, p});
+  return out;
+}
+
+namespace {
+
+Outcome to_outcome(SendOutcome outcome) {
+  switch (outcome) {
+    case SendOutcome::ok: return Outcome::ok;
+    case SendOutcome::failed: return Outcome::failed;
+    case SendOutcome::unknown: return Outcome::unknown;
+  }
+  return Outcome::unknown;
+}
+
+// The sends of one client: which records a batch holds, so that its result can be told to each of them.
+class Sends {
+ public:
+  explicit Sends(History& history) : history_(history) {}
+
+  // Indices of the history's sends that token `token` stands for.
+  uint64_t add(std::vector<size_t> records) {
+    open_[next_] = std::move(records);
+    return next_++;
+  }
+  void done(uint64_t token, const SendResult& result) {
+    auto it = open_.find(token);
+    ENSURE(it != open_.end());
+    int64_t delta = 0;
+    for (size_t index : it->second) {
+      Send& send = history_.sends[index];
+      send.first_attempt = result.first_attempt;
+      send.completed = result.completed;
+      send.outcome = to_outcome(result.outcome);
+      if (result.outcome == SendOutcome::ok) send.offset = result.base_offset + delta;
+      ++delta;
+    }
+    open_.erase(it);
+  }
+
+ private:
+  History& history_;
+  std::map<uint64_t, std::vector<size_t>> open_;
+  uint64_t next_ = 1;
+};
+
+}  // namespace
+
+void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients, const std::vector<PartitionName>& partitions,
+                 WorkloadControl& control, History& history) {
+  Rng rng = env.rng.split("produce");
+  ProducerOptions options;
+  options.acks = static_cast<int16_t>(spec.acks);
+  options.idempotent = spec.idempotent;
+  options.max_in_flight = static_cast<int>(rng.between(spec.in_flight.low, spec.in_flight.high));
+  options.delivery_timeout = std::chrono::milliseconds(rng.log_between(2000, 30'000));
+  options.timeout_ms = static_cast<int32_t>(rng.log_between(200, 5000));
+  const int64_t rate = std::max<int64_t>(1, rng.between(spec.rate_per_s.low, spec.rate_per_s.high) / clients);
+
+  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("producer-{}", client), .bootstrap = env.bootstrap});
+  Sends sends(history);
+  std::vector<std::unique_ptr<PartitionProducer>> producers;
+  TaskGroup tasks(env.scheduler);
+  for (const PartitionName& p : partitions) {
+    producers.push_back(std::make_unique<PartitionProducer>(cluster, env.scheduler, p.topic, p.partition, options,
+                                                            [&sends](uint64_t token, const SendResult& r) { sends.done(token, r); }));
+    tasks.spawn(fmt::format("produce {}", to_string(p)), [producer = producers.back().get()](Task& t) { producer->run(t); });
+  }
+  int64_t number = 0;
+  while (control.running && control.writing && !task.stopping()) {
+    const auto which = static_cast<size_t>(rng.below(partitions.size()));
+    const int64_t records = rng.between(spec.records_per_batch.low, spec.records_per_batch.high);
+    std::vector<ByteVec> values;
+    std::vector<size_t> indices;
+    for (int64_t i = 0; i < records; ++i) {
+      const ValueId id{client, number++};
+      values.push_back(value_bytes(id, static_cast<size_t>(rng.between(std::max<int64_t>(16, spec.value_bytes.low), std::max<int64_t>(16, spec.value_bytes.high)))));
+      indices.push_back(history.sends.size());
+      history.sends.push_back({.value = id, .partition = partitions[which], .acks = options.acks, .idempotent = options.idempotent,
+                               .first_attempt = {}, .completed = {}, .outcome = Outcome::unknown, .offset = Offset(-1)});
+    }
+    producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
+    // Exponential gaps would need floats; a uniform one around the mean has the same rate.
+    const int64_t mean_us = records * 1'000'000 / rate;
+    if (!task.sleep_for(std::chrono::microseconds(rng.between(1, 2 * mean_us)))) break;
+  }
+  auto unfinished = [&] { return std::any_of(producers.begin(), producers.end(), [](const auto& p) { return p->unfinished() > 0; }); };
+  while (control.running && unfinished())
+    if (!task.sleep_for(20ms)) break;
+  tasks.stop();
+  tasks.join(task);
+  cluster.close(task);
+}
+
+}  // namespace sg::scenario
