@@ -264,9 +264,8 @@ void load(UnpackArchive& a, std::variant<T...>& value) {
   uint8_t index = 0;
   a(index);
   if (index >= sizeof...(T)) return a.reader().fail();
-  [&]<size_t... I>(std::index_sequence<I...>) {
-    (void)((I == index && (a(value.template emplace<I>()), true)) || ...);
-  }(std::index_sequence_for<T...>{});
+  [&]<size_t... I>(std::index_sequence<I...>) { (void)((I == index && (a(value.template emplace<I>()), true)) || ...); }
+  (std::index_sequence_for<T...>{});
 }
 
 }  // namespace sg

@@ -54,6 +54,7 @@ struct Task::Fiber {
   void before_switch_to_scheduler([[maybe_unused]] bool last) {
 #ifdef SG_ASAN
     __sanitizer_start_switch_fiber(last ? nullptr : &task_fake, scheduler_bottom, scheduler_size);
+    if (last) task_fake = nullptr;  // freed by that call; the next task in this slot starts without one
 #endif
   }
 };

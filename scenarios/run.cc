@@ -68,11 +68,15 @@ class Run {
   // A host whose program runs `body` with what clients need.
   template <class F>
   sim::Node& add_client(std::string name, F body) {
-    sim::Node& node = world_.add_node(name, [this, body](Task& task, sim::NodeEnv& env) {
+    // Observers have one clock, the world's: what different clients saw is compared in time.
+    sim::NodeOptions options;
+    options.clock_origin = world_.now();
+    auto program = [this, body](Task& task, sim::NodeEnv& env) {
       ClientEnv client{env.scheduler, env.clock, env.network, env.rng, cluster_.bootstrap()};
       body(task, client);
       return 0;
-    });
+    };
+    sim::Node& node = world_.add_node(name, program, options);
     clients_.push_back(&node);
     return node;
   }

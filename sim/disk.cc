@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "sim/disk_file.h"
@@ -90,7 +91,8 @@ void SimDisk::on_event(uint64_t argument) {
 
 void SimDisk::complete(Op& op) {
   Result<size_t> result = 0;
-  Op::Kind kind = op.kind;
+  // What completes is under way no more: survives() must not count it, already when observers are told.
+  Op::Kind kind = std::exchange(op.kind, Op::Kind::other);
   switch (kind) {
     case Op::Kind::read: result = complete_read(op); break;
     case Op::Kind::write: result = complete_write(op); break;

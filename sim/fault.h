@@ -82,7 +82,7 @@ struct ValueRange {
 // A distribution from which faults of one kind are drawn.
 struct FaultRule {
   FaultKind kind = FaultKind::kill;
-  std::vector<std::string> targets{"random"};  // one is drawn per fault
+  std::vector<std::string> targets{"random"};  // one is drawn per fault; with as many at once, each is struck
   std::vector<std::string> peers{};
   std::string path;
   DurationRange every{1s, 4s};  // between two of them

@@ -42,7 +42,9 @@ FaultPlan draw_fault_plan(const Rng& rng, const std::vector<FaultRule>& rules, T
         fault.kind = rule.kind;
         fault.path = rule.path;
         fault.at = at + draw_duration(own, {Duration(0), rule.spread});
-        fault.target = draw_one(own, rule.targets);
+        const std::string drawn = draw_one(own, rule.targets);
+        // As many faults at once as there are targets: each is struck, not one of them twice.
+        fault.target = rule.at_once > 1 && rule.at_once == rule.targets.size() ? rule.targets[i] : drawn;
         fault.peer = draw_one(own, rule.peers);
         fault.duration = draw_duration(own, rule.duration);
         fault.value = draw_value(own, rule.value);

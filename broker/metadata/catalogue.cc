@@ -77,7 +77,8 @@ Result<> Catalogue::restore(ByteSpan snapshot) {
       const Partition* p = find_in(std::as_const(state.partitions), topic.partitions[i]);
       bool fits = p && p->stream == topic.partitions[i] && p->topic_id == topic.id && p->index == static_cast<int32_t>(i);
       if (!fits || p->stream >= state.next_stream || p->isr.empty()) return misfit(fmt::format("partition {}-{}", name, i));
-      if (p->leader != kNoNode && !p->in_isr(p->leader)) return misfit(fmt::format("partition {}-{}: its leader is not in its ISR", name, i));
+      if (p->leader != kNoNode && !p->in_isr(p->leader))
+        return misfit(fmt::format("partition {}-{}: its leader is not in its ISR", name, i));
       for (NodeId member : p->isr) {
         if (!p->has_replica(member)) return misfit(fmt::format("partition {}-{}: its ISR is not among its replicas", name, i));
       }

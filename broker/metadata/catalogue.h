@@ -41,7 +41,7 @@ struct Broker {
 struct Partition {
   StreamId stream;
   Uuid topic_id;
-  int32_t index = 0;  // within the topic
+  int32_t index = 0;             // within the topic
   std::vector<NodeId> replicas;  // the preferred leader first
   std::vector<NodeId> isr;       // in the order of `replicas`
   NodeId leader = kNoNode;
@@ -66,7 +66,7 @@ struct Topic {
   std::string name;
   Uuid id;
   int32_t min_insync_replicas = 1;
-  std::vector<ConfigEntry> configs;   // set explicitly, sorted by name
+  std::vector<ConfigEntry> configs;  // set explicitly, sorted by name
   std::vector<StreamId> partitions;  // by partition index
   bool operator==(const Topic&) const = default;
   template <class A>
@@ -79,8 +79,8 @@ struct Topic {
 struct Applied {
   std::vector<StreamId> partitions;  // ascending
   std::vector<NodeId> brokers;
-  Uuid topic_id;                               // CreateTopic, DeleteTopic
-  BrokerEpoch broker_epoch = kNoBrokerEpoch;   // RegisterBroker
+  Uuid topic_id;                                 // CreateTopic, DeleteTopic
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;     // RegisterBroker
   ProducerId first_producer_id = kNoProducerId;  // AllocateProducerIds: the first of `count`
 };
 

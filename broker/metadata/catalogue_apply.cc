@@ -241,8 +241,8 @@ Result<> Catalogue::on(const ChangeIsr& r, Applied& out) {
   TRY_DO(current_broker(r.leader, r.leader_broker_epoch));
   if (p.leader != r.leader || p.leader_epoch != r.leader_epoch || p.partition_epoch != r.partition_epoch) {
     return fail(Errc::stale,
-                fmt::format("stream {} is led by {} in leader epoch {}, partition epoch {}; the request is of {}, {}, {}", r.stream, p.leader,
-                            p.leader_epoch, p.partition_epoch, r.leader, r.leader_epoch, r.partition_epoch));
+                fmt::format("stream {} is led by {} in leader epoch {}, partition epoch {}; the request is of {}, {}, {}", r.stream,
+                            p.leader, p.leader_epoch, p.partition_epoch, r.leader, r.leader_epoch, r.partition_epoch));
   }
   std::vector<NodeId> isr;
   for (NodeId node : p.replicas) {
@@ -252,8 +252,8 @@ Result<> Catalogue::on(const ChangeIsr& r, Applied& out) {
     if (p.in_isr(node)) continue;
     const Broker* b = broker(node);
     if (!b || b->epoch != member->broker_epoch || b->fenced || b->draining) {
-      return fail(Errc::unavailable, fmt::format("stream {}: broker {} (epoch {}) is fenced, draining, or has another epoch", r.stream, node,
-                                                 member->broker_epoch));
+      return fail(Errc::unavailable, fmt::format("stream {}: broker {} (epoch {}) is fenced, draining, or has another epoch", r.stream,
+                                                 node, member->broker_epoch));
     }
   }
   if (isr.size() != r.isr.size()) return fail(Errc::invalid, fmt::format("stream {}: an ISR is distinct replicas", r.stream));

@@ -36,7 +36,7 @@ struct ControllerOptions {
   // After a newer incarnation of a broker has said hello, how long its registration may take before the old one is fenced. A broker that
   // registers in time and clean keeps its places in ISRs, which after a power cut of all nodes keeps every copy counted.
   Duration registration_grace = 100ms;
-  int32_t default_replication_factor = 1;  // resolved: min(3, voters)
+  int32_t default_replication_factor = 1;    // resolved: min(3, voters)
   int32_t default_min_insync_replicas = -1;  // -1: 2 when the topic's factor is >= 3, else 1
   int32_t default_partitions = 1;
   int32_t max_partitions_per_topic = 10'000;
@@ -103,13 +103,13 @@ class Controller {
  private:
   // What this controller has seen of one broker's process.
   struct Watch {
-    Incarnation incarnation;        // the registration that the rest speaks of
+    Incarnation incarnation;  // the registration that the rest speaks of
     BrokerEpoch epoch = kNoBrokerEpoch;
-    Time heard;                     // last traffic
-    bool suspected = false;         // fence at once, or as soon as it can be proposed
-    bool suspicion_spent = false;   // counts once per incarnation
-    std::optional<Time> fence_at;   // a newer incarnation said hello and has not registered yet
-    Time retry_at;                  // no proposal about this broker before
+    Time heard;                    // last traffic
+    bool suspected = false;        // fence at once, or as soon as it can be proposed
+    bool suspicion_spent = false;  // counts once per incarnation
+    std::optional<Time> fence_at;  // a newer incarnation said hello and has not registered yet
+    Time retry_at;                 // no proposal about this broker before
   };
   // One reply that is put together from the outcomes of one or more records.
   struct Open {
@@ -118,8 +118,8 @@ class Controller {
     size_t left = 0;
   };
   struct Waiter {
-    uint64_t open;  // key of open_
-    size_t item;    // which topic of the request; 0 otherwise
+    uint64_t open;        // key of open_
+    size_t item;          // which topic of the request; 0 otherwise
     bool joined = false;  // another request proposed the record
   };
   struct Pending {

@@ -46,9 +46,12 @@ size_t items_of(const ControllerRequest& request) {
 // The broker that a request claims to come from; none where it does not matter.
 template <class R>
 NodeId claimed_sender(const R& r) {
-  if constexpr (requires { r.leader; }) return r.leader;
-  else if constexpr (requires { r.node; }) return r.node;
-  else return kNoNode;
+  if constexpr (requires { r.leader; })
+    return r.leader;
+  else if constexpr (requires { r.node; })
+    return r.node;
+  else
+    return kNoNode;
 }
 
 }  // namespace
@@ -205,7 +208,8 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
   auto settings = check_configs(item.configs);
   if (!settings) return refuse(ControllerError::invalid_config, settings.error().what);
 
-  CreateTopic topic{.name = item.name, .topic_id = {}, .partitions = {}, .min_insync_replicas = {}, .configs = std::move(settings->configs)};
+  CreateTopic topic{
+      .name = item.name, .topic_id = {}, .partitions = {}, .min_insync_replicas = {}, .configs = std::move(settings->configs)};
   if (!item.assignment.empty()) {
     if (item.num_partitions != -1 || item.replication_factor != -1) {
       return refuse(ControllerError::invalid_request, "with a replica assignment, partitions and replication factor must be -1");
@@ -216,7 +220,8 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
         return refuse(ControllerError::invalid_replica_assignment, "each partition needs the same number of distinct replicas");
       }
       auto live = [&](NodeId n) { return std::ranges::find(load, n, &Candidate::node) != load.end(); };
-      if (!std::ranges::all_of(replicas, live)) return refuse(ControllerError::invalid_replica_assignment, "a replica is not a live broker");
+      if (!std::ranges::all_of(replicas, live))
+        return refuse(ControllerError::invalid_replica_assignment, "a replica is not a live broker");
     }
     topic.partitions = item.assignment;
     add_load(load, topic.partitions);
@@ -224,7 +229,8 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
   auto count = static_cast<int64_t>(topic.partitions.size());
   if (item.assignment.empty()) count = item.num_partitions == -1 ? options_.default_partitions : item.num_partitions;
   if (count < 1 || count > options_.max_partitions_per_topic) {
-    return refuse(ControllerError::invalid_partitions, fmt::format("{} partitions; 1 to {} are allowed", count, options_.max_partitions_per_topic));
+    return refuse(ControllerError::invalid_partitions,
+                  fmt::format("{} partitions; 1 to {} are allowed", count, options_.max_partitions_per_topic));
   }
   if (item.assignment.empty()) {
     int32_t factor = item.replication_factor == -1 ? options_.default_replication_factor : item.replication_factor;

@@ -24,8 +24,9 @@ class Findings {
 bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
 
 std::string line(const Partition& p) {
-  return fmt::format("stream {} replicas=[{}] isr=[{}] leader={} leader_epoch={} partition_epoch={}{}", p.stream, fmt::join(p.replicas, ","),
-                     fmt::join(p.isr, ","), p.leader, p.leader_epoch, p.partition_epoch, p.last_copy_damaged ? " last_copy_damaged" : "");
+  return fmt::format("stream {} replicas=[{}] isr=[{}] leader={} leader_epoch={} partition_epoch={}{}", p.stream,
+                     fmt::join(p.replicas, ","), fmt::join(p.isr, ","), p.leader, p.leader_epoch, p.partition_epoch,
+                     p.last_copy_damaged ? " last_copy_damaged" : "");
 }
 
 void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
@@ -53,7 +54,8 @@ void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
 
 void check_partition_step(const Catalogue& before, const Partition& was, const Partition& is, Findings& found) {
   auto both = [&] { return line(was) + "  ->  " + line(is); };
-  found.expect(was.replicas == is.replicas && was.topic_id == is.topic_id && was.index == is.index, "a stream is one partition: {}", both());
+  found.expect(was.replicas == is.replicas && was.topic_id == is.topic_id && was.index == is.index, "a stream is one partition: {}",
+               both());
   found.expect(is.partition_epoch >= was.partition_epoch && is.leader_epoch >= was.leader_epoch, "epochs grow: {}", both());
   if (is.partition_epoch == was.partition_epoch) {
     found.expect(is == was, "a change is a new partition epoch: {}", both());
@@ -102,8 +104,8 @@ std::vector<std::string> check_state(const Catalogue& c) {
   std::set<BrokerEpoch> epochs;
   for (const auto& [node, b] : c.brokers()) {
     found.expect(b.node == node && epochs.insert(b.epoch).second, "broker {}: a broker epoch is of one broker", node);
-    found.expect(b.epoch.v >= 1 && b.epoch.v <= b.since.v && b.since <= c.applied(), "broker {}: epoch {} since {} applied {}", node, b.epoch,
-                 b.since, c.applied());
+    found.expect(b.epoch.v >= 1 && b.epoch.v <= b.since.v && b.since <= c.applied(), "broker {}: epoch {} since {} applied {}", node,
+                 b.epoch, b.since, c.applied());
   }
   size_t partitions = 0;
   for (const auto& [name, topic] : c.topics()) {

@@ -17,12 +17,12 @@ namespace sg::metadata {
 
 enum class ControllerError : uint8_t {
   none,
-  not_controller,              // ask the node that leads Raft now
-  busy,                        // too much in flight: try again
-  stale,                       // a broker, leader or partition epoch is not the current one: apply the log, then think again
-  not_found,                   // no such broker, topic, partition
-  exists,                      // topic name
-  ineligible_replica,          // a replica to be added to an ISR is fenced, draining, or has restarted
+  not_controller,      // ask the node that leads Raft now
+  busy,                // too much in flight: try again
+  stale,               // a broker, leader or partition epoch is not the current one: apply the log, then think again
+  not_found,           // no such broker, topic, partition
+  exists,              // topic name
+  ineligible_replica,  // a replica to be added to an ISR is fenced, draining, or has restarted
   invalid_request,
   invalid_topic_name,
   invalid_partitions,
@@ -46,8 +46,8 @@ struct Heartbeat {
 };
 
 enum class HeartbeatStatus : uint8_t {
-  ok,        // registered and unfenced
-  fenced,    // registered; will be unfenced once it has applied enough
+  ok,              // registered and unfenced
+  fenced,          // registered; will be unfenced once it has applied enough
   register_again,  // this incarnation is not registered under this epoch
 };
 
@@ -64,8 +64,8 @@ struct HeartbeatReply {
 
 struct CreateTopicItem {
   std::string name;
-  int32_t num_partitions = -1;      // -1: the default, or given by `assignment`
-  int32_t replication_factor = -1;  // -1: the default, or given by `assignment`
+  int32_t num_partitions = -1;                  // -1: the default, or given by `assignment`
+  int32_t replication_factor = -1;              // -1: the default, or given by `assignment`
   std::vector<std::vector<NodeId>> assignment;  // empty: the controller places
   std::vector<ConfigEntry> configs;
   template <class A>
@@ -188,10 +188,11 @@ struct ControllerRequest {
 };
 
 struct ControllerReply {
-  uint64_t id = 0;  // of the request
+  uint64_t id = 0;                                // of the request
   ControllerError error = ControllerError::none;  // of the request as a whole; single topics have their own
   std::string message;
-  std::variant<std::monostate, RegisterReply, DrainReply, ChangeIsrReply, CreateTopicsReply, DeleteTopicsReply, AllocateProducerIdsReply> body;
+  std::variant<std::monostate, RegisterReply, DrainReply, ChangeIsrReply, CreateTopicsReply, DeleteTopicsReply, AllocateProducerIdsReply>
+      body;
   template <class A>
   void serialize(A& a) {
     a(id, error, message, body);

@@ -77,7 +77,8 @@ Result<std::vector<std::vector<NodeId>>> place(std::vector<Candidate>& brokers, 
     return fail(Errc::invalid, fmt::format("{} partitions with {} replicas", partitions, replication_factor));
   }
   if (static_cast<size_t>(replication_factor) > brokers.size()) {
-    return fail(Errc::unavailable, fmt::format("replication factor {} needs as many live brokers, there are {}", replication_factor, brokers.size()));
+    return fail(Errc::unavailable,
+                fmt::format("replication factor {} needs as many live brokers, there are {}", replication_factor, brokers.size()));
   }
   std::vector<std::vector<NodeId>> assignment;
   for (int32_t i = 0; i < partitions; ++i) {

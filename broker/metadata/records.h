@@ -123,7 +123,7 @@ struct CreateTopic {
   std::string name;
   Uuid topic_id;
   std::vector<std::vector<NodeId>> partitions;
-  int32_t min_insync_replicas = 1;  // resolved by the controller, so that a changed default does not change existing topics
+  int32_t min_insync_replicas = 1;   // resolved by the controller, so that a changed default does not change existing topics
   std::vector<ConfigEntry> configs;  // what was set explicitly, sorted by name
   bool operator==(const CreateTopic&) const = default;
   template <class A>

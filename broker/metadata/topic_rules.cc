@@ -39,25 +39,23 @@ struct FixedSetting {
   std::string_view value;
 };
 constexpr FixedSetting kFixed[] = {
-    {"cleanup.policy", "delete"},
-    {"compression.type", "producer"},
-    {"message.timestamp.type", "CreateTime"},
-    {"retention.bytes", "-1"},
-    {"retention.ms", "-1"},
-    {"unclean.leader.election.enable", "false"},
+    {"cleanup.policy", "delete"}, {"compression.type", "producer"}, {"message.timestamp.type", "CreateTime"},
+    {"retention.bytes", "-1"},    {"retention.ms", "-1"},           {"unclean.leader.election.enable", "false"},
 };
 
 Result<> check_one(const ConfigEntry& entry, TopicSettings& settings) {
   if (entry.name == "min.insync.replicas") {
     std::optional<int32_t> value = parse_int(entry.value);
-    if (!value || *value < 1) return fail(Errc::invalid, fmt::format("min.insync.replicas must be an integer >= 1, found '{}'", entry.value));
+    if (!value || *value < 1)
+      return fail(Errc::invalid, fmt::format("min.insync.replicas must be an integer >= 1, found '{}'", entry.value));
     settings.min_insync_replicas = *value;
     return {};
   }
   for (const FixedSetting& fixed : kFixed) {
     if (entry.name != fixed.name) continue;
     if (entry.value == fixed.value) return {};
-    return fail(Errc::unsupported, fmt::format("{}={} is not offered yet; only {}={} is", entry.name, entry.value, fixed.name, fixed.value));
+    return fail(Errc::unsupported,
+                fmt::format("{}={} is not offered yet; only {}={} is", entry.name, entry.value, fixed.name, fixed.value));
   }
   return fail(Errc::invalid, fmt::format("unknown or unsupported topic setting '{}'", entry.name));
 }

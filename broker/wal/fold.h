@@ -18,14 +18,14 @@ class Fold {
   // A part of the log about which nothing is known: it counts for every stream.
   void lose_everything() { unattributed_ = true; }
 
-  bool damaged() const;
-  std::map<StreamId, StreamFacts> take();  // marks every stream damaged after lose_everything()
+  std::map<StreamId, StreamFacts> take();  // after lose_everything() every stream is suspect
   const HardState& hard_state() const { return hard_state_; }
 
  private:
   void apply(const Record& record, const CommitHeader& commit, bool unreadable);
   StreamFacts& stream(StreamId id) { return streams_.try_emplace(id, id).first->second; }
   static void apply_append(StreamFacts& s, const Record& record, const CommitHeader& commit, bool unreadable);
+  static void apply_start(StreamFacts& s, const Record& record, uint64_t generation);
   static void apply_base(StreamFacts& s, const Record& record, uint64_t generation);
 
   std::map<StreamId, StreamFacts> streams_;

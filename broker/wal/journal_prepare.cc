@@ -14,6 +14,7 @@ constexpr Duration kRetryFullDisk = 1s;
 
 void Journal::run_preparer(Task& task) {
   while (!failure_ && !closing_ && !task.stopping()) {
+    uint64_t rolls = stats_.rolls;
     auto done = write_indexes(task);
     if (done) done = remove_surplus(task);
     if (done && !segments_.has_free()) done = prepare_segment(task);
@@ -27,6 +28,7 @@ void Journal::run_preparer(Task& task) {
       fail_with(done.error());
       work_.notify_all();
     }
+    if (done && stats_.rolls != rolls) continue;  // the writer did not wait for us
     auto woken = rolled_.wait(task, disk_full_ ? task.now() + kRetryFullDisk : Time::never(), "the next roll");
     if (woken.is(Errc::stopped)) break;
   }

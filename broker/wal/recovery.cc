@@ -217,7 +217,6 @@ class Recovery {
   }
 
   void finish() {
-    result_.damaged = fold_.damaged();
     result_.streams = fold_.take();
     for (auto& [id, facts] : result_.streams) {
       if (facts.damaged()) result_.damaged = true;

@@ -29,6 +29,12 @@ void StreamLog::truncated() {
   while (!epoch_starts_.empty() && epoch_starts_.back().first >= end()) epoch_starts_.pop_back();
 }
 
+void StreamLog::set_start(int64_t start) {
+  ENSURE(entries_.empty() || start < entries_.front().next, "stream {}: start {} lies behind live entries", stream_, start);
+  start_ = start;
+  if (!epoch_starts_.empty()) epoch_starts_.front().first = std::max(entries_.front().first, start_);
+}
+
 void StreamLog::started(int64_t new_start) {
   // Inside an entry the position counts as it was asked for; the entry stays, since its other positions are alive.
   start_ = std::max(start_, new_start);

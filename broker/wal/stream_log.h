@@ -55,6 +55,8 @@ class StreamLog {
     ENSURE(entries_.empty());
     start_ = position;
   }
+  // For a fold that learns the start after the entries.
+  void set_start(int64_t start);
   // An entry at or after the end.
   void append(Entry entry);
   Entry& entry(size_t index) { return entries_[index]; }

@@ -1,12 +1,203 @@
 #include "scenarios/checks/observers.h"
 
+#include <fmt/format.h>
+
+#include "broker/kafka/record_batch.h"
+#include "scenarios/checks/partition_checks.h"
+#include "scenarios/checks/raft_checks.h"
+#include "scenarios/checks/taps.h"
+
 namespace sg::scenario {
+namespace {
 
-struct Observers::State {};
+class SimDiskView final : public DiskView {
+ public:
+  explicit SimDiskView(const sim::SimDisk& disk) : disk_(disk) {}
+  bool survives(std::string_view path, uint64_t offset, uint64_t length) const override { return disk_.survives(path, offset, length); }
+  ByteVec contents(std::string_view path, uint64_t offset, uint64_t length) const override {
+    if (!disk_.exists(path)) return {};
+    ByteVec all = disk_.contents(path);
+    if (offset >= all.size()) return {};
+    auto from = all.begin() + static_cast<std::ptrdiff_t>(offset);
+    return ByteVec(from, from + static_cast<std::ptrdiff_t>(std::min<uint64_t>(length, all.size() - offset)));
+  }
 
-Observers::Observers(sim::World&, Cluster&) : state_(std::make_unique<State>()) {}
+ private:
+  const sim::SimDisk& disk_;
+};
+
+}  // namespace
+
+struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
+  struct Broker {
+    std::unique_ptr<SimDiskView> view;
+    Ledger* ledger = nullptr;
+  };
+
+  State(sim::World& w, Cluster& cluster)
+      : world(w),
+        journal(wal::Options().directory + "/"),
+        judge([this](Check check, const std::string& text) { world.fail(std::string(to_string(check)), text); }),
+        raft(voters(cluster), ledgers, ghost.raft, judge,
+             [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
+        partitions(ledgers, ghost, judge),
+        taps(&now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
+    for (size_t i = 0; i < cluster.nodes().size(); ++i) {
+      sim::Node& node = *cluster.nodes()[i];
+      const NodeId id = Cluster::broker_id(i);
+      Broker& broker = brokers[node.index()];
+      broker.view = std::make_unique<SimDiskView>(node.disk());
+      auto ledger = std::make_unique<Ledger>(id, *broker.view, judge, *this);
+      broker.ledger = ledger.get();
+      ledgers.add(std::move(ledger));
+      taps.add_node(node.index(), id);
+      node.disk().add_observer(this);
+    }
+    world.network().add_tap(&clocked);
+  }
+
+  static std::vector<NodeId> voters(const Cluster& cluster) {
+    std::vector<NodeId> out;
+    for (size_t i = 0; i < cluster.nodes().size(); ++i) out.push_back(Cluster::broker_id(i));
+    return out;
+  }
+
+  // --- disks ---
+  bool is_journal(const sim::FileRef& file) const { return file.path.starts_with(journal) && file.path.ends_with(".seg"); }
+  void on_write(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t offset, ByteSpan bytes, disk::Durability) override {
+    if (is_journal(file)) brokers.at(node).ledger->write(op, file.path, offset, bytes);
+  }
+  void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability, std::optional<Errc> error) override {
+    if (is_journal(file)) brokers.at(node).ledger->written(op, !error);
+  }
+  void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
+    if (is_journal(file) && !error) brokers.at(node).ledger->synced();
+  }
+  void on_sync_directory(uint32_t node, std::string_view) override { brokers.at(node).ledger->synced(); }
+  void on_death(uint32_t node, sim::Death death) override { brokers.at(node).ledger->died(death); }
+
+  // --- journals ---
+  void on_append(NodeId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
+    if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
+  }
+  void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
+    if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
+    if (!wal::is_metadata(stream)) partitions.on_truncate(node, stream, new_end, old_end);
+  }
+  void on_durable(NodeId, StreamId stream) override {
+    if (stream == wal::kRaftLog) raft.on_durable();
+  }
+  uint64_t committed_chain(StreamId stream, int64_t position) override {
+    if (stream == wal::kRaftLog) return ghost.raft.chain(LogIndex(position - 1)).value_or(kEmptyChain);
+    auto it = ghost.partitions.find(stream);
+    return it == ghost.partitions.end() ? kEmptyChain : it->second.committed.chain_at(position).value_or(kEmptyChain);
+  }
+  void on_committed(LogIndex index, raft::EntryKind kind, ByteSpan data) {
+    std::optional<metadata::Record> record;
+    if (kind == raft::EntryKind::command) {
+      auto decoded = metadata::decode_record(data);
+      judge.check(Check::format, decoded.has_value(), [&] { return fmt::format("the committed entry {} is no record: {}", index, decoded.error().what); });
+      if (decoded) record = std::move(*decoded);
+    }
+    partitions.on_committed(index, record);
+  }
+
+  // --- messages ---
+  std::optional<StreamId> stream_of(std::string_view topic_name, int32_t index) const {
+    const metadata::Topic* topic = ghost.catalogue.topic(topic_name);
+    if (!topic || index < 0 || static_cast<size_t>(index) >= topic->partitions.size()) return std::nullopt;
+    return topic->partitions[static_cast<size_t>(index)];
+  }
+  void on_raft(NodeId from, const raft::Message& m) override { raft.on_message(from, m); }
+  void on_replica(NodeId from, const replica::Message& m) override {
+    if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
+  }
+  void on_data(NodeId from, const replica::Data& data, const SharedBytes&) override { partitions.on_data(from, data); }
+  void on_produced(NodeId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
+    for (const auto& topic : answer.responses) {
+      for (const auto& p : topic.partition_responses) {
+        auto stream = stream_of(topic.name, p.index);
+        const SharedBytes* records = records_of(asked, topic.name, p.index);
+        if (p.error_code != kafka::ErrorCode::none || !stream || !records || records->size() < kafka::kBatchHeaderBytes) continue;
+        kafka::BatchView batch(*records);
+        const int64_t end = p.base_offset.v + batch.last_offset_delta() + 1;
+        partitions.on_produced(from, {*stream, asked.acks, p.base_offset.v, end, batch.crc()});
+      }
+    }
+  }
+  static const SharedBytes* records_of(const kafka::ProduceRequest& asked, std::string_view topic_name, int32_t index) {
+    for (const auto& topic : asked.topic_data)
+      for (const auto& p : topic.partition_data)
+        if (topic.name == topic_name && p.index == index && p.records) return &*p.records;
+    return nullptr;
+  }
+  void on_fetched(NodeId from, Time asked, const kafka::FetchResponse& answer) override {
+    for (const auto& topic : answer.responses) {
+      for (const auto& p : topic.partitions) {
+        auto stream = stream_of(topic.topic, p.partition_index);
+        if (p.error_code != kafka::ErrorCode::none || !stream) continue;
+        partitions.on_watermark_given(now, asked, from, *stream, p.high_watermark.v);
+        if (p.records) give_batches(from, *stream, *p.records);
+      }
+    }
+  }
+  void give_batches(NodeId from, StreamId stream, const kafka::Records& records) {
+    for (const SharedBytes& piece : records.pieces) {
+      auto split = kafka::split_batches(piece);
+      judge.check(Check::format, split.has_value(), [&] { return fmt::format("node {}, stream {}: a fetch returns no batches: {}", from, stream, split.error().what); });
+      if (!split) return;
+      for (const SharedBytes& bytes : split->batches) {
+        kafka::BatchView batch(bytes);
+        partitions.on_batch_given(from, stream, batch.base_offset().v, batch.last_offset().v + 1, batch.crc());
+      }
+    }
+  }
+  void on_offsets(NodeId from, Time asked_at, const kafka::ListOffsetsRequest& asked, const kafka::ListOffsetsResponse& answer) override {
+    for (const auto& topic : asked.topics) {
+      for (const auto& p : topic.partitions) {
+        if (p.timestamp != kafka::ListOffsetsRequest::kLatest) continue;
+        for (const auto& t : answer.topics)
+          for (const auto& a : t.partitions)
+            if (auto stream = stream_of(t.name, a.partition_index);
+                t.name == topic.name && a.partition_index == p.partition_index && a.error_code == kafka::ErrorCode::none && stream)
+              partitions.on_latest_given(now, asked_at, from, *stream, a.leader_epoch, a.offset.v);
+      }
+    }
+  }
+
+  // Gives the taps the time of each event.
+  struct ClockedTap final : sim::NetworkTap {
+    explicit ClockedTap(State& s) : state(s) {}
+    void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override {
+      state.now = state.world.now();
+      state.taps.on_send(info, from_dialer, bytes);
+    }
+    void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override { state.taps.on_end(info, from_dialer, reset); }
+    State& state;
+  };
+
+  sim::World& world;
+  std::string journal;
+  Time now;
+  Judge judge;
+  Ledgers ledgers;
+  Ghost ghost;
+  RaftChecks raft;
+  PartitionChecks partitions;
+  Taps taps;
+  ClockedTap clocked{*this};
+  std::map<uint32_t, Broker> brokers;
+};
+
+Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
 Observers::~Observers() = default;
-void Observers::finish() {}
-std::string Observers::idle_check() const { return ""; }
+
+void Observers::finish() { state_->partitions.finish(); }
+
+std::string Observers::idle_check() const {
+  for (Check check : {Check::e2, Check::e5, Check::e10, Check::e11, Check::e14, Check::e17, Check::e21})
+    if (state_->judge.judged(check) == 0) return fmt::format("{} never had anything to judge", to_string(check));
+  return "";
+}
 
 }  // namespace sg::scenario

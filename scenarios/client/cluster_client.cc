@@ -19,8 +19,10 @@ ClusterClient::ClusterClient(Scheduler& scheduler, net::Network& network, Client
 ClusterClient::~ClusterClient() = default;
 
 void ClusterClient::close(Task& task) {
-  for (auto& [node, c] : connections_) c->close();
-  for (auto& [address, c] : bootstrap_connections_) c->close();
+  for (auto& [node, c] : connections_)
+    if (c) c->close();
+  for (auto& [address, c] : bootstrap_connections_)
+    if (c) c->close();
   tasks_.stop();
   tasks_.join(task);
 }

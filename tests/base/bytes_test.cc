@@ -27,9 +27,8 @@ TEST_CASE("bytes: integers are written in the order that they name") {
 
 TEST_CASE("bytes: what a writer wrote a reader reads") {
   CHECK(rc::check([](int8_t a, uint16_t b, int32_t c, uint64_t d, int64_t e, uint32_t f, const ByteVec& tail) {
-    ByteVec bytes = written([&](ByteWriter& w) {
-      w.be(a), w.be(b), w.le(c), w.be(d), w.varint(e), w.uvarint(d), w.uvarint(f), w.varint(c), w.bytes(tail);
-    });
+    ByteVec bytes = written(
+        [&](ByteWriter& w) { w.be(a), w.be(b), w.le(c), w.be(d), w.varint(e), w.uvarint(d), w.uvarint(f), w.varint(c), w.bytes(tail); });
     ByteReader r(bytes);
     RC_ASSERT(r.be<int8_t>() == a);
     RC_ASSERT(r.be<uint16_t>() == b);
@@ -153,8 +152,7 @@ TEST_CASE("shared bytes: moved-from and default are empty; assignment to itself 
 
 TEST_CASE("shared bytes: blocks are aligned as asked for, also when empty") {
   for (size_t alignment : {1u, 16u, 512u, 4096u})
-    for (size_t size : {0u, 1u, 5000u})
-      CHECK(reinterpret_cast<uintptr_t>(SharedBytes::allocate(size, alignment).data()) % alignment == 0);
+    for (size_t size : {0u, 1u, 5000u}) CHECK(reinterpret_cast<uintptr_t>(SharedBytes::allocate(size, alignment).data()) % alignment == 0);
 }
 
 TEST_CASE("shared bytes: what the owner writes, all slices see") {

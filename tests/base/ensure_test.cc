@@ -37,6 +37,8 @@ TEST_CASE("ensure: the hook sees the text before the abort, once even if it fail
   CHECK(text.find("HOOK ", text.find("HOOK ") + 1) == std::string::npos);
 }
 
-TEST_CASE("ensure: code that ends by itself did not die") { CHECK(death_of([] {}).empty()); }
+TEST_CASE("ensure: code that ends by itself did not die") {
+  CHECK(death_of([] {}).empty());
+}
 
 }  // namespace

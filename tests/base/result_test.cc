@@ -54,7 +54,9 @@ TEST_CASE("time: never absorbs, and moments compare") {
 }
 
 template <class A, class B>
-concept Comparable = requires(A a, B b) { a == b; };
+concept Comparable = requires(A a, B b) {
+  a == b;
+};
 
 TEST_CASE("ids: an Offset is neither a LogIndex nor a number") {
   static_assert(!Comparable<Offset, LogIndex>);

@@ -13,9 +13,11 @@ using namespace sg;
 TEST_CASE("rng: draws are those of xoshiro256** keyed by splitmix64") {
   // Computed with an independent implementation of both papers.
   Rng zero(0);
-  for (uint64_t expected : {0x99ec5f36cb75f2b4u, 0xbf6e1f784956452au, 0x1a5f849d4933e6e0u, 0x6aa594f1262d2d2cu}) CHECK(zero.next() == expected);
+  for (uint64_t expected : {0x99ec5f36cb75f2b4u, 0xbf6e1f784956452au, 0x1a5f849d4933e6e0u, 0x6aa594f1262d2d2cu})
+    CHECK(zero.next() == expected);
   Rng other(42);
-  for (uint64_t expected : {0x15780b2e0c2ec716u, 0x6104d9866d113a7eu, 0xae17533239e499a1u, 0xecb8ad4703b360a1u}) CHECK(other.next() == expected);
+  for (uint64_t expected : {0x15780b2e0c2ec716u, 0x6104d9866d113a7eu, 0xae17533239e499a1u, 0xecb8ad4703b360a1u})
+    CHECK(other.next() == expected);
   CHECK(Rng(42).split("disk").next() == 0xb312a6f881bea7e1u);
   CHECK(Rng(42).split("node", 3).next() == 0xa738039ea499427eu);
 }

@@ -53,7 +53,8 @@ TEST_CASE_FIXTURE(Fixture, "scheduler: a task that is spawned by a task runs in 
   CHECK(log == std::vector<std::string>{"parent", "other", "child"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "scheduler: sleepers wake in the order of their deadlines, equal ones in the order in which they went to sleep") {
+TEST_CASE_FIXTURE(Fixture,
+                  "scheduler: sleepers wake in the order of their deadlines, equal ones in the order in which they went to sleep") {
   for (auto [name, ms] : {std::pair("c", 3), {"a1", 1}, {"b", 2}, {"a2", 1}})
     scheduler.spawn(name, [this, ms](Task& t) {
       CHECK(t.sleep_for(ms * 1ms).has_value());

@@ -25,7 +25,8 @@ class Commands {
     if (kind <= 2) return FenceBroker{node, epoch};
     if (kind <= 6) return UnfenceBroker{node, epoch};
     if (kind == 7) return DrainBroker{node, epoch};
-    if (kind == 8) return rng_.chance(1, 4) ? Record(ReportDamage{node, epoch, some_streams(c)}) : Record(AllocateProducerIds{node, epoch, 10});
+    if (kind == 8)
+      return rng_.chance(1, 4) ? Record(ReportDamage{node, epoch, some_streams(c)}) : Record(AllocateProducerIds{node, epoch, 10});
     if (kind <= 10) return create(c);
     if (kind == 11 && rng_.chance(1, 3) && !c.topics().empty()) return DeleteTopic{c.topics().begin()->second.id};
     return change_isr(c);
@@ -33,7 +34,8 @@ class Commands {
 
  private:
   Record registration(NodeId node, const Broker* known) {
-    RegisterBroker r{.node = node, .incarnation = {}, .directory_id = Uuid{1, 1}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
+    RegisterBroker r{
+        .node = node, .incarnation = {}, .directory_id = Uuid{1, 1}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
     if (known) {
       r.incarnation = known->incarnation + static_cast<uint64_t>(rng_.between(0, 2));
       r.directory_id = known->directory_id;

@@ -1,3 +1,4 @@
+// The catalogue: what each record does to brokers, topics and partitions, and what it must refuse (architecture §6, correctness part 5).
 #include "broker/metadata/catalogue.h"
 
 #include <algorithm>
@@ -157,7 +158,8 @@ TEST_CASE("given the last member of the ISR, when it returns without what it had
   }
 }
 
-TEST_CASE("given an unfenced broker, when it registers again clean, then it keeps its place in the ISR, and what it led begins a new epoch") {
+TEST_CASE(
+    "given an unfenced broker, when it registers again clean, then it keeps its place in the ISR, and what it led begins a new epoch") {
   ThreeBrokers r;
   BrokerEpoch before = r.epoch(1);
   r.must(Replayed::registration(1, 2));

@@ -19,7 +19,8 @@ class Cluster {
     t_.apply_all();
     for (int node = 1; node <= kNodes; ++node) t_.boot(node, 1);
     for (int i = 0; i < 3; ++i) {
-      CreateTopicItem item{.name = "t" + std::to_string(i), .num_partitions = 2, .replication_factor = i + 1, .assignment = {}, .configs = {}};
+      CreateTopicItem item{
+          .name = "t" + std::to_string(i), .num_partitions = 2, .replication_factor = i + 1, .assignment = {}, .configs = {}};
       t_.ask<CreateTopicsReply>(1, CreateTopicsRequest{.topics = {item}});
     }
     REQUIRE(t_.catalogue().partitions().size() == 6);

@@ -8,7 +8,8 @@ namespace sg::metadata {
 namespace {
 
 CreateTopicsRequest create(std::string name, int partitions = -1, int factor = -1) {
-  return {.topics = {{.name = std::move(name), .num_partitions = partitions, .replication_factor = factor, .assignment = {}, .configs = {}}}};
+  return {
+      .topics = {{.name = std::move(name), .num_partitions = partitions, .replication_factor = factor, .assignment = {}, .configs = {}}}};
 }
 
 TEST_CASE("given a registration whose reply was lost, when it is repeated, then it is one registration") {
@@ -135,10 +136,18 @@ TEST_CASE("given wrong topics, when they are asked for in one request, then each
   r.topics[11].assignment = {nodes({1, 1})};
   auto reply = t.ask<CreateTopicsReply>(1, r);
   using E = ControllerError;
-  std::vector<E> expected{E::exists,          E::invalid_topic_name, E::none,
-                          E::invalid_request, E::invalid_request,    E::invalid_partitions,
-                          E::invalid_partitions, E::invalid_replication_factor, E::invalid_config,
-                          E::invalid_request, E::invalid_replica_assignment, E::invalid_replica_assignment};
+  std::vector<E> expected{E::exists,
+                          E::invalid_topic_name,
+                          E::none,
+                          E::invalid_request,
+                          E::invalid_request,
+                          E::invalid_partitions,
+                          E::invalid_partitions,
+                          E::invalid_replication_factor,
+                          E::invalid_config,
+                          E::invalid_request,
+                          E::invalid_replica_assignment,
+                          E::invalid_replica_assignment};
   REQUIRE(reply.topics.size() == expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
     INFO(reply.topics[i].name, " ", reply.topics[i].message);

@@ -187,7 +187,8 @@ TEST_CASE("given the last in-sync replica, when it dies and returns, then its pa
   }
 }
 
-TEST_CASE("given a power cut of all nodes, when they return in any order within a session, then nobody loses a place and all is available") {
+TEST_CASE(
+    "given a power cut of all nodes, when they return in any order within a session, then nobody loses a place and all is available") {
   std::vector<int> order{1, 2, 3};
   do {
     ThreeNodes t;

@@ -52,10 +52,12 @@ bool state_is_flagged(const std::function<void(Written&)>& change) { return !che
 // One record later.
 bool step_is_flagged(const std::function<void(Written&)>& change) {
   Catalogue before = good();
-  return !check_transition(before, changed(before, [&](Written& w) {
-            ++w.applied;
-            change(w);
-          })).empty();
+  return !check_transition(before, changed(before,
+                                           [&](Written& w) {
+                                             ++w.applied;
+                                             change(w);
+                                           }))
+              .empty();
 }
 
 TEST_CASE("given states, when one rule is broken, then it is flagged, and its clean neighbour is not") {
@@ -122,13 +124,15 @@ TEST_CASE("given the last member, when it is exchanged for another or one that i
   Catalogue before = changed(good(), [](Written& w) { w.p().isr = nodes({1}); });
   auto to = [&](std::vector<NodeId> isr, NodeId leader, int epoch, bool fenced) {
     Catalogue start = changed(before, [&](Written& w) { w.b(2).fenced = fenced; });
-    return !check_transition(start, changed(start, [&](Written& w) {
-              ++w.applied;
-              ++w.p().partition_epoch;
-              w.p().isr = isr;
-              w.p().leader = leader;
-              w.p().leader_epoch = LeaderEpoch(epoch);
-            })).empty();
+    return !check_transition(start, changed(start,
+                                            [&](Written& w) {
+                                              ++w.applied;
+                                              ++w.p().partition_epoch;
+                                              w.p().isr = isr;
+                                              w.p().leader = leader;
+                                              w.p().leader_epoch = LeaderEpoch(epoch);
+                                            }))
+                .empty();
   };
   CHECK(!to(nodes({1, 2}), NodeId(1), 0, false));
   CHECK(to(nodes({1, 2}), NodeId(1), 0, true));

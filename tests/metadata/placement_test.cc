@@ -1,3 +1,4 @@
+// Placement: even over brokers, distinct racks, never fewer replicas than asked for. And what a topic may be called.
 #include "broker/metadata/placement.h"
 
 #include <doctest/doctest.h>
@@ -20,7 +21,7 @@ std::vector<Candidate> brokers(int n, int racks = 0) {
   return result;
 }
 
-int64_t spread(const std::vector<Candidate>& load, int64_t Candidate::* field) {
+int64_t spread(const std::vector<Candidate>& load, int64_t Candidate::*field) {
   auto [low, high] = std::ranges::minmax_element(load, {}, field);
   return (*high).*field - (*low).*field;
 }

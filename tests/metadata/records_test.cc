@@ -1,3 +1,4 @@
+// Records and messages: what is written comes back; what is from a later release, cut or damaged is refused.
 #include "broker/metadata/records.h"
 
 #include <doctest/doctest.h>
@@ -82,7 +83,8 @@ TEST_CASE("given requests and replies, when they travel, then they arrive as the
   CHECK(pack(*got) == pack(request));
   CHECK(std::get<CreateTopicsRequest>(got->body).topics[0].configs[0].value == "b");
 
-  ControllerReply reply{9, ControllerError::stale, "why", ChangeIsrReply{StreamId(16), NodeId(1), LeaderEpoch(2), PartitionEpoch(3), {NodeId(1)}}};
+  ControllerReply reply{9, ControllerError::stale, "why",
+                        ChangeIsrReply{StreamId(16), NodeId(1), LeaderEpoch(2), PartitionEpoch(3), {NodeId(1)}}};
   auto answer = unpack<ControllerReply>(pack(reply));
   REQUIRE(answer.has_value());
   CHECK(answer->error == ControllerError::stale);

@@ -129,7 +129,8 @@ struct ThreeNodes : Timeline {
     start();
     apply_all();
     for (int node : {1, 2, 3}) boot(node, 10);
-    auto created = ask<CreateTopicsReply>(2, CreateTopicsRequest{.topics = {{.name = "t", .assignment = {nodes({2, 3, 1})}, .configs = {}}}});
+    auto created =
+        ask<CreateTopicsReply>(2, CreateTopicsRequest{.topics = {{.name = "t", .assignment = {nodes({2, 3, 1})}, .configs = {}}}});
     REQUIRE(created.topics[0].error == ControllerError::none);
     stream = catalogue().topic("t")->partitions[0];
   }

@@ -58,7 +58,9 @@ void Cluster::restart(NodeId id, bool wipe) {
   ENSURE(!n.raft && n.in_flight.empty());
   if (wipe) n.disk = ShadowDisk{};
   if (wipe) wiped_.insert(id);
-  Recovered recovered = n.disk.recover(!wipe);
+  // Until the mark of a barred voter is durable, recovery finds the empty disk again; from then on it finds the mark.
+  bool empty_again = wiped_.contains(id) && n.disk.hard_state().vote != kBarredVote;
+  Recovered recovered = n.disk.recover(!empty_again);
   ++n.incarnation;
   n.applied = LogIndex{};
   n.state = 0;

@@ -1,0 +1,312 @@
+#include "scenarios/checks/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sg::scenario {
+namespace {
+
+std::string describe(const wal::HardState& h) { return fmt::format("term {} vote {}", h.term, h.vote); }
+
+}  // namespace
+
+// --- What the disk receives ------------------------------------------------------------------------------------------------------
+
+void Ledger::write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes) {
+  check_rewrite(path, offset, bytes.size());
+  Pending pending;
+  pending.op = op;
+  pending.path = path;
+  pending.offset = offset;
+  pending.length = bytes.size();
+  if (offset == 0) {
+    auto header = wal::decode_segment_block(bytes);
+    if (!header) return;  // zeros, ahead of use
+    pending.segment = std::move(*header);
+    receive_segment(std::move(pending));
+    return;
+  }
+  auto header = wal::decode_header(bytes);
+  if (!header || header->position != offset) return;  // zeros, or the index of a sealed segment
+  pending.is_commit = true;
+  pending.header = std::move(*header);
+  receive_commit(std::move(pending), bytes);
+}
+
+void Ledger::written(uint64_t op, bool ok) {
+  for (Pending& p : pending_)
+    if (p.op == op) p.landed = ok;
+  drain();
+  if (!ok) return;
+  auto header = std::ranges::find_if(pending_, [&](const Pending& p) { return p.op == op && !p.is_commit; });
+  judge_.check(Check::e24, header == pending_.end(), [&] {
+    const Pending& first = pending_.front();
+    return fmt::format("node {}: segment {} is written, and vouches for the log before it, but {} at {} of {} would not survive a power cut", node_,
+                       header->segment.generation, first.is_commit ? fmt::format("commit {}", first.header.sequence) : std::string("a segment's header"),
+                       first.offset, first.path);
+  });
+}
+
+void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length) {
+  auto file = files_.find(path);
+  if (file == files_.end()) return;
+  const FileUse& use = file->second;
+  bool live = use.generation >= floor_ && offset < use.end;
+  judge_.check(Check::e21, !live, [&] {
+    return fmt::format(
+        "node {} writes {} bytes at {} of {}, where segment {} holds synced commits up to byte {}; expected: such a block is never written "
+        "again before the floor (now {}) has durably passed its segment",
+        node_, length, offset, path, use.generation, use.end, floor_);
+  });
+}
+
+void Ledger::receive_segment(Pending pending) {
+  recovered_to(pending.segment);
+  check_hard_state(head_hard_state(), pending.segment.hard_state, "a segment's header");
+  generation_ = pending.segment.generation;
+  must_open_ = false;
+  pending_.push_back(std::move(pending));
+}
+
+// A segment's header names where the log before it ends: after a crash, that is what recovery found.
+void Ledger::recovered_to(const wal::SegmentHeader& header) {
+  const wal::ChainEnd& found = header.previous;
+  std::string who = fmt::format("node {}: segment {} continues the log behind commit {}", node_, header.generation, found.sequence);
+  if (found.sequence < sequence_) {
+    // A commit that was durable is not there any more: damage that the simulator did explains it, nothing else.
+    bool lost = !damaged_;
+    judge_.check(Check::e21, !lost, [&] {
+      return fmt::format("{}; the disk keeps all up to commit {}, with {}: commits {} to {} and what was promised on them are lost", who, sequence_,
+                         describe(hard_state_), found.sequence + 1, sequence_);
+    });
+    pending_.clear();
+    return rewind();
+  }
+  if (found.sequence == sequence_) {
+    judge_.check(Check::e22, found.crc == crc_, [&] {
+      return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who, found.crc, sequence_, crc_);
+    });
+    pending_.clear();
+    return rewind();
+  }
+  auto last = std::ranges::find_if(pending_, [&](const Pending& p) { return p.is_commit && p.header.sequence == found.sequence; });
+  bool known = last != pending_.end() && last->header.crc == found.crc;
+  judge_.check(Check::e22, known, [&] {
+    return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who, found.crc, sequence_,
+                       head_sequence());
+  });
+  if (!known) {
+    pending_.clear();
+    return rewind();
+  }
+  // What recovery accepted beyond what was durable must be there, whole. It counts as durable only once it is.
+  pending_.erase(last + 1, pending_.end());
+  std::erase_if(pending_, [](const Pending& p) { return !p.is_commit; });
+  for (Pending& p : pending_) {
+    p.landed = p.landed || on_disk(p);
+    judge_.check(Check::e22, p.landed, [&] {
+      return fmt::format("{}; but commit {} at {} of {} is not on the disk as it was written", who, p.header.sequence, p.offset, p.path);
+    });
+  }
+  rewind();
+  drain();
+}
+
+void Ledger::rewind() {
+  written_ = logs_;
+  for (const Pending& p : pending_) {
+    size_t appends = 0;
+    for (const wal::Record& r : p.header.records) fold(written_, r, r.kind == wal::RecordKind::append ? &p.appends[appends++] : nullptr);
+  }
+}
+
+bool Ledger::on_disk(const Pending& p) const {
+  ByteVec bytes = disk_.contents(p.path, p.offset, p.length);
+  auto header = wal::decode_header(bytes);
+  if (!header || header->crc != p.header.crc || bytes.size() < p.length) return false;
+  return std::ranges::all_of(header->records, [&](const wal::Record& r) {
+    return r.kind != wal::RecordKind::append || wal::payload_matches(r, ByteSpan(bytes).subspan(r.payload_at, r.payload_bytes));
+  });
+}
+
+void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
+  wal::CommitHeader& h = pending.header;
+  // A commit that was being written when the process died, and a commit of the next process, may both be pending; only a chain counts.
+  judge_.check(Check::e21, !must_open_ && h.generation == generation_, [&] {
+    return fmt::format("node {} puts commit {} into segment {} after a crash; expected: a new segment (after {}) whose header says where the old log ends",
+                       node_, h.sequence, h.generation, generation_);
+  });
+  judge_.check(Check::e22, h.sequence == head_sequence() + 1, [&] {
+    return fmt::format("node {} writes commit {} behind commit {}; expected: {}", node_, h.sequence, head_sequence(), head_sequence() + 1);
+  });
+  check_hard_state(head_hard_state(), h.hard_state, fmt::format("commit {}", h.sequence));
+  for (const wal::Record& r : h.records) {
+    if (r.kind == wal::RecordKind::truncate) {
+      const DurableLog* log = written_log(r.stream);
+      events_.on_truncate(node_, r.stream, r.first, log ? log->end() : 0, h.hard_state);
+    }
+    if (r.kind != wal::RecordKind::append) {
+      fold(written_, r, nullptr);
+      continue;
+    }
+    ByteSpan payload = bytes.subspan(r.payload_at, r.payload_bytes);
+    LogEntry entry = check_append(pending, r, payload);
+    fold(written_, r, &entry);
+    pending.appends.push_back(entry);
+    events_.on_append(node_, r.stream, entry, r.aux.span(), payload, h.hard_state);
+  }
+  pending_.push_back(std::move(pending));
+}
+
+// What an append record says of the log that the node believes to have.
+LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, ByteSpan payload) {
+  const DurableLog* log = written_log(r.stream);
+  const int64_t end = log ? log->end() : 0;
+  judge_.check(Check::e21, wal::payload_matches(r, payload), [&] {
+    return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_, r.stream, r.first,
+                       r.next, r.epoch);
+  });
+  if (r.stream != wal::kRaftSnapshots && !damaged_) {
+    judge_.check(Check::e21, r.first >= end, [&] {
+      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation", node_, r.stream,
+                         r.first, end, r.first, end);
+    });
+    judge_.check(Check::e22, r.first <= end, [&] {
+      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log ends at {}: the node believes to hold [{}, {})", node_, r.stream,
+                         r.first, end, end, r.first);
+    });
+  }
+  const uint64_t chain = log ? log->chain_at(end).value_or(kEmptyChain) : kEmptyChain;
+  return {r.first, r.next, r.epoch, r.body_crc, extend(chain, r.first, r.next, r.epoch, r.prefix_crc, r.body_crc), pending.header.generation,
+          pending.header.hard_state.term.v};
+}
+
+void Ledger::check_hard_state(const wal::HardState& before, const wal::HardState& after, std::string_view where) {
+  bool kept = after == before || after.term > before.term ||
+              (after.term == before.term && (before.vote == kNoNode || before.vote < kNoNode || damaged_));
+  judge_.check(Check::e2, kept, [&] {
+    return fmt::format("node {}: {} says {} after {}; expected: the term never goes back, and one vote per term", node_, where, describe(after),
+                       describe(before));
+  });
+}
+
+// --- Where the written log stands ------------------------------------------------------------------------------------------------
+
+uint64_t Ledger::head_sequence() const {
+  for (auto p = pending_.rbegin(); p != pending_.rend(); ++p)
+    if (p->is_commit) return p->header.sequence;
+  return sequence_;
+}
+
+const DurableLog* Ledger::log(StreamId stream) const {
+  auto it = logs_.find(stream);
+  return it == logs_.end() ? nullptr : &it->second;
+}
+
+const DurableLog* Ledger::written_log(StreamId stream) const {
+  auto it = written_.find(stream);
+  return it == written_.end() ? nullptr : &it->second;
+}
+
+int64_t Ledger::durable_end(StreamId stream) const {
+  const DurableLog* l = log(stream);
+  return l ? l->end() : 0;
+}
+
+std::optional<uint64_t> Ledger::chain_at(StreamId stream, int64_t position) const {
+  const DurableLog* l = log(stream);
+  if (!l) return position == 0 ? std::optional(kEmptyChain) : std::nullopt;
+  return l->chain_at(position);
+}
+
+int64_t Ledger::snapshot_index() const {
+  const DurableLog* l = log(wal::kRaftSnapshots);
+  return l && !l->entries().empty() ? l->entries().back().first : 0;
+}
+
+// --- What is durable -------------------------------------------------------------------------------------------------------------
+
+// A commit is recoverable when it, all before it, and the header of its segment would survive.
+void Ledger::drain() {
+  while (!pending_.empty()) {
+    const Pending& p = pending_.front();
+    if (!p.landed || !disk_.survives(p.path, p.offset, p.length)) return;
+    Pending durable = std::move(pending_.front());
+    pending_.pop_front();
+    apply(durable);
+  }
+}
+
+void Ledger::apply(const Pending& p) {
+  hard_state_ = p.hard_state();
+  files_[p.path] = {p.is_commit ? p.header.generation : p.segment.generation, p.offset + p.length};
+  if (!p.is_commit) return check_floor(p.segment.floor);
+  sequence_ = p.header.sequence;
+  crc_ = p.header.crc;
+  orderly_ = (p.header.flags & wal::kOrderlyStop) != 0;
+  size_t appends = 0;
+  StreamId told{-1};
+  for (const wal::Record& r : p.header.records) {
+    fold(logs_, r, r.kind == wal::RecordKind::append ? &p.appends[appends++] : nullptr);
+    if (r.kind != wal::RecordKind::append) continue;
+    if (r.stream != told) events_.on_durable(node_, r.stream);
+    told = r.stream;
+  }
+  check_floor(p.header.floor);
+}
+
+void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, const LogEntry* entry) {
+  if (r.kind == wal::RecordKind::drop) {
+    logs.erase(r.stream);
+    return;
+  }
+  DurableLog& log = logs[r.stream];
+  switch (r.kind) {
+    case wal::RecordKind::append:
+      if (entry->first < log.end()) log.truncate(entry->first);  // reported already
+      if (entry->first >= log.end()) log.append(*entry);
+      break;
+    case wal::RecordKind::truncate: log.truncate(r.first); break;
+    case wal::RecordKind::advance_start:
+    case wal::RecordKind::base:
+      log.advance_start(r.first, log.end() < r.first ? events_.committed_chain(r.stream, r.first) : kEmptyChain);
+      break;
+    case wal::RecordKind::mark:
+    case wal::RecordKind::drop: break;
+  }
+}
+
+// Segments below the floor may be written again: no live entry may rest on them.
+void Ledger::check_floor(uint64_t floor) {
+  if (floor <= floor_) return;
+  floor_ = floor;
+  for (const auto& [stream, log] : logs_) {
+    if (log.entries().empty()) continue;
+    const LogEntry& oldest = log.entries().front();
+    judge_.check(Check::e21, oldest.generation >= floor, [&] {
+      return fmt::format("node {}, stream {}: [{}, {}) is live and rests on segment {}, which is free to be recycled below the floor {}", node_, stream,
+                         oldest.first, oldest.next, oldest.generation, floor);
+    });
+  }
+}
+
+// --- Death -----------------------------------------------------------------------------------------------------------------------
+
+void Ledger::died(sim::Death death) {
+  if (death == sim::Death::wipe) {
+    logs_.clear();
+    written_.clear();
+    pending_.clear();
+    files_.clear();
+    hard_state_ = {};
+    sequence_ = generation_ = floor_ = 0;
+    crc_ = 0;
+    damaged_ = true;
+  }
+  if (death == sim::Death::power_cut)
+    for (Pending& p : pending_) p.landed = false;  // the disk has decided; recovery will say what it found
+  must_open_ = death != sim::Death::wipe && !orderly_;
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,128 @@
+// The durability ledger of one node (correctness.md part 1, 2): what its journal has been told to write, what of it the disk would keep
+// if the power went now, and after a death what recovery made of it. Derived from the bytes that the simulated disk receives; the
+// product is not asked.
+//
+// Invariant: log(stream) holds exactly what is durable, commit by commit, in order of sequence; what is written and not durable waits
+// in `pending_`. Checks here: E21 (nothing promised is lost or overwritten), E22 (nothing stale comes back), E2 (term and vote never go
+// back), E24 (what recovery accepted is durable before it counts: it stays pending until then). Format: broker/wal/format.h.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "broker/wal/format.h"
+#include "scenarios/checks/durable_log.h"
+#include "scenarios/checks/judge.h"
+#include "sim/life.h"
+
+namespace sg::scenario {
+
+// What the ledger asks of the node's disk.
+class DiskView {
+ public:
+  virtual ~DiskView() = default;
+  // Would a power cut now leave exactly the current bytes of this range under this path?
+  virtual bool survives(std::string_view path, uint64_t offset, uint64_t length) const = 0;
+  // The current bytes; fewer at the end of the file, none without the file.
+  virtual ByteVec contents(std::string_view path, uint64_t offset, uint64_t length) const = 0;
+};
+
+// What others want to know of a node's journal, as it is written.
+class LedgerEvents {
+ public:
+  virtual ~LedgerEvents() = default;
+  // The disk has received an entry, in a commit that carries this term and vote. Nothing is promised yet.
+  virtual void on_append(NodeId, StreamId, const LogEntry&, [[maybe_unused]] ByteSpan aux, [[maybe_unused]] ByteSpan payload,
+                         const wal::HardState&) {}
+  // The disk has received a truncation to `new_end`, of a log that reached to `old_end`.
+  virtual void on_truncate(NodeId, StreamId, [[maybe_unused]] int64_t new_end, [[maybe_unused]] int64_t old_end, const wal::HardState&) {}
+  // More of a stream is durable.
+  virtual void on_durable(NodeId, StreamId) {}
+  // A log begins at `position` and its past is not known here (a Raft snapshot was installed): the chain of the committed log there.
+  virtual uint64_t committed_chain(StreamId, [[maybe_unused]] int64_t position) { return kEmptyChain; }
+};
+
+class Ledger {
+ public:
+  // The references outlive the ledger.
+  Ledger(NodeId node, const DiskView& disk, Judge& judge, LedgerEvents& events) : node_(node), disk_(disk), judge_(judge), events_(events) {}
+
+  // --- what the disk sees; `op` ties a write to its end ---
+  void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
+  void written(uint64_t op, bool ok);
+  // Something was synced: a file or a directory.
+  void synced() { drain(); }
+  void died(sim::Death death);
+
+  // --- what is durable ---
+  NodeId node() const { return node_; }
+  const DurableLog* log(StreamId stream) const;      // null: nothing is there
+  const DurableLog* written_log(StreamId stream) const;  // what the disk has received, durable or not
+  int64_t durable_end(StreamId stream) const;    // 0 without a log
+  std::optional<uint64_t> chain_at(StreamId stream, int64_t position) const;
+  const wal::HardState& hard_state() const { return hard_state_; }
+  // The last index that a durable Raft snapshot covers; 0 = none.
+  int64_t snapshot_index() const;
+  // The simulator took something durable from this node; nobody holds the node to it until it registers again.
+  bool damaged() const { return damaged_; }
+  void registered() { damaged_ = false; }
+
+ private:
+  // A write to the journal that is not known to be durable yet: a commit, or (without records) a segment's header block.
+  struct Pending {
+    uint64_t op = 0;
+    bool landed = false;
+    bool is_commit = false;
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+    wal::CommitHeader header;   // of a commit
+    wal::SegmentHeader segment;  // of a header block
+    std::vector<LogEntry> appends;  // of the commit's append records, in order
+    wal::HardState hard_state() const { return is_commit ? header.hard_state : segment.hard_state; }
+  };
+  struct FileUse {
+    uint64_t generation = 0;
+    uint64_t end = 0;  // bytes below it are durable and named by the log
+  };
+
+  void receive_segment(Pending pending);
+  void receive_commit(Pending pending, ByteSpan bytes);
+  void recovered_to(const wal::SegmentHeader& header);
+  bool on_disk(const Pending& pending) const;
+  void check_hard_state(const wal::HardState& before, const wal::HardState& after, std::string_view where);
+  void check_rewrite(std::string_view path, uint64_t offset, size_t length);
+  LogEntry check_append(const Pending& pending, const wal::Record& record, ByteSpan payload);
+  wal::HardState head_hard_state() const { return pending_.empty() ? hard_state_ : pending_.back().hard_state(); }
+  uint64_t head_sequence() const;
+  void drain();
+  void apply(const Pending& pending);
+  void fold(std::map<StreamId, DurableLog>& logs, const wal::Record& record, const LogEntry* entry);
+  // The written log begins anew from what is durable and what recovery accepted.
+  void rewind();
+  void check_floor(uint64_t floor);
+
+  NodeId node_;
+  const DiskView& disk_;
+  Judge& judge_;
+  LedgerEvents& events_;
+  std::map<StreamId, DurableLog> logs_;     // durable
+  std::map<StreamId, DurableLog> written_;  // and what is pending
+  wal::HardState hard_state_;
+  std::deque<Pending> pending_;
+  std::map<std::string, FileUse, std::less<>> files_;
+  uint64_t sequence_ = 0;  // of the last durable commit
+  uint32_t crc_ = 0;
+  uint64_t generation_ = 0;     // of the last header block that was received
+  uint64_t floor_ = 0;          // durable
+  bool orderly_ = false;        // the last durable commit says that its process ended in an orderly way
+  bool must_open_ = false;      // a process died: the next commit belongs into a new segment
+  bool damaged_ = false;
+};
+
+}  // namespace sg::scenario

@@ -1,0 +1,288 @@
+#include "scenarios/checks/partition_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/metadata/invariants.h"
+
+namespace sg::scenario {
+namespace {
+
+std::string list(const std::vector<NodeId>& nodes) {
+  std::string out;
+  for (NodeId n : nodes) out += fmt::format("{}{}", out.empty() ? "" : ", ", n);
+  return "{" + out + "}";
+}
+
+std::string to_string(const PartitionState& s) {
+  return fmt::format("leader {} epoch {} ISR {} min {} (catalogue index {})", s.leader, s.leader_epoch, list(s.isr), s.min_isr, s.since);
+}
+
+PartitionState state_of(const metadata::Partition& p, LogIndex since) {
+  return {since, p.leader, p.leader_epoch, p.partition_epoch, p.isr, p.min_isr};
+}
+
+}  // namespace
+
+std::string PartitionChecks::name(StreamId stream) const {
+  const metadata::Partition* p = ghost_.catalogue.partition(stream);
+  const metadata::Topic* topic = p ? ghost_.catalogue.topic(p->topic_id) : nullptr;
+  return topic ? fmt::format("{}-{} (stream {})", topic->name, p->index, stream) : fmt::format("stream {}", stream);
+}
+
+// --- The catalogue ---------------------------------------------------------------------------------------------------------------
+
+void PartitionChecks::on_committed(LogIndex index, const std::optional<metadata::Record>& record) {
+  metadata::Catalogue& catalogue = ghost_.catalogue;
+  if (!record) {
+    catalogue.skip(index);
+    return;
+  }
+  metadata::Catalogue before = catalogue;
+  auto applied = catalogue.apply(index, *record);
+  if (!applied) return;  // overtaken: an ordinary outcome, the same everywhere
+  std::vector<std::string> wrong = metadata::check_state(catalogue);
+  std::ranges::copy(metadata::check_transition(before, catalogue), std::back_inserter(wrong));
+  judge_.check(Check::e9, wrong.empty(), [&] { return fmt::format("catalogue index {} ({}): {}", index, metadata::describe(*record), wrong.front()); });
+  if (const auto* r = std::get_if<metadata::RegisterBroker>(&*record))
+    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered();
+  for (const auto& [stream, p] : catalogue.partitions()) {
+    PartitionGhost& ghost = ghost_.partitions[stream];
+    const PartitionState* newest = ghost.newest();
+    if (newest && newest->partition_epoch == p.partition_epoch && newest->leader_epoch == p.leader_epoch) continue;
+    const PartitionState was = newest ? *newest : PartitionState{};
+    const bool is_first = newest == nullptr;
+    ghost.push(state_of(p, index));
+    if (p.leader != kNoNode) {
+      auto [leader, is_new] = ghost.leaders.emplace(p.leader_epoch, p.leader);
+      judge_.check(Check::e9, leader->second == p.leader, [&] {
+        return fmt::format("{}: node {} becomes leader of epoch {}, which node {} led before", name(stream), p.leader, p.leader_epoch, leader->second);
+      });
+      if (is_new && !is_first) {
+        bool from_isr = std::ranges::find(was.isr, p.leader) != was.isr.end();
+        judge_.check(Check::e9, from_isr, [&] {
+          return fmt::format("{}: node {} becomes leader of epoch {} from outside the ISR; before: {}", name(stream), p.leader, p.leader_epoch, to_string(was));
+        });
+        check_leader(stream, ghost);
+      }
+    }
+    check_isr(stream, ghost);
+  }
+}
+
+// E15.
+void PartitionChecks::check_leader(StreamId stream, const PartitionGhost& ghost) {
+  const PartitionState& s = *ghost.newest();
+  const int64_t end = ghost.high_watermark();
+  judge_.check(Check::e15, holds(s.leader, stream, end, ghost.committed.chain_at(end)), [&] {
+    const Ledger* l = ledgers_.find(s.leader);
+    return fmt::format("{}: node {} is elected (epoch {}), but its durable log, up to {}, lacks or differs from what was acknowledged up to {}", name(stream),
+                       s.leader, s.leader_epoch, l ? l->durable_end(stream) : 0, end);
+  });
+}
+
+// E11.
+void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
+  const PartitionState& s = *ghost.newest();
+  const int64_t end = ghost.high_watermark();
+  const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
+  for (NodeId member : s.isr) {
+    judge_.check(Check::e11, holds(member, stream, end, chain), [&] {
+      const Ledger* l = ledgers_.find(member);
+      return fmt::format("{}: node {} is in the ISR ({}), but does not durably hold the log up to the high watermark {}; its durable end is {}", name(stream),
+                         member, to_string(s), end, l ? l->durable_end(stream) : 0);
+    });
+  }
+}
+
+bool PartitionChecks::holds(NodeId node, StreamId stream, int64_t end, std::optional<uint64_t> chain) const {
+  const Ledger* l = ledgers_.find(node);
+  if (!l) return false;
+  if (l->damaged()) return true;  // the simulator took it away
+  const DurableLog* log = l->log(stream);
+  if (log && log->start() > end) return true;  // deleted by retention: below it nothing is compared
+  return l->chain_at(stream, end) == chain;
+}
+
+// --- Journals --------------------------------------------------------------------------------------------------------------------
+
+void PartitionChecks::on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end) {
+  auto it = ghost_.partitions.find(stream);
+  if (it == ghost_.partitions.end() || !it->second.newest()) return;
+  const PartitionGhost& ghost = it->second;
+  const PartitionState& s = *ghost.newest();
+  if (std::ranges::find(s.isr, node) == s.isr.end() || ledgers_.find(node)->damaged()) return;
+  const int64_t hw = ghost.high_watermark();
+  judge_.check(Check::e16, new_end >= hw || new_end >= old_end, [&] {
+    return fmt::format("{}: node {} is in the ISR ({}) and cuts its log from {} to {}, below the high watermark {}", name(stream), node, to_string(s), old_end,
+                       new_end, hw);
+  });
+}
+
+// --- What leaves the nodes -------------------------------------------------------------------------------------------------------
+
+bool PartitionChecks::whole_isr_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const {
+  const Ledger* l = ledgers_.find(leader);
+  const std::optional<uint64_t> chain = l ? l->chain_at(stream, end) : std::nullopt;
+  if (!chain || static_cast<int32_t>(state.isr.size()) < state.min_isr) return false;
+  return std::ranges::all_of(state.isr, [&](NodeId member) { return holds(member, stream, end, chain); });
+}
+
+std::string PartitionChecks::who_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const {
+  const Ledger* l = ledgers_.find(leader);
+  const std::optional<uint64_t> chain = l ? l->chain_at(stream, end) : std::nullopt;
+  std::string out;
+  for (NodeId member : state.isr) {
+    const Ledger* m = ledgers_.find(member);
+    const int64_t durable = m ? m->durable_end(stream) : 0;
+    const char* verdict = chain && holds(member, stream, end, chain) ? "" : durable >= end ? " (another log)" : " (short)";
+    out += fmt::format("{}node {} to {}{}", out.empty() ? "" : ", ", member, durable, verdict);
+  }
+  return out;
+}
+
+bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t end, std::optional<LeaderEpoch> epoch, std::string_view how) {
+  PartitionGhost& ghost = ghost_.partitions[stream];
+  const Ledger* ledger = ledgers_.find(from);
+  if (!ledger || ledger->damaged()) return true;
+  if (end <= ghost.high_watermark()) {
+    const std::optional<uint64_t> mine = ledger->chain_at(stream, end);
+    const std::optional<uint64_t> committed = ghost.committed.chain_at(end);
+    judge_.check(check, true, [] { return std::string(); });
+    return judge_.check(Check::e12, !mine || !committed || mine == committed, [&] {
+      return fmt::format("{}: node {} {} {}, but its log below that differs from what is committed (up to {})", name(stream), from, how, end,
+                         ghost.high_watermark());
+    });
+  }
+  const PartitionState* last = nullptr;
+  for (auto s = ghost.states.rbegin(); s != ghost.states.rend(); ++s) {
+    if (s->leader != from || (epoch && s->leader_epoch != *epoch)) continue;
+    if (!last) last = &*s;
+    if (!whole_isr_holds(*s, from, stream, end)) continue;
+    judge_.check(check, true, [] { return std::string(); });
+    advance(ghost, from, stream, end);
+    return true;
+  }
+  return judge_.check(check, false, [&] {
+    if (!last) return fmt::format("{}: node {} {} {} without ever having been its leader{}", name(stream), from, how, end, epoch ? " in that epoch" : "");
+    return fmt::format("{}: node {} {} {}; durable copies of it in the ISR: {}; with {}; the high watermark was {}", name(stream), from, how, end,
+                       who_holds(*last, from, stream, end), to_string(*last), ghost.high_watermark());
+  });
+}
+
+// Takes over what is committed now, and looks at every member of the ISR.
+void PartitionChecks::advance(PartitionGhost& ghost, NodeId from, StreamId stream, int64_t end) {
+  const DurableLog& log = *ledgers_.find(from)->log(stream);
+  const int64_t before = ghost.high_watermark();
+  if (log.start() > before) ghost.committed.advance_start(log.start(), log.chain_at(log.start()).value_or(kEmptyChain));
+  const std::optional<uint64_t> mine = log.chain_at(before);
+  judge_.check(Check::e12, log.start() > before || mine == ghost.committed.chain_at(before), [&] {
+    return fmt::format("{}: node {} moves the high watermark to {} over a log that differs from what was committed up to {}", name(stream), from, end, before);
+  });
+  auto entry = std::ranges::upper_bound(log.entries(), before, {}, &LogEntry::next);
+  for (; entry != log.entries().end() && entry->next <= end; ++entry)
+    if (entry->first >= ghost.committed.end()) ghost.committed.append(*entry);
+  if (ghost.newest()) check_isr(stream, ghost);
+}
+
+void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
+  auto it = ghost_.partitions.find(ack.stream);
+  const PartitionState* newest = it == ghost_.partitions.end() ? nullptr : it->second.newest();
+  const Ledger* ledger = ledgers_.find(from);
+  // An acknowledgement of an older epoch may leave after a truncation; it counts for nobody who could commit by it alone.
+  if (!ledger || ledger->damaged() || (newest && ack.leader_epoch < newest->leader_epoch)) return;
+  judge_.check(Check::e10, ack.durable_end.v <= ledger->durable_end(ack.stream), [&] {
+    return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only", name(ack.stream), from,
+                       ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
+  });
+}
+
+void PartitionChecks::on_data(NodeId from, const replica::Data& data) {
+  PartitionGhost& ghost = ghost_.partitions[data.stream];
+  auto leader = ghost.leaders.find(data.leader_epoch);
+  bool leads = leader != ghost.leaders.end() && leader->second == from;
+  judge_.check(Check::e9, leads, [&] {
+    return fmt::format("{}: node {} sends data as leader of epoch {}; the committed catalogue gives that epoch to {}", name(data.stream), from,
+                       data.leader_epoch, leader == ghost.leaders.end() ? std::string("nobody") : fmt::format("node {}", leader->second));
+  });
+  if (leads) claim(Check::e10, from, data.stream, data.high_watermark.v, data.leader_epoch, "tells a follower the high watermark");
+}
+
+void PartitionChecks::on_produced(NodeId from, const Produced& p) {
+  const Ledger* ledger = ledgers_.find(from);
+  if (!ledger || ledger->damaged()) return;
+  if (p.acks != -1) {
+    const PartitionState* newest = ghost_.partitions[p.stream].newest();
+    if (!newest || newest->leader != from) return;  // deposed while the answer was on its way: its copy may be cut already
+    const DurableLog* log = ledger->log(p.stream);
+    const LogEntry* entry = log ? log->ending_at(p.end) : nullptr;
+    judge_.check(Check::e14, entry && entry->first == p.base && entry->body_crc == p.crc, [&] {
+      return fmt::format("{}: node {} answers acks={} for [{}, {}), but its disk would not keep it: durable up to {}", name(p.stream), from, p.acks, p.base,
+                         p.end, ledger->durable_end(p.stream));
+    });
+    return;
+  }
+  if (!claim(Check::e14, from, p.stream, p.end, std::nullopt, fmt::format("answers acks=all for [{}, {}): committed up to", p.base, p.end))) return;
+  const DurableLog& committed = ghost_.partitions[p.stream].committed;
+  const LogEntry* entry = committed.ending_at(p.end);
+  judge_.check(Check::e14, p.end <= committed.start() || (entry && entry->first == p.base && entry->body_crc == p.crc), [&] {
+    return fmt::format("{}: node {} answers acks=all for a batch with checksum {:08x} at [{}, {}); committed there is {}", name(p.stream), from, p.crc, p.base,
+                       p.end, entry ? fmt::format("[{}, {}) with {:08x}", entry->first, entry->next, entry->body_crc) : std::string("no such batch"));
+  });
+}
+
+void PartitionChecks::on_watermark_given(Time now, Time asked, NodeId from, StreamId stream, int64_t high_watermark) {
+  claim(Check::e10, from, stream, high_watermark, std::nullopt, "tells a consumer the high watermark");
+  const PartitionState* newest = ghost_.partitions[stream].newest();
+  given_[stream].add(now, high_watermark);
+  if (!newest || newest->leader != from) return;
+  Given& given = given_by_leader_[{stream, from, newest->leader_epoch}];
+  const int64_t before = given.before(asked);
+  judge_.check(Check::e13, high_watermark >= before, [&] {
+    return fmt::format("{}: node {}, leader of epoch {}, tells a consumer the high watermark {} after it gave {}", name(stream), from, newest->leader_epoch,
+                       high_watermark, before);
+  });
+  given.add(now, high_watermark);
+}
+
+void PartitionChecks::on_batch_given(NodeId from, StreamId stream, int64_t base, int64_t end, uint32_t crc) {
+  const DurableLog& committed = ghost_.partitions[stream].committed;
+  const LogEntry* entry = committed.ending_at(end);
+  judge_.check(Check::e17, end <= committed.start() || (entry && entry->first == base && entry->body_crc == crc), [&] {
+    return fmt::format("{}: node {} gives a consumer [{}, {}) with checksum {:08x}; committed is the log up to {}{}", name(stream), from, base, end, crc,
+                       committed.end(), entry ? fmt::format(", and there [{}, {}) with {:08x}", entry->first, entry->next, entry->body_crc) : std::string());
+  });
+}
+
+void PartitionChecks::on_latest_given(Time now, Time asked, NodeId from, StreamId stream, LeaderEpoch leader_epoch, int64_t offset) {
+  claim(Check::e10, from, stream, offset, std::nullopt, "tells a client the latest offset");
+  const PartitionState* newest = ghost_.partitions[stream].newest();
+  Given& given = given_[stream];
+  if (newest && newest->leader == from && newest->leader_epoch == leader_epoch) {
+    const int64_t before = given.before(asked);
+    judge_.check(Check::e13, offset >= before, [&] {
+      return fmt::format("{}: node {}, leader of epoch {}, says that the latest offset is {}; {} was given to a client before", name(stream), from, leader_epoch,
+                         offset, before);
+    });
+  }
+  given.add(now, offset);
+}
+
+void PartitionChecks::finish() {
+  for (const auto& [stream, ghost] : ghost_.partitions)
+    if (ghost.newest()) check_isr(stream, ghost);
+}
+
+void PartitionChecks::Given::add(Time now, int64_t value) {
+  if (!values_.empty() && values_.back().second >= value) return;
+  values_.push_back({now, value});
+  if (values_.size() > kKept) values_.pop_front();
+}
+
+int64_t PartitionChecks::Given::before(Time time) const {
+  auto after = std::ranges::lower_bound(values_, time, {}, &std::pair<Time, int64_t>::first);
+  return after == values_.begin() ? -1 : std::prev(after)->second;
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,201 @@
+#include "scenarios/checks/raft_checks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace sg::scenario {
+namespace {
+
+std::vector<int32_t> ids(const std::vector<const Ledger*>& ledgers) {
+  std::vector<int32_t> out;
+  for (const Ledger* l : ledgers) out.push_back(l->node().v);
+  return out;
+}
+
+}  // namespace
+
+// --- Messages --------------------------------------------------------------------------------------------------------------------
+
+void RaftChecks::on_message(NodeId from, const raft::Message& m) {
+  const Ledger* ledger = ledgers_.find(from);
+  if (!ledger) return;
+  judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
+    return fmt::format("node {} sends {}, but durably it is in term {}", from, to_string(m), ledger->hard_state().term);
+  });
+  if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) check_vote(from, m, from);
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
+  if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
+    check_leader(from, m);
+    check_commit(from, m, r->commit);
+  }
+  if (const auto* r = std::get_if<raft::InstallSnapshot>(&m.body)) {
+    check_leader(from, m);
+    check_commit(from, m, r->commit);
+    judge_.check(Check::e5, r->snapshot.index <= ghost_.commit(), [&] {
+      return fmt::format("node {} sends a snapshot of index {}, committed is {}", from, r->snapshot.index, ghost_.commit());
+    });
+  }
+  if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, m, r->match);
+  if (const auto* r = std::get_if<raft::InstallSnapshotReply>(&m.body)) check_match(from, m, r->match);
+}
+
+// A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
+void RaftChecks::check_vote(NodeId from, const raft::Message& m, NodeId vote) {
+  const Ledger& ledger = *ledgers_.find(from);
+  const wal::HardState& hard = ledger.hard_state();
+  if (hard.term > m.term || ledger.damaged()) return;
+  judge_.check(Check::e2, (hard == wal::HardState{m.term, vote}), [&] {
+    return fmt::format("node {} sends {}, a vote for {} in term {}; its disk would keep term {} vote {}", from, to_string(m), vote, m.term, hard.term,
+                       hard.vote);
+  });
+}
+
+void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match) {
+  const Ledger& ledger = *ledgers_.find(from);
+  // Promises of an older term may leave after a truncation; no leader of that term listens.
+  if (ledger.hard_state().term > m.term || ledger.damaged()) return;
+  const DurableLog* log = ledger.log(wal::kRaftLog);
+  const int64_t end = log ? log->end() : 1;
+  bool durable = match.v < end || match.v <= ledger.snapshot_index();
+  judge_.check(Check::e5, durable, [&] {
+    return fmt::format("node {} sends {}: it acknowledges index {}, durable is its log up to {} and a snapshot of {}", from, to_string(m), match, end - 1,
+                       ledger.snapshot_index());
+  });
+  auto leader = leaders_.find(m.term);
+  if (!durable || leader == leaders_.end() || leader->second != m.to) return;
+  const Ledger* other = ledgers_.find(m.to);
+  const DurableLog* theirs = other ? other->written_log(wal::kRaftLog) : nullptr;
+  if (!theirs || other->hard_state().term != m.term || !log) return;
+  auto mine = log->chain_at(match.v + 1);
+  auto expected = theirs->chain_at(match.v + 1);
+  if (!mine || !expected) return;
+  judge_.check(Check::e4, *mine == *expected, [&] {
+    return fmt::format("node {} tells leader {} of term {} that their logs are equal up to index {}; they are not", from, m.to, m.term, match);
+  });
+}
+
+void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
+  auto [leader, is_new] = leaders_.emplace(m.term, from);
+  judge_.check(Check::e1, leader->second == from, [&] {
+    return fmt::format("node {} acts as leader of term {} ({}), but node {} did so before", from, m.term, to_string(m), leader->second);
+  });
+  if (!is_new) return;
+  const Ledger& ledger = *ledgers_.find(from);
+  const DurableLog* log = ledger.log(wal::kRaftLog);
+  const int64_t last = ghost_.commit().v;
+  bool holds = last == 0 || ledger.snapshot_index() >= last || (log && log->chain_at(last + 1) == ghost_.chain(ghost_.commit()));
+  judge_.check(Check::e6, holds || ledger.damaged(), [&] {
+    return fmt::format("node {} leads term {} without holding what is committed up to index {} (term {}); its durable log ends at {}", from, m.term, last,
+                       ghost_.entries.back().term, log ? log->end() - 1 : 0);
+  });
+}
+
+void RaftChecks::check_commit(NodeId from, const raft::Message& m, LogIndex commit) {
+  if (commit <= ghost_.commit()) {
+    judge_.check(Check::e5, true, [] { return std::string(); });
+    return;
+  }
+  auto proposal = proposals_.find({commit.v, m.term.v});
+  bool own_term = proposal != proposals_.end();
+  std::vector<const Ledger*> held;
+  if (own_term) held = holders(commit, proposal->second.chain);
+  judge_.check(Check::e5, own_term && held.size() >= majority(), [&] {
+    if (!own_term)
+      return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit, to_string(m), m.term);
+    return fmt::format("node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only; a majority is {} of {}", from, commit,
+                       m.term, fmt::join(ids(held), ", "), majority(), voters_.size());
+  });
+  if (own_term && held.size() >= majority()) commit_to(commit, proposal->second.chain);
+}
+
+// --- Journals --------------------------------------------------------------------------------------------------------------------
+
+void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data) {
+  const LogIndex index(entry.first);
+  if (index <= ghost_.commit()) {
+    const RaftGhost::Entry& committed = ghost_.entries[static_cast<size_t>(index.v - 1)];
+    judge_.check(Check::e4, committed.term.v != entry.epoch || committed.chain == entry.chain, [&] {
+      return fmt::format("node {} writes an entry {} of term {} that differs, itself or before it, from the committed one of that index and term", node, index,
+                         entry.epoch);
+    });
+    return;
+  }
+  auto [known, is_new] = proposals_.try_emplace({index.v, entry.epoch}, Proposal{entry.chain, kind, {}});
+  if (is_new) {
+    known->second.data.assign(data.begin(), data.end());
+    judge_.check(Check::e4, true, [] { return std::string(); });
+    return;
+  }
+  auto leader = leaders_.find(Term(entry.epoch));
+  const bool own = leader != leaders_.end() && leader->second == node;
+  judge_.check(own ? Check::e3 : Check::e4, known->second.chain == entry.chain, [&] {
+    return fmt::format("node {} writes an entry {} of term {} that differs, itself or before it, from the one that was written under that index and term", node,
+                       index, entry.epoch);
+  });
+}
+
+void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
+  auto leader = leaders_.find(hard.term);
+  judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
+    return fmt::format("node {} leads term {} and cuts its own log to end at index {}", node, hard.term, new_end - 1);
+  });
+  const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
+  const LogIndex first_cut(new_end);
+  if (!log || first_cut > ghost_.commit()) return;
+  bool is_committed = log->chain_at(new_end + 1) == ghost_.chain(first_cut);
+  judge_.check(Check::e5, !is_committed, [&] {
+    return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1, first_cut,
+                       ghost_.commit());
+  });
+}
+
+void RaftChecks::on_durable() {
+  // The greatest index that a majority reaches, then downwards: what is not decided is short.
+  std::vector<int64_t> ends;
+  for (NodeId voter : voters_)
+    if (const Ledger* l = ledgers_.find(voter)) ends.push_back(l->durable_end(wal::kRaftLog));
+  if (ends.size() < majority()) return;
+  std::ranges::sort(ends, std::greater());
+  for (int64_t index = ends[majority() - 1] - 1; index > ghost_.commit().v; --index) {
+    std::map<uint64_t, size_t> votes;
+    for (NodeId voter : voters_) {
+      const Ledger* l = ledgers_.find(voter);
+      const DurableLog* log = l ? l->log(wal::kRaftLog) : nullptr;
+      const LogEntry* entry = log ? log->ending_at(index + 1) : nullptr;
+      if (entry && entry->term == entry->epoch && ++votes[entry->chain] == majority()) return commit_to(LogIndex(index), entry->chain);
+    }
+  }
+}
+
+std::vector<const Ledger*> RaftChecks::holders(LogIndex index, uint64_t chain) const {
+  std::vector<const Ledger*> out;
+  for (NodeId voter : voters_) {
+    const Ledger* l = ledgers_.find(voter);
+    if (l && (l->damaged() || l->chain_at(wal::kRaftLog, index.v + 1) == chain)) out.push_back(l);
+  }
+  return out;
+}
+
+void RaftChecks::commit_to(LogIndex index, uint64_t chain) {
+  const DurableLog* log = nullptr;
+  for (const Ledger* l : holders(index, chain))
+    if (const DurableLog* candidate = l->log(wal::kRaftLog); candidate && candidate->chain_at(index.v + 1) == chain)
+      if (!log || candidate->start() < log->start()) log = candidate;
+  const LogEntry* next = log ? log->ending_at(ghost_.commit().v + 2) : nullptr;
+  if (!next) return;  // nobody who holds it has the beginning any more: it cannot be followed from here
+  judge_.check(Check::e5, log->chain_at(ghost_.commit().v + 1) == ghost_.chain(ghost_.commit()), [&] {
+    return fmt::format("index {} is committed in a log that differs from what was committed up to {} before", index, ghost_.commit());
+  });
+  while (ghost_.commit() < index) {
+    const LogEntry* entry = log->ending_at(ghost_.commit().v + 2);
+    auto proposal = proposals_.find({entry->first, entry->epoch});
+    if (proposal == proposals_.end()) return;
+    ghost_.entries.push_back({Term(entry->epoch), entry->chain});
+    on_committed_(ghost_.commit(), proposal->second.kind, proposal->second.data);
+  }
+  proposals_.erase(proposals_.begin(), proposals_.lower_bound({index.v + 1, 0}));
+}
+
+}  // namespace sg::scenario

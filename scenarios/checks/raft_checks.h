@@ -1,0 +1,62 @@
+// The checks on Raft, from its messages and its journals (correctness.md part 2): E1 one leader per term, E2 a vote is durable when it
+// leaves, E3 a leader never rewrites its own log, E4 log matching, E5 what counts as committed is durable on a majority and is never
+// changed, E6 a new leader holds everything committed.
+//
+// It also keeps the ghost's Raft log. An index is committed when a majority durably holds it as an entry that they wrote in the entry's
+// own term (Ongaro §3.6.2 and its proof, §3.6.3), or when its leader says so and a majority durably holds it.
+// Invariant: the ghost is never behind what any node may rightly believe to be committed.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "broker/raft/messages.h"
+#include "scenarios/checks/ghost.h"
+#include "scenarios/checks/ledgers.h"
+
+namespace sg::scenario {
+
+class RaftChecks {
+ public:
+  // on_committed: the ghost's log has grown by this entry. The references outlive the checks.
+  using OnCommitted = std::function<void(LogIndex, raft::EntryKind, ByteSpan data)>;
+  RaftChecks(std::vector<NodeId> voters, const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
+      : voters_(std::move(voters)), ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
+
+  void on_message(NodeId from, const raft::Message& message);
+  // The journal of `node` receives an entry, a truncation; more of its log is durable.
+  void on_append(NodeId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
+  void on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard);
+  void on_durable();
+
+ private:
+  struct Proposal {
+    uint64_t chain = 0;
+    raft::EntryKind kind{};
+    ByteVec data;
+  };
+  // Index and term: together they name one entry and everything before it.
+  using Key = std::pair<int64_t, int64_t>;
+
+  void check_vote(NodeId from, const raft::Message& m, NodeId vote);
+  void check_match(NodeId from, const raft::Message& m, LogIndex match);
+  void check_leader(NodeId from, const raft::Message& m);
+  void check_commit(NodeId from, const raft::Message& m, LogIndex commit);
+  size_t majority() const { return voters_.size() / 2 + 1; }
+  // Voters whose durable log is `chain` up to and including `index`.
+  std::vector<const Ledger*> holders(LogIndex index, uint64_t chain) const;
+  void commit_to(LogIndex index, uint64_t chain);
+
+  std::vector<NodeId> voters_;
+  const Ledgers& ledgers_;
+  RaftGhost& ghost_;
+  Judge& judge_;
+  OnCommitted on_committed_;
+  std::map<Term, NodeId> leaders_;
+  std::map<Key, Proposal> proposals_;  // above the commit index
+};
+
+}  // namespace sg::scenario

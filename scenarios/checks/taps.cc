@@ -1,0 +1,94 @@
+#include "scenarios/checks/taps.h"
+
+#include <fmt/format.h>
+
+#include "base/archive.h"
+#include "broker/kafka/codec.h"
+
+namespace sg::scenario {
+namespace {
+
+template <class T, class F>
+Result<> unpack_to(const SharedBytes& bytes, F&& sink) {
+  TRY(auto message, unpack<T>(bytes));
+  sink(message);
+  return {};
+}
+
+}  // namespace
+
+void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) {
+  const bool peer = info.acceptor.port == peer_port_;
+  if (!peer && info.acceptor.port != kafka_port_) return;
+  auto acceptor = brokers_.find(info.acceptor_node);
+  if (acceptor == brokers_.end()) return;
+  Connection& connection = connections_[info.id];
+  if (connection.lost) return;
+  NodeId from = acceptor->second;
+  if (auto dialer = brokers_.find(info.dialer_node); from_dialer && dialer != brokers_.end()) from = dialer->second;
+  auto on_frame = [&](const SharedBytes& body) {
+    Result<> decoded = peer ? peer_frame(from, body) : from_dialer ? request(connection, body) : response(from, connection, body);
+    judge_.check(Check::format, decoded.has_value(), [&] {
+      return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(), from_dialer ? info.dialer.host : info.acceptor.host,
+                         peer ? "peer" : "Kafka", info.id, decoded.error().what);
+    });
+  };
+  connection.lost = !connection.cutters[from_dialer ? 0 : 1].feed(bytes, on_frame);
+}
+
+void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) {
+  // Once the acceptor has ended its side, nothing more is answered.
+  if (!from_dialer || reset) connections_.erase(info.id);
+}
+
+Result<> Taps::peer_frame(NodeId from, const SharedBytes& body) {
+  using broker::peer::FrameKind;
+  TRY(auto frame, broker::peer::decode(body));
+  auto replica = [&](const auto& m) { events_.on_replica(from, m); };
+  switch (frame.kind) {
+    case FrameKind::raft: return unpack_to<raft::Message>(frame.metadata, [&](const auto& m) { events_.on_raft(from, m); });
+    case FrameKind::subscribe: return unpack_to<replica::Subscribe>(frame.metadata, replica);
+    case FrameKind::unsubscribe: return unpack_to<replica::Unsubscribe>(frame.metadata, replica);
+    case FrameKind::ack: return unpack_to<replica::Ack>(frame.metadata, replica);
+    case FrameKind::diverged: return unpack_to<replica::Diverged>(frame.metadata, replica);
+    case FrameKind::refused: return unpack_to<replica::Refused>(frame.metadata, replica);
+    case FrameKind::data: return unpack_to<replica::Data>(frame.metadata, [&](const auto& m) { events_.on_data(from, m, frame.payload); });
+    default: return {};  // membership: nothing in it rests on a disk
+  }
+}
+
+Result<> Taps::request(Connection& connection, const SharedBytes& body) {
+  TRY(auto frame, kafka::decode_request_header(body));
+  // acks=0 has no answer.
+  if (frame.header.api_key == kafka::ApiKey::produce) {
+    TRY(auto produce, kafka::decode<kafka::ProduceRequest>(frame.header.api_version, frame.body));
+    if (produce.acks == 0) return {};
+  }
+  connection.unanswered.push_back({std::move(frame.header), frame.body, *now_});
+  return {};
+}
+
+Result<> Taps::response(NodeId from, Connection& connection, const SharedBytes& body) {
+  TRY(int32_t correlation_id, kafka::peek_correlation_id(body));
+  if (connection.unanswered.empty() || connection.unanswered.front().header.correlation_id != correlation_id)
+    return fail(Errc::invalid, fmt::format("it answers request {}, which is not the oldest without an answer", correlation_id));
+  Request request = std::move(connection.unanswered.front());
+  connection.unanswered.pop_front();
+  const auto& [key, version, id, client] = request.header;
+  TRY(auto frame, kafka::decode_response_header(key, version, body));
+  if (key == kafka::ApiKey::produce) {
+    TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
+    TRY(auto answer, kafka::decode<kafka::ProduceResponse>(version, frame.body));
+    events_.on_produced(from, asked, answer);
+  } else if (key == kafka::ApiKey::fetch) {
+    TRY(auto answer, kafka::decode<kafka::FetchResponse>(version, frame.body));
+    events_.on_fetched(from, request.asked, answer);
+  } else if (key == kafka::ApiKey::list_offsets) {
+    TRY(auto asked, kafka::decode<kafka::ListOffsetsRequest>(version, request.body));
+    TRY(auto answer, kafka::decode<kafka::ListOffsetsResponse>(version, frame.body));
+    events_.on_offsets(from, request.asked, asked, answer);
+  }
+  return {};
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,101 @@
+// What leaves the nodes of a cluster, as typed messages: cuts the bytes of each connection and direction into frames as the simulated
+// network accepts them, and decodes peer messages and Kafka answers (with the request that each answers).
+//
+// Invariant: a message is told at the moment when its last byte leaves, once, and in the order of its connection.
+// Formats: broker/peer/frame.h, broker/kafka/codec.h.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "broker/kafka/header.h"
+#include "broker/kafka/fetch.h"
+#include "broker/kafka/list_offsets.h"
+#include "broker/kafka/produce.h"
+#include "broker/peer/frame.h"
+#include "broker/raft/messages.h"
+#include "broker/replica/messages.h"
+#include "scenarios/checks/judge.h"
+#include "sim/network.h"
+
+namespace sg::scenario {
+
+// Cuts one direction of a connection: int32 length, big-endian, then the body.
+class FrameCutter {
+ public:
+  // Calls sink(SharedBytes body) for each frame that is complete now.  False: a length that cannot be; the stream is lost.
+  template <class Sink>
+  bool feed(ByteSpan bytes, Sink&& sink) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    size_t at = 0;
+    while (buffer_.size() - at >= 4) {
+      const auto length = load_be<int32_t>(buffer_.data() + at);
+      if (length < 0) return false;
+      if (buffer_.size() - at - 4 < static_cast<size_t>(length)) break;
+      sink(SharedBytes::copy_of(ByteSpan(buffer_).subspan(at + 4, static_cast<size_t>(length))));
+      at += 4 + static_cast<size_t>(length);
+    }
+    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(at));
+    return true;
+  }
+
+ private:
+  ByteVec buffer_;
+};
+
+// Messages as they leave `node`.
+class MessageEvents {
+ public:
+  virtual ~MessageEvents() = default;
+  virtual void on_raft(NodeId, const raft::Message&) {}
+  virtual void on_replica(NodeId, const replica::Message&) {}
+  // `payload`: the batches, one behind the other.
+  virtual void on_data(NodeId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
+  // `asked`: when the request left its client.
+  virtual void on_produced(NodeId, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
+  virtual void on_fetched(NodeId, [[maybe_unused]] Time asked, const kafka::FetchResponse&) {}
+  virtual void on_offsets(NodeId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
+};
+
+class Taps final : public sim::NetworkTap {
+ public:
+  // The references outlive the taps.
+  Taps(const Time* now, uint16_t peer_port, uint16_t kafka_port, Judge& judge, MessageEvents& events)
+      : now_(now), peer_port_(peer_port), kafka_port_(kafka_port), judge_(judge), events_(events) {}
+
+  // The broker that runs on this node of the world.
+  void add_node(uint32_t index, NodeId broker) { brokers_[index] = broker; }
+
+  void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override;
+  void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override;
+
+ private:
+  struct Request {
+    kafka::RequestHeader header;
+    SharedBytes body;
+    Time asked;
+  };
+  struct Connection {
+    FrameCutter cutters[2];          // [0]: from the dialer
+    std::deque<Request> unanswered;  // of a Kafka connection, in order
+    bool lost = false;
+  };
+
+  Result<> peer_frame(NodeId from, const SharedBytes& body);
+  Result<> request(Connection& connection, const SharedBytes& body);
+  Result<> response(NodeId from, Connection& connection, const SharedBytes& body);
+
+  const Time* now_;
+  uint16_t peer_port_;
+  uint16_t kafka_port_;
+  Judge& judge_;
+  MessageEvents& events_;
+  std::map<uint32_t, NodeId> brokers_;
+  std::map<uint64_t, Connection> connections_;
+};
+
+}  // namespace sg::scenario

@@ -1,0 +1,174 @@
+// stormglass: the platform's command line (platform.md). Exit codes: 0 all passed, 1 a check failed, 2 wrong usage, 3 the platform itself
+// failed; a run that cannot be judged is never a pass.
+#include <fmt/format.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <functional>
+
+#include "scenarios/bench/bench.h"
+#include "scenarios/scenario_file.h"
+#include "scenarios/sweep.h"
+
+namespace {
+
+using namespace sg;
+using namespace sg::scenario;
+
+constexpr int kPassed = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr int kPlatform = 3;
+
+int usage(const std::string& what) {
+  fmt::print(stderr, "stormglass: {}\n", what);
+  return kUsage;
+}
+
+int list() {
+  fmt::print("Scenarios (stormglass run NAME --seed N, stormglass sweep NAME --seeds A..B):\n");
+  int code = kPassed;
+  for (const std::string& file : scenario_files()) {
+    auto scenario = load_scenario_file(file);
+    if (scenario) {
+      fmt::print("  {:<26} {}\n", scenario->name, scenario->about);
+    } else {
+      code = usage(scenario.error().what);
+    }
+  }
+  fmt::print("Workloads: produce, consume\nFaults:");
+  for (int i = 0; i < sim::kFaultKinds; ++i) fmt::print(" {}", sim::to_string(static_cast<sim::FaultKind>(i)));
+  fmt::print("\nChecks: E1-E6 and E9-E16 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 (liveness)\n");
+  return code;
+}
+
+void print_run(const Scenario& scenario, uint64_t seed, const RunResult& r) {
+  fmt::print("Drawn configuration:\n{}\nFault plan ({} faults, {} struck):\n{}\n", r.drawn, r.plan.faults.size(), r.faults_struck, sim::to_string(r.plan));
+  fmt::print("What happened: {} records acknowledged, {} changes of leader, {} events\n", r.acked, r.leader_changes, r.events);
+  if (r.verdict != Verdict::pass) {
+    fmt::print("\n{}\n", r.verdict == Verdict::fail ? r.text : "This run cannot be judged: " + r.check);
+    fmt::print("\nReplay: stormglass run {} --seed {} --trace FILE\n", scenario.name, seed);
+    if (!r.last_events.empty()) fmt::print("Last events of the nodes:\n");
+    for (const std::string& e : r.last_events) fmt::print("  {}\n", e);
+  }
+}
+
+int exit_code(const RunResult& r) { return r.verdict == Verdict::pass ? kPassed : r.verdict == Verdict::fail ? kFailed : kPlatform; }
+
+int run_command(const std::string& name, uint64_t seed, bool twice, const std::string& trace_file) {
+  auto scenario = find_scenario(name);
+  if (!scenario) return usage(scenario.error().what);
+  sim::Pools pools;
+  std::unique_ptr<sim::FileTrace> file;
+  if (!trace_file.empty()) file = std::make_unique<sim::FileTrace>(trace_file);
+  sim::MemoryTrace first;
+  RunOptions options;
+  options.trace = file ? static_cast<sim::TraceSink*>(file.get()) : twice ? &first : nullptr;
+  RunResult result = run_once(*scenario, seed, pools, options);
+  print_run(*scenario, seed, result);
+  int code = exit_code(result);
+  if (twice) {
+    sim::MemoryTrace second;
+    options.trace = file ? nullptr : &second;
+    RunResult again = run_once(*scenario, seed, pools, options);
+    if (again.hash != result.hash) {
+      fmt::print("The second run differs: hash {:016x}, then {:016x}\n", result.hash, again.hash);
+      if (auto at = file ? std::nullopt : sim::first_difference(first, second)) fmt::print("{}\n", sim::describe_difference(first, second, *at));
+      code = kFailed;
+    } else {
+      fmt::print("The second run was the same, event for event.\n");
+    }
+  }
+  fmt::print("{}\n", verdict_line(scenario->name, seed, result));
+  return code;
+}
+
+// "A..B", both included, or one seed.
+bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
+  size_t dots = text.find("..");
+  std::string_view a = std::string_view(text).substr(0, dots);
+  std::string_view b = dots == std::string::npos ? a : std::string_view(text).substr(dots + 2);
+  auto parse = [](std::string_view s, uint64_t& out) {
+    auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), out);
+    return error == std::errc() && end == s.data() + s.size();
+  };
+  return parse(a, first) && parse(b, last) && first <= last;
+}
+
+int sweep_command(const std::vector<std::string>& names, const std::string& seeds, int jobs, bool twice, const std::string& json) {
+  std::vector<Scenario> scenarios;
+  for (const std::string& name : names) {
+    auto scenario = find_scenario(name);
+    if (!scenario) return usage(scenario.error().what);
+    scenarios.push_back(std::move(*scenario));
+  }
+  SweepOptions options;
+  if (!parse_seeds(seeds, options.first_seed, options.last_seed)) return usage(fmt::format("--seeds {}: expected A..B with A <= B", seeds));
+  options.jobs = jobs > 0 ? jobs : static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  options.twice = twice;
+  options.json_file = json;
+  options.progress = ::isatty(STDERR_FILENO) != 0;
+  auto summary = sweep(scenarios, options, [](const SweepRun& run) {
+    fmt::print("{}\n  {}\n  replay: stormglass run {} --seed {} --trace FILE\n", run.line, run.text, run.scenario, run.seed);
+    std::fflush(stdout);
+  });
+  if (!summary) {
+    fmt::print(stderr, "stormglass: {}\n", summary.error().what);
+    return kPlatform;
+  }
+  const int64_t wall_ms = std::max<int64_t>(1, summary->wall_ns / 1'000'000);
+  const uint64_t ns_per_event = summary->events == 0 ? 0 : static_cast<uint64_t>(summary->cpu_ns) / (summary->events * (twice ? 2 : 1));
+  if (!summary->unreached.empty()) fmt::print("Probes that no run reached: {}\n", fmt::join(summary->unreached, "; "));
+  fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n", summary->runs,
+             summary->failures.size(), summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000, wall_ms % 1000 / 100,
+             summary->runs * 1000 / static_cast<uint64_t>(wall_ms), ns_per_event);
+  if (summary->failures.empty()) return kPassed;
+  return summary->any_unjudged ? kPlatform : kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A run makes and frees buffers of a megabyte all the time: keep them, instead of asking the system for fresh pages each time.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+
+  CLI::App app{"stormglass: deterministic simulation of a Kafka-compatible cluster, and load for real ones"};
+  app.require_subcommand(1);
+  std::function<int()> chosen;
+
+  app.add_subcommand("list", "scenarios, with one line each; workloads, faults, checks")->callback([&] { chosen = list; });
+
+  std::string name;
+  uint64_t seed = 1;
+  bool twice = false;
+  std::string trace;
+  CLI::App* run = app.add_subcommand("run", "one simulated run: what was drawn, what happened, the verdict");
+  run->add_option("scenario", name, "a name (see list) or a TOML file")->required();
+  run->add_option("--seed", seed, "decides everything")->required();
+  run->add_flag("--twice", twice, "run it again and compare every event");
+  run->add_option("--trace", trace, "write every event to this file");
+  run->callback([&] { chosen = [&] { return run_command(name, seed, twice, trace); }; });
+
+  std::vector<std::string> names;
+  std::string seeds = "1..100";
+  int jobs = 0;
+  std::string json;
+  CLI::App* many = app.add_subcommand("sweep", "many seeds, on all cores");
+  many->add_option("scenario", names, "names or TOML files")->required();
+  many->add_option("--seeds", seeds, "A..B, both included");
+  many->add_option("--jobs", jobs, "processes (default: one per core)");
+  many->add_flag("--twice", twice, "run each seed twice and compare the hashes");
+  many->add_option("--json", json, "write one line per run to this file");
+  many->callback([&] { chosen = [&] { return sweep_command(names, seeds, jobs, twice, json); }; });
+
+  add_bench_command(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kPassed : kUsage;
+  }
+  return chosen();
+}

@@ -1,0 +1,273 @@
+#include "scenarios/scenario_file.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <initializer_list>
+#include <toml++/toml.h>
+
+#include "base/nearest.h"
+
+namespace sg::scenario {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Thrown inside this file only, and turned into a Result at its border.
+struct Refused {
+  toml::source_region where;
+  std::string what;
+};
+
+[[noreturn]] void refuse(const toml::node& node, std::string what) { throw Refused{node.source(), std::move(what)}; }
+
+// One table whose keys are all known.
+class Table {
+ public:
+  Table(const toml::table& table, std::initializer_list<std::string_view> known) : table_(table) {
+    std::vector<std::string_view> names(known);
+    for (const auto& [key, node] : table)
+      if (std::find(names.begin(), names.end(), key.str()) == names.end())
+        throw Refused{key.source(), fmt::format("unknown key '{}'; did you mean '{}'?", key.str(), nearest(key.str(), names))};
+  }
+
+  const toml::node* find(std::string_view key) const { return table_.get(key); }
+
+  std::string text(std::string_view key, std::string fallback) const {
+    const toml::node* n = find(key);
+    if (!n) return fallback;
+    auto value = n->value_exact<std::string>();
+    if (!value) refuse(*n, fmt::format("{}: expected a string", key));
+    return *value;
+  }
+  int64_t integer(std::string_view key, int64_t fallback, int64_t low, int64_t high) const {
+    const toml::node* n = find(key);
+    return n ? integer_of(*n, key, low, high) : fallback;
+  }
+  bool boolean(std::string_view key, bool fallback) const {
+    const toml::node* n = find(key);
+    if (!n) return fallback;
+    auto value = n->value_exact<bool>();
+    if (!value) refuse(*n, fmt::format("{}: expected true or false", key));
+    return *value;
+  }
+  std::vector<std::string> texts(std::string_view key) const {
+    std::vector<std::string> out;
+    const toml::node* n = find(key);
+    if (!n) return out;
+    if (auto one = n->value_exact<std::string>()) return {*one};
+    const toml::array* array = n->as_array();
+    if (!array) refuse(*n, fmt::format("{}: expected a string or a list of strings", key));
+    for (const toml::node& element : *array) {
+      auto value = element.value_exact<std::string>();
+      if (!value) refuse(element, fmt::format("{}: expected a string", key));
+      out.push_back(*value);
+    }
+    return out;
+  }
+  // A number or a pair [low, high].
+  IntRange range(std::string_view key, IntRange fallback, int64_t low, int64_t high) const {
+    const toml::node* n = find(key);
+    if (!n) return fallback;
+    const toml::array* pair = n->as_array();
+    if (!pair) {
+      int64_t value = integer_of(*n, key, low, high);
+      return {value, value};
+    }
+    if (pair->size() != 2) refuse(*n, fmt::format("{}: a range has two values, [least, greatest]", key));
+    IntRange out{integer_of(*pair->get(0), key, low, high), integer_of(*pair->get(1), key, low, high)};
+    if (out.low > out.high) refuse(*n, fmt::format("{}: {} is above {}", key, out.low, out.high));
+    return out;
+  }
+  // Seconds, with fractions, or a pair of them.
+  sim::DurationRange seconds(std::string_view key, sim::DurationRange fallback) const {
+    const toml::node* n = find(key);
+    if (!n) return fallback;
+    const toml::array* pair = n->as_array();
+    if (!pair) return {seconds_of(*n, key), seconds_of(*n, key)};
+    if (pair->size() != 2) refuse(*n, fmt::format("{}: a range has two values, [least, greatest]", key));
+    sim::DurationRange out{seconds_of(*pair->get(0), key), seconds_of(*pair->get(1), key)};
+    if (out.low > out.high) refuse(*n, fmt::format("{}: the first value is above the second", key));
+    return out;
+  }
+
+  static Duration seconds_of(const toml::node& n, std::string_view key) {
+    auto value = n.value<double>();
+    if (!value || *value < 0 || *value > 86'400) refuse(n, fmt::format("{}: expected seconds between 0 and 86400", key));
+    return std::chrono::milliseconds(static_cast<int64_t>(*value * 1000 + 0.5));
+  }
+
+ private:
+  static int64_t integer_of(const toml::node& n, std::string_view key, int64_t low, int64_t high) {
+    auto value = n.value_exact<int64_t>();
+    if (!value) refuse(n, fmt::format("{}: expected an integer", key));
+    if (*value < low || *value > high) refuse(n, fmt::format("{}: {} is not between {} and {}", key, *value, low, high));
+    return *value;
+  }
+  const toml::table& table_;
+};
+
+template <class F>
+void each_table(const toml::node* node, std::string_view key, F&& f) {
+  if (!node) return;
+  const toml::array* array = node->as_array();
+  if (!array) refuse(*node, fmt::format("{}: expected tables, [[{}]]", key, key));
+  for (const toml::node& element : *array) {
+    const toml::table* table = element.as_table();
+    if (!table) refuse(element, fmt::format("{}: expected a table", key));
+    f(*table);
+  }
+}
+
+sim::FaultKind fault_kind(const toml::table& table, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (int i = 0; i < sim::kFaultKinds; ++i) {
+    names.push_back(sim::to_string(static_cast<sim::FaultKind>(i)));
+    if (names.back() == name) return static_cast<sim::FaultKind>(i);
+  }
+  refuse(table, fmt::format("fault kind '{}' does not exist; did you mean '{}'?", name, nearest(name, names)));
+}
+
+ClusterSpec read_cluster(const toml::table& toml) {
+  Table t(toml, {"nodes", "topics", "draw_knobs"});
+  ClusterSpec out;
+  out.nodes = static_cast<int>(t.integer("nodes", 3, 1, 9));
+  out.draw_knobs = t.boolean("draw_knobs", true);
+  each_table(t.find("topics"), "topics", [&](const toml::table& topic_toml) {
+    Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync"});
+    TopicSpec spec;
+    spec.name = topic.text("name", "");
+    if (spec.name.empty()) refuse(topic_toml, "a topic needs a name");
+    spec.partitions = static_cast<int32_t>(topic.integer("partitions", 1, 1, 100));
+    spec.replicas = static_cast<int32_t>(topic.integer("replicas", 3, 1, 9));
+    spec.min_insync = static_cast<int32_t>(topic.integer("min_insync", spec.replicas >= 3 ? 2 : 1, 1, 9));
+    if (spec.replicas > out.nodes) refuse(topic_toml, fmt::format("{} replicas on {} nodes", spec.replicas, out.nodes));
+    if (spec.min_insync > spec.replicas) refuse(topic_toml, fmt::format("min_insync {} with {} replicas", spec.min_insync, spec.replicas));
+    out.topics.push_back(std::move(spec));
+  });
+  if (out.topics.empty()) refuse(toml, "a cluster needs at least one topic");
+  return out;
+}
+
+WorkloadSpec read_workload(const toml::table& toml) {
+  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes"});
+  WorkloadSpec out;
+  std::string kind = t.text("kind", "");
+  if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
+  out.kind = kind == "produce" ? WorkloadKind::produce : WorkloadKind::consume;
+  out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
+  out.topics = t.texts("topics");
+  std::string acks = t.text("acks", "all");
+  if (acks != "all" && acks != "1" && acks != "0") refuse(toml, fmt::format("acks '{}': \"all\", \"1\" and \"0\" exist", acks));
+  out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
+  out.idempotent = t.boolean("idempotent", out.acks == -1);
+  if (out.idempotent && out.acks != -1) refuse(toml, "an idempotent producer needs acks = \"all\"");
+  out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
+  out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
+  out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
+  out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
+  return out;
+}
+
+sim::FaultRule read_fault(const toml::table& toml) {
+  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent"});
+  sim::FaultRule out;
+  out.kind = fault_kind(toml, t.text("kind", ""));
+  if (t.find("target")) out.targets = t.texts("target");
+  out.peers = t.texts("peer");
+  out.path = t.text("path", "");
+  out.every = t.seconds("every_s", out.every);
+  if (t.find("down_s") && t.find("for_s")) refuse(toml, "down_s and for_s mean the same: how long it lasts");
+  out.duration = t.seconds(t.find("for_s") ? "for_s" : "down_s", out.duration);
+  IntRange value = t.range("value", {0, 0}, INT64_MIN, INT64_MAX);
+  out.value = {value.low, value.high};
+  out.at_once = static_cast<uint32_t>(t.integer("at_once", 1, 1, 9));
+  out.spread = t.seconds("spread_s", {0s, 0s}).high;
+  out.enabled_percent = static_cast<uint32_t>(t.integer("enabled_percent", 100, 1, 100));
+  return out;
+}
+
+sim::Fault read_moment(const toml::table& toml) {
+  Table t(toml, {"t_s", "do", "target", "between", "for_s", "value"});
+  sim::Fault out;
+  if (!t.find("t_s")) refuse(toml, "t_s is missing: seconds from the beginning of the safety phase");
+  out.at = Time{0} + t.seconds("t_s", {}).low;
+  out.kind = fault_kind(toml, t.text("do", ""));
+  out.target = t.text("target", "random");
+  if (std::vector<std::string> between = t.texts("between"); !between.empty()) {
+    if (between.size() != 2) refuse(toml, "between: expected two targets");
+    out.target = between[0];
+    out.peer = between[1];
+  }
+  out.duration = t.seconds("for_s", {}).low;
+  out.value = t.integer("value", 0, INT64_MIN, INT64_MAX);
+  return out;
+}
+
+Scenario read_scenario(const toml::table& toml) {
+  Table t(toml, {"name", "about", "cluster", "workload", "fault", "at", "phases"});
+  Scenario out;
+  out.name = t.text("name", "");
+  out.about = t.text("about", "");
+  if (out.name.empty()) refuse(toml, "name is missing");
+  const toml::node* cluster = t.find("cluster");
+  if (!cluster || !cluster->as_table()) refuse(toml, "[cluster] is missing");
+  out.cluster = read_cluster(*cluster->as_table());
+  each_table(t.find("workload"), "workload", [&](const toml::table& w) { out.workloads.push_back(read_workload(w)); });
+  each_table(t.find("fault"), "fault", [&](const toml::table& f) { out.faults.push_back(read_fault(f)); });
+  each_table(t.find("at"), "at", [&](const toml::table& a) { out.at.push_back(read_moment(a)); });
+  if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
+  if (const toml::node* node = t.find("phases")) {
+    if (!node->as_table()) refuse(*node, "phases: expected a table");
+    Table phases(*node->as_table(), {"safety_s", "liveness_s", "check"});
+    out.phases.safety = phases.seconds("safety_s", out.phases.safety);
+    out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
+    if (phases.find("check")) out.checks = phases.texts("check");
+    if (out.checks != std::vector<std::string>{"all"}) refuse(*node, "check: only [\"all\"] exists");
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Scenario> load_scenario_file(const std::string& path) {
+  try {
+    return read_scenario(toml::parse_file(path));
+  } catch (const toml::parse_error& e) {
+    if (e.source().begin.line == 0) return fail(Errc::not_found, fmt::format("{}: {}", path, e.description()));
+    return fail(Errc::invalid, fmt::format("{}:{}: {}", path, e.source().begin.line, e.description()));
+  } catch (const Refused& e) {
+    return fail(Errc::invalid, fmt::format("{}:{}: {}", path, e.where.begin.line, e.what));
+  }
+}
+
+std::string scenario_folder() {
+  std::error_code ignored;
+  fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  for (const fs::path& candidate : {program.parent_path().parent_path() / "scenarios", fs::path("scenarios")})
+    if (fs::exists(candidate / "leader_kill.toml", ignored)) return candidate.string();
+  return "scenarios";
+}
+
+std::vector<std::string> scenario_files() {
+  std::vector<std::string> out;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(scenario_folder(), ignored))
+    if (entry.path().extension() == ".toml") out.push_back(entry.path().string());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<Scenario> find_scenario(const std::string& name_or_path) {
+  if (name_or_path.ends_with(".toml")) return load_scenario_file(name_or_path);
+  std::vector<std::string> stems;
+  for (const std::string& file : scenario_files()) {
+    stems.push_back(fs::path(file).stem().string());
+    if (stems.back() == name_or_path) return load_scenario_file(file);
+  }
+  std::vector<std::string_view> names(stems.begin(), stems.end());
+  return fail(Errc::not_found, fmt::format("no scenario '{}' in {}; did you mean '{}'? (stormglass list shows all)", name_or_path, scenario_folder(),
+                                           nearest(name_or_path, names)));
+}
+
+}  // namespace sg::scenario

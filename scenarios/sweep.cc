@@ -1,0 +1,301 @@
+#include "scenarios/sweep.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <nlohmann/json.hpp>
+
+#include "base/archive.h"
+#include "base/probe.h"
+
+namespace sg::scenario {
+namespace {
+
+// What a worker tells about one run.
+struct Report {
+  uint64_t job = 0;
+  std::string line;
+  std::string text;
+  uint8_t verdict = 0;
+  uint64_t events = 0;
+  int64_t sim_ns = 0;
+  uint64_t acked = 0;
+  uint64_t hash = 0;
+  std::vector<uint32_t> probes;  // indices of those that this run reached
+  template <class A>
+  void serialize(A& a) {
+    a(job, line, text, verdict, events, sim_ns, acked, hash, probes);
+  }
+};
+
+struct Job {
+  size_t scenario;
+  uint64_t seed;
+};
+
+struct Worker {
+  pid_t pid = -1;
+  int to = -1;
+  int from = -1;
+  ByteVec buffer;
+  int64_t busy_with = -1;  // index of the job
+};
+
+int64_t wall_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+}
+
+bool write_all(int fd, ByteSpan bytes) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+bool read_all(int fd, MutableByteSpan into) {
+  while (!into.empty()) {
+    ssize_t n = ::read(fd, into.data(), into.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    into = into.subspan(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, bool twice) {
+  for (Probe& p : probes()) p.hits = 0;
+  RunResult result = run_once(scenario, seed, pools);
+  Report report;
+  if (twice && result.verdict == Verdict::pass) {
+    RunResult again = run_once(scenario, seed, pools);
+    if (again.hash != result.hash) {
+      result.verdict = Verdict::fail;
+      result.check = "determinism";
+      result.text = fmt::format("the same seed gave hash {:016x} and then {:016x}", result.hash, again.hash);
+    }
+  }
+  report.line = verdict_line(scenario.name, seed, result);
+  report.text = result.text;
+  report.verdict = static_cast<uint8_t>(result.verdict);
+  report.events = result.events;
+  report.sim_ns = result.sim_ns;
+  report.acked = result.acked;
+  report.hash = result.hash;
+  uint32_t index = 0;
+  for (const Probe& p : probes()) {
+    if (p.hits > 0) report.probes.push_back(index);
+    ++index;
+  }
+  return report;
+}
+
+[[noreturn]] void work(int from, int to, const std::vector<Scenario>& scenarios, const std::vector<Job>& jobs, bool twice) {
+  sim::Pools pools;
+  uint64_t job = 0;
+  while (read_all(from, {reinterpret_cast<uint8_t*>(&job), sizeof job})) {
+    Report report = run_job(scenarios[jobs[job].scenario], jobs[job].seed, pools, twice);
+    report.job = job;
+    ByteVec bytes(4);
+    pack(bytes, report);
+    store_le<uint32_t>(bytes.data(), static_cast<uint32_t>(bytes.size() - 4));
+    if (!write_all(to, bytes)) break;
+  }
+  ::_exit(0);
+}
+
+class Sweep {
+ public:
+  Sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options, const std::function<void(const SweepRun&)>& on_failure)
+      : scenarios_(scenarios), options_(options), on_failure_(on_failure) {
+    for (size_t s = 0; s < scenarios.size(); ++s)
+      for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) jobs_.push_back({s, seed});
+    reached_.resize(probes().size());
+  }
+
+  Result<SweepSummary> go() {
+    if (!options_.json_file.empty()) {
+      json_ = std::fopen(options_.json_file.c_str(), "w");
+      if (!json_) return fail(Errc::io, fmt::format("{}: {}", options_.json_file, std::strerror(errno)));
+    }
+    begun_ = wall_ns();
+    workers_.resize(std::min<size_t>(static_cast<size_t>(options_.jobs), std::max<size_t>(1, jobs_.size())));
+    for (Worker& w : workers_) TRY_DO(start(w));
+    while (done_ < jobs_.size()) TRY_DO(turn());
+    for (Worker& w : workers_) end(w);
+    if (json_) std::fclose(json_);
+    if (options_.progress) fmt::print(stderr, "\r\033[K");
+    summary_.wall_ns = wall_ns() - begun_;
+    rusage usage{};
+    getrusage(RUSAGE_CHILDREN, &usage);
+    summary_.cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000'000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+    for (size_t i = 0; i < reached_.size(); ++i)
+      if (!reached_[i]) summary_.unreached.emplace_back(probes()[i].name);
+    std::ranges::sort(summary_.unreached);
+    std::ranges::sort(summary_.failures, [](const SweepRun& a, const SweepRun& b) { return std::tie(a.scenario, a.seed) < std::tie(b.scenario, b.seed); });
+    return std::move(summary_);
+  }
+
+ private:
+  Result<> start(Worker& w) {
+    int to[2];
+    int from[2];
+    if (::pipe(to) != 0 || ::pipe(from) != 0) return fail(Errc::io, fmt::format("pipe: {}", std::strerror(errno)));
+    std::fflush(nullptr);
+    w.pid = ::fork();
+    if (w.pid < 0) return fail(Errc::io, fmt::format("fork: {}", std::strerror(errno)));
+    if (w.pid == 0) {
+      for (const Worker& other : workers_)
+        if (&other != &w && other.to >= 0) {
+          ::close(other.to);
+          ::close(other.from);
+        }
+      ::close(to[1]);
+      ::close(from[0]);
+      work(to[0], from[1], scenarios_, jobs_, options_.twice);
+    }
+    ::close(to[0]);
+    ::close(from[1]);
+    w.to = to[1];
+    w.from = from[0];
+    w.buffer.clear();
+    w.busy_with = -1;
+    give_work(w);
+    return {};
+  }
+
+  void give_work(Worker& w) {
+    w.busy_with = -1;
+    if (next_ >= jobs_.size()) return;
+    uint64_t job = next_++;
+    w.busy_with = static_cast<int64_t>(job);
+    (void)write_all(w.to, {reinterpret_cast<const uint8_t*>(&job), sizeof job});
+  }
+
+  void end(Worker& w) {
+    ::close(w.to);
+    ::close(w.from);
+    int status = 0;
+    ::waitpid(w.pid, &status, 0);
+  }
+
+  Result<> turn() {
+    std::vector<pollfd> fds;
+    for (const Worker& w : workers_) fds.push_back({w.from, POLLIN, 0});
+    ::poll(fds.data(), fds.size(), 200);
+    for (size_t i = 0; i < workers_.size(); ++i)
+      if (fds[i].revents != 0) TRY_DO(receive(workers_[i]));
+    show_progress();
+    return {};
+  }
+
+  Result<> receive(Worker& w) {
+    uint8_t chunk[65536];
+    ssize_t n = ::read(w.from, chunk, sizeof chunk);
+    if (n < 0 && errno == EINTR) return {};
+    if (n <= 0) return crashed(w);
+    w.buffer.insert(w.buffer.end(), chunk, chunk + n);
+    while (w.buffer.size() >= 4) {
+      size_t length = load_le<uint32_t>(w.buffer.data());
+      if (w.buffer.size() < 4 + length) break;
+      TRY(Report report, unpack<Report>(ByteSpan(w.buffer).subspan(4, length)));
+      w.buffer.erase(w.buffer.begin(), w.buffer.begin() + static_cast<int64_t>(4 + length));
+      take(report);
+      give_work(w);
+    }
+    return {};
+  }
+
+  Result<> crashed(Worker& w) {
+    int status = 0;
+    ::close(w.to);
+    ::close(w.from);
+    ::waitpid(w.pid, &status, 0);
+    if (w.busy_with >= 0) {
+      const Job& job = jobs_[static_cast<size_t>(w.busy_with)];
+      std::string why = WIFSIGNALED(status) ? fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                            : fmt::format("exit code {}", WEXITSTATUS(status));
+      SweepRun run{.scenario = scenarios_[job.scenario].name, .seed = job.seed, .line = {}, .text = {}};
+      run.line = fmt::format("FAIL {}:{} check=crash", run.scenario, run.seed);
+      run.text = fmt::format("the run ended its process: {}; what it said is on standard error above", why);
+      finish(std::move(run));
+    }
+    return start(w);
+  }
+
+  void take(const Report& report) {
+    const Job& job = jobs_[report.job];
+    for (uint32_t index : report.probes)
+      if (index < reached_.size()) reached_[index] = true;
+    auto verdict = static_cast<Verdict>(report.verdict);
+    finish({.scenario = scenarios_[job.scenario].name, .seed = job.seed, .line = report.line, .text = report.text, .passed = verdict == Verdict::pass,
+            .unjudged = verdict == Verdict::unjudged, .events = report.events, .sim_ns = report.sim_ns, .acked = report.acked, .hash = report.hash});
+  }
+
+  void finish(SweepRun run) {
+    ++done_;
+    ++summary_.runs;
+    summary_.events += run.events;
+    summary_.acked += run.acked;
+    summary_.sim_ns += run.sim_ns;
+    summary_.any_unjudged = summary_.any_unjudged || run.unjudged;
+    if (json_) {
+      nlohmann::json j = {{"scenario", run.scenario}, {"seed", run.seed}, {"passed", run.passed}, {"hash", fmt::format("{:016x}", run.hash)},
+                          {"events", run.events}, {"sim_ns", run.sim_ns}, {"acked", run.acked}, {"line", run.line}};
+      fmt::print(json_, "{}\n", j.dump());
+    }
+    if (run.passed) return;
+    if (options_.progress) fmt::print(stderr, "\r\033[K");
+    on_failure_(run);
+    summary_.failures.push_back(std::move(run));
+  }
+
+  void show_progress() {
+    if (!options_.progress) return;
+    const int64_t now = wall_ns();
+    if (now - shown_ < 200'000'000) return;
+    shown_ = now;
+    const int64_t ms = std::max<int64_t>(1, (now - begun_) / 1'000'000);
+    const uint64_t done = done_;
+    const uint64_t eta = done == 0 ? 0 : static_cast<uint64_t>(ms) * (jobs_.size() - done) / done / 1000;
+    const auto unreached = std::count(reached_.begin(), reached_.end(), false);
+    fmt::print(stderr, "\r\033[K{}/{} runs  {} seeds/s  {} simulated s  ETA {}:{:02}  {} failed  {} of {} probes not yet reached", done, jobs_.size(),
+               done * 1000 / static_cast<uint64_t>(ms), summary_.sim_ns / 1'000'000'000, eta / 60, eta % 60, summary_.failures.size(), unreached,
+               reached_.size());
+    std::fflush(stderr);
+  }
+
+  const std::vector<Scenario>& scenarios_;
+  const SweepOptions& options_;
+  const std::function<void(const SweepRun&)>& on_failure_;
+  std::vector<Job> jobs_;
+  size_t next_ = 0;
+  size_t done_ = 0;
+  std::vector<Worker> workers_;
+  std::vector<bool> reached_;
+  SweepSummary summary_;
+  std::FILE* json_ = nullptr;
+  int64_t begun_ = 0;
+  int64_t shown_ = 0;
+};
+
+}  // namespace
+
+Result<SweepSummary> sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options,
+                           const std::function<void(const SweepRun&)>& on_failure) {
+  return Sweep(scenarios, options, on_failure).go();
+}
+
+}  // namespace sg::scenario
