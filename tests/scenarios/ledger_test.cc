@@ -1,0 +1,191 @@
+// The durability ledger: each kind of loss is flagged, and its clean neighbour passes.
+#include <doctest/doctest.h>
+
+#include "tests/scenarios/fixture.h"
+
+using namespace sg;
+using namespace sg::scenario;
+using namespace sg::scenario::testing;
+
+namespace {
+
+struct Fixture {
+  Bench bench;
+  FakeJournal& journal = bench.node(1);
+  Ledger& ledger = bench.ledger(1);
+  Fixture() { journal.commit({entry(kOrders, 0, 2, 1), entry(kOrders, 2, 3, 1)}); }
+  void crash(sim::Death death = sim::Death::power_cut) { ledger.died(death); }
+};
+
+}  // namespace
+
+TEST_CASE("what is written counts as durable once the disk would keep it") {
+  Fixture f;
+  CHECK(f.ledger.durable_end(kOrders) == 3);
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 5, 1)});
+  CHECK(f.ledger.durable_end(kOrders) == 3);
+  f.journal.disk.syncs = true;
+  f.ledger.synced();
+  CHECK(f.ledger.durable_end(kOrders) == 5);
+  CHECK(f.bench.found() == "");
+}
+
+TEST_CASE("a restart that goes on behind the last durable commit passes") {
+  Fixture f;
+  f.crash();
+  f.journal.open();
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  CHECK(f.bench.found() == "");
+}
+
+TEST_CASE("a restart that loses a durable commit is E21") {
+  Fixture f;
+  wal::ChainEnd before = f.journal.end;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.crash();
+  f.journal.open(before);
+  CHECK(f.bench.found() == "E21");
+}
+
+TEST_CASE("after a wipe nothing is expected until the node registers again") {
+  Fixture f;
+  f.crash(sim::Death::wipe);
+  f.journal.generation = 0;
+  f.journal.open(wal::ChainEnd{});
+  CHECK(f.bench.found() == "");
+  CHECK(f.ledger.damaged());
+}
+
+TEST_CASE("a commit that the cut left whole may be accepted or lost, until it was promised") {
+  for (bool accepted : {true, false}) {
+    Fixture f;
+    wal::ChainEnd before = f.journal.end;
+    f.journal.disk.syncs = false;
+    f.journal.commit({entry(kOrders, 3, 4, 1)});
+    wal::ChainEnd after = f.journal.end;
+    f.crash();
+    f.journal.disk.syncs = true;
+    f.journal.open(accepted ? after : before);
+    CHECK(f.bench.found() == "");
+    CHECK(f.ledger.durable_end(kOrders) == (accepted ? 4 : 3));
+  }
+}
+
+TEST_CASE("a commit is accepted whose bytes the cut has torn: E22") {
+  Fixture f;
+  f.journal.disk.syncs = false;
+  std::string path = f.journal.path();
+  uint64_t at = f.journal.position;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.crash();
+  f.journal.disk.put(path, at, ByteVec(512));
+  f.journal.open();
+  CHECK(f.bench.found() == "E22");
+}
+
+TEST_CASE("a commit comes back that an earlier recovery had cut: E22") {
+  Fixture f;
+  wal::ChainEnd before = f.journal.end;
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  wal::ChainEnd cut = f.journal.end;
+  f.crash();
+  f.journal.disk.syncs = true;
+  f.journal.open(before);
+  CHECK(f.bench.found() == "");
+  f.crash();
+  f.journal.open(cut);
+  CHECK(f.bench.found() == "E22");
+}
+
+TEST_CASE("what recovery accepted must be durable before a new segment vouches for it: E24") {
+  Fixture f;
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.crash(sim::Death::kill);
+  f.journal.open();
+  CHECK(f.bench.found() == "E24");
+}
+
+TEST_CASE("appending to the old segment after a crash is E21; after an orderly stop nothing is lost by a new one") {
+  Fixture f;
+  f.crash(sim::Death::kill);
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  CHECK(f.bench.found() == "E21");
+}
+
+TEST_CASE("a synced block is written again: E21; once the floor has passed its segment it may be") {
+  for (bool recycled : {true, false}) {
+    Fixture f;
+    std::string old = f.journal.path();
+    f.journal.open();
+    f.journal.floor = recycled ? 2 : 1;
+    f.journal.commit({truncation(kOrders, 0)});
+    f.journal.write(old, wal::kBlockBytes, ByteVec(wal::kBlockBytes));
+    CHECK(f.bench.found() == (recycled ? "" : "E21"));
+  }
+}
+
+TEST_CASE("the floor passes a segment with a live entry: E21") {
+  Fixture f;
+  f.journal.open();
+  f.journal.floor = 2;
+  f.journal.commit({});
+  CHECK(f.bench.found() == "E21");
+}
+
+TEST_CASE("a log that is appended to below its end has lost entries: E21; above it, believes in too many: E22") {
+  const std::pair<int64_t, std::string> cases[] = {{2, "E21"}, {3, ""}, {4, "E22"}};
+  for (const auto& [first, verdict] : cases) {
+    Fixture f;
+    f.journal.commit({entry(kOrders, first, first + 1, 1)});
+    CHECK(f.bench.found() == verdict);
+  }
+}
+
+TEST_CASE("after a truncation the log goes on where it was cut") {
+  Fixture f;
+  f.journal.commit({truncation(kOrders, 2), entry(kOrders, 2, 6, 2)});
+  CHECK(f.bench.found() == "");
+  CHECK(f.ledger.durable_end(kOrders) == 6);
+}
+
+TEST_CASE("an entry whose checksum its bytes do not have is E21") {
+  Fixture f;
+  Item bad = entry(kOrders, 3, 4, 1);
+  bad.payload[0] ^= 1;
+  f.journal.commit({bad});
+  CHECK(f.bench.found() == "E21");
+}
+
+TEST_CASE("a term or a vote that goes back is E2") {
+  struct Case {
+    wal::HardState before, after;
+    std::string verdict;
+  };
+  const Case cases[] = {
+      {{Term(3), NodeId(1)}, {Term(2), NodeId(1)}, "E2"},
+      {{Term(3), NodeId(1)}, {Term(3), NodeId(2)}, "E2"},
+      {{Term(3), NodeId(1)}, {Term(3), kNoNode}, "E2"},
+      {{Term(3), kNoNode}, {Term(3), NodeId(2)}, ""},
+      {{Term(3), NodeId(1)}, {Term(4), NodeId(2)}, ""},
+  };
+  for (const Case& c : cases) {
+    Fixture f;
+    f.journal.hard = c.before;
+    f.journal.commit({});
+    f.journal.hard = c.after;
+    f.journal.commit({});
+    CHECK(f.bench.found() == c.verdict);
+  }
+}
+
+TEST_CASE("two logs have equal chains exactly as far as they are equal") {
+  Fixture f;
+  FakeJournal& other = f.bench.node(2);
+  other.commit({entry(kOrders, 0, 2, 1), entry(kOrders, 2, 3, 2)});
+  CHECK(f.ledger.chain_at(kOrders, 2) == f.bench.ledger(2).chain_at(kOrders, 2));
+  CHECK(f.ledger.chain_at(kOrders, 3) != f.bench.ledger(2).chain_at(kOrders, 3));
+  CHECK_FALSE(f.ledger.chain_at(kOrders, 1).has_value());
+}

@@ -1,0 +1,139 @@
+// The checks on Raft: for each a sequence that must be flagged, and its clean neighbour.
+#include <doctest/doctest.h>
+
+#include "tests/scenarios/fixture.h"
+
+using namespace sg;
+using namespace sg::scenario;
+using namespace sg::scenario::testing;
+
+namespace {
+
+// Term 1 with entries 1 and 2 on the nodes 1 and 2; node 1 leads.
+struct Fixture : Bench {
+  Fixture() {
+    for (int i = 1; i <= 3; ++i) node(i).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 1)});
+    for (int i = 1; i <= 3; ++i) set_term(i, 1, 1);
+    say(1, 2, 1, raft::AppendEntries{});
+    node(1).commit({raft_entry(1, 1), raft_entry(2, 1)});
+    node(2).commit({raft_entry(1, 1), raft_entry(2, 1)});
+  }
+  raft::AppendEntries commit(int64_t index) { return {LogIndex(index), Term(1), LogIndex(index), {}}; }
+  raft::AppendEntriesReply matched(int64_t index) {
+    raft::AppendEntriesReply r;
+    r.success = r.counts = true;
+    r.match = LogIndex(index);
+    return r;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("raft: a second leader of a term is E1, one of the next term is not") {
+  Fixture f;
+  f.set_term(2, 2, 2);
+  f.say(2, 3, 2, raft::AppendEntries{});
+  CHECK(f.found() == "");
+  f.set_term(3, 2, 2);
+  f.say(3, 1, 2, raft::AppendEntries{});
+  CHECK(f.found() == "E1");
+}
+
+TEST_CASE("raft: a vote that leaves before it is durable is E2") {
+  for (bool durable : {true, false}) {
+    Fixture f;
+    f.node(3).disk.syncs = durable;
+    f.set_term(3, 2, 2);
+    f.say(3, 2, 2, raft::RequestVoteReply{false, true});
+    CHECK(f.found() == (durable ? "" : "E2"));
+  }
+}
+
+TEST_CASE("raft: a vote for somebody else than the durable one is E2; one that is refused, or only asked about, is none") {
+  Fixture f;
+  f.set_term(3, 2, 1);
+  f.say(3, 2, 2, raft::RequestVoteReply{false, false});
+  f.say(3, 2, 2, raft::RequestVoteReply{true, true});
+  CHECK(f.found() == "");
+  f.say(3, 2, 2, raft::RequestVoteReply{false, true});
+  CHECK(f.found() == "E2");
+}
+
+TEST_CASE("raft: a leader that cuts its own log is E3, a follower may cut what is not committed") {
+  Fixture f;
+  f.node(3).commit({raft_entry(1, 1, {4})});  // differs: E4, of no interest here
+  f.reports.clear();
+  f.node(3).commit({truncation(wal::kRaftLog, 1)});
+  CHECK(f.found() == "");
+  f.node(1).commit({raft_entry(3, 1), truncation(wal::kRaftLog, 3)});
+  CHECK(f.found() == "E3");
+}
+
+TEST_CASE("raft: one index and term with two contents is E4, two terms at one index are not") {
+  Fixture f;
+  f.node(3).commit({raft_entry(1, 2, {7})});
+  CHECK(f.found() == "");
+  Fixture g;
+  g.node(1).commit({raft_entry(3, 1, {1})});
+  g.node(3).commit({raft_entry(1, 1), raft_entry(2, 1), raft_entry(3, 1, {2})});
+  CHECK(g.found() == "E4");
+}
+
+TEST_CASE("raft: what a majority holds durably is committed, without being told") {
+  Fixture f;
+  CHECK(f.ghost.raft.commit() == LogIndex(2));
+  f.say(1, 2, 1, f.commit(2));
+  CHECK(f.found() == "");
+}
+
+TEST_CASE("raft: a commit index that only one disk holds is E5") {
+  Fixture f;
+  f.node(1).commit({raft_entry(3, 1)});
+  f.say(1, 2, 1, f.commit(3));
+  CHECK(f.found() == "E5");
+}
+
+TEST_CASE("raft: a majority that copied an entry of an older term does not commit it (figure 3.7)") {
+  Fixture f;
+  f.node(1).commit({raft_entry(3, 1)});
+  f.set_term(2, 3, 1);
+  f.set_term(1, 3, 1);
+  f.node(2).commit({raft_entry(3, 1)});
+  CHECK(f.ghost.raft.commit() == LogIndex(2));
+  f.say(1, 2, 3, f.commit(3));
+  CHECK(f.found() == "E5");
+}
+
+TEST_CASE("raft: an acknowledged index that is not durable is E5") {
+  Fixture f;
+  f.node(3).disk.syncs = false;
+  f.node(3).commit({raft_entry(1, 1), raft_entry(2, 1)});
+  f.say(3, 1, 1, f.matched(2));
+  CHECK(f.found() == "E5");
+  f.reports.clear();
+  f.node(3).disk.syncs = true;
+  f.ledger(3).synced();
+  f.say(3, 1, 1, f.matched(2));
+  CHECK(f.found() == "");
+}
+
+TEST_CASE("raft: cutting a committed entry is E5; cutting another one at its index is not") {
+  Fixture f;
+  f.node(3).commit({raft_entry(1, 0, {5})});
+  f.node(3).commit({truncation(wal::kRaftLog, 1), raft_entry(1, 1), raft_entry(2, 1)});
+  CHECK(f.found() == "");
+  f.set_term(3, 2, 2);
+  f.node(3).commit({truncation(wal::kRaftLog, 2)});
+  CHECK(f.found() == "E5");
+}
+
+TEST_CASE("raft: a leader without what is committed is E6") {
+  Fixture f;
+  f.set_term(3, 2, 3);
+  f.say(3, 1, 2, raft::AppendEntries{});
+  CHECK(f.found() == "E6");
+  Fixture g;
+  g.set_term(2, 2, 2);
+  g.say(2, 1, 2, raft::AppendEntries{});
+  CHECK(g.found() == "");
+}

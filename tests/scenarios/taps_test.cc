@@ -1,0 +1,85 @@
+// The taps: bytes in any pieces come out as the messages that left, at the moment when they were complete.
+#include <doctest/doctest.h>
+
+#include "base/archive.h"
+#include "broker/kafka/codec.h"
+#include "scenarios/checks/taps.h"
+
+using namespace sg;
+using namespace sg::scenario;
+
+namespace {
+
+struct Seen final : MessageEvents {
+  void on_replica(NodeId from, const replica::Message& m) override {
+    acks.push_back({from, std::get<replica::Ack>(m).durable_end});
+  }
+  void on_fetched(NodeId from, Time at, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
+  std::vector<std::pair<NodeId, Offset>> acks;
+  std::vector<std::pair<NodeId, Time>> fetched;
+};
+
+struct Fixture {
+  Fixture() {
+    taps.add_node(0, NodeId(1));
+    taps.add_node(1, NodeId(2));
+  }
+  Time now;
+  Seen seen;
+  std::vector<std::string> wrong;
+  Judge judge{[this](Check check, const std::string&) { wrong.emplace_back(to_string(check)); }};
+  Taps taps{&now, 9192, 9092, judge, seen};
+  sim::ConnectionInfo peer{1, {"node1", 5000}, {"node2", 9192}, 0, 1};
+  sim::ConnectionInfo client{2, {"client", 5001}, {"node2", 9092}, 7, 1};
+};
+
+ByteVec ack_frame(int64_t end) {
+  return broker::peer::encode_head(broker::peer::FrameKind::ack, pack(replica::Ack{StreamId(16), LeaderEpoch(1), BrokerEpoch(1), 1, Offset(end)}), 0);
+}
+
+ByteVec flat(const std::vector<SharedBytes>& pieces) {
+  ByteVec out;
+  for (const SharedBytes& p : pieces) out.insert(out.end(), p.data(), p.data() + p.size());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("taps: frames in pieces of every size come out whole and in order") {
+  ByteVec bytes = ack_frame(10);
+  ByteVec second = ack_frame(11);
+  bytes.insert(bytes.end(), second.begin(), second.end());
+  for (size_t piece : {size_t{1}, size_t{3}, size_t{7}, bytes.size()}) {
+    Fixture f;
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      f.taps.on_send(f.peer, true, ByteSpan(bytes).subspan(at, std::min(piece, bytes.size() - at)));
+      if (at + piece < second.size()) CHECK(f.seen.acks.empty());
+    }
+    REQUIRE(f.seen.acks.size() == 2);
+    CHECK(f.seen.acks[0] == std::pair(NodeId(1), Offset(10)));
+    CHECK(f.seen.acks[1] == std::pair(NodeId(1), Offset(11)));
+    CHECK(f.wrong.empty());
+  }
+}
+
+TEST_CASE("taps: a peer frame with a wrong checksum is reported") {
+  Fixture f;
+  ByteVec bytes = ack_frame(10);
+  bytes.back() ^= 1;
+  f.taps.on_send(f.peer, true, bytes);
+  CHECK(f.wrong == std::vector<std::string>{"format"});
+}
+
+TEST_CASE("taps: an answer is told with the time of its request; one to nothing is reported") {
+  Fixture f;
+  f.now = Time{5};
+  f.taps.on_send(f.client, true, flat(kafka::request_frame(11, 77, "c", kafka::FetchRequest{})));
+  f.now = Time{9};
+  ByteVec answer = flat(kafka::response_frame(11, 77, kafka::FetchResponse{}));
+  f.taps.on_send(f.client, false, answer);
+  REQUIRE(f.seen.fetched.size() == 1);
+  CHECK(f.seen.fetched[0] == std::pair(NodeId(2), Time{5}));
+  CHECK(f.wrong.empty());
+  f.taps.on_send(f.client, false, answer);
+  CHECK(f.wrong == std::vector<std::string>{"format"});
+}
