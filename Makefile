@@ -12,11 +12,12 @@ help: ## This list
 
 .PHONY: run
 run: build ## The main job: 1,000 simulated leader kills, then three real nodes whose leader is killed
-	@scenarios/run_main_job.sh
+	@build/stormglass sweep leader_kill --seeds 1..1000
+	@scenarios/main_job
 
 .PHONY: cluster
 cluster: build ## Three nodes on 127.0.0.1:9092-9094 with data under ./run, until Ctrl-C
-	@scenarios/cluster.sh
+	@scenarios/cluster_demo
 
 .PHONY: sweep
 sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000

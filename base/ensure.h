@@ -17,8 +17,8 @@ EnsureHook set_ensure_hook(EnsureHook hook);
 
 }  // namespace sg
 
-#define ENSURE(condition, ...)                                                              \
-  do {                                                                                      \
-    if (!(condition)) [[unlikely]]                                                          \
+#define ENSURE(condition, ...)                                                            \
+  do {                                                                                    \
+    if (!(condition)) [[unlikely]]                                                        \
       ::sg::ensure_failed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (0)

@@ -1,5 +1,5 @@
 // The precompiled header of the large libraries: headers that most files include anyway and that are slow to parse.
-// Never included by hand: each file names what it uses, and the build without it (`make lint`) proves that.
+// Never included by hand: each file names what it uses, and the build without it (`make clang`) proves that.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -20,8 +20,8 @@ extern bool g_probes_enabled;
 
 }  // namespace sg
 
-#define REACHED(text)                                                                              \
-  do {                                                                                             \
-    static ::sg::Probe sg_probe __attribute__((section("sg_probes"), used)) = {text, 0};           \
-    if (::sg::g_probes_enabled) ++sg_probe.hits;                                                   \
+#define REACHED(text)                                                                    \
+  do {                                                                                   \
+    static ::sg::Probe sg_probe __attribute__((section("sg_probes"), used)) = {text, 0}; \
+    if (::sg::g_probes_enabled) ++sg_probe.hits;                                         \
   } while (0)

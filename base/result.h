@@ -39,9 +39,7 @@ struct Error {
   std::string what;
 };
 
-inline std::unexpected<Error> fail(Errc code, std::string what = {}) {
-  return std::unexpected<Error>(Error{code, std::move(what)});
-}
+inline std::unexpected<Error> fail(Errc code, std::string what = {}) { return std::unexpected<Error>(Error{code, std::move(what)}); }
 
 template <class T = void>
 class [[nodiscard]] Result : public std::expected<T, Error> {
@@ -55,8 +53,8 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 
 #define SG_CONCAT_(a, b) a##b
 #define SG_CONCAT(a, b) SG_CONCAT_(a, b)
-#define SG_TRY_(tmp, var, expr)                                        \
-  auto tmp = (expr);                                                   \
+#define SG_TRY_(tmp, var, expr)                                          \
+  auto tmp = (expr);                                                     \
   if (!tmp) return std::unexpected<::sg::Error>(std::move(tmp).error()); \
   var = std::move(*tmp)
 
@@ -64,7 +62,7 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 #define TRY(var, expr) SG_TRY_(SG_CONCAT(sg_try_, __LINE__), var, expr)
 
 // TRY_DO(f());  for a Result<void>, or a value that is not needed.
-#define TRY_DO(expr)                                                                              \
-  do {                                                                                            \
+#define TRY_DO(expr)                                                                                   \
+  do {                                                                                                 \
     if (auto sg_try = (expr); !sg_try) return std::unexpected<::sg::Error>(std::move(sg_try).error()); \
   } while (0)

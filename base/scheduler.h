@@ -85,9 +85,7 @@ class Scheduler {
     TaskRef task;
     uint64_t wait_number;
   };
-  static bool later(const Timer& a, const Timer& b) {
-    return a.deadline != b.deadline ? a.deadline > b.deadline : a.sequence > b.sequence;
-  }
+  static bool later(const Timer& a, const Timer& b) { return a.deadline != b.deadline ? a.deadline > b.deadline : a.sequence > b.sequence; }
 
   void make_ready(Task& task, Wake reason);
   void resume(Task& task);

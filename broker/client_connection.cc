@@ -30,8 +30,7 @@ Result<> ClientConnection::run(Task& task, const Dispatch& dispatch) {
   Result<> result = read_loop(task, dispatch);
   // A client that has finished sending still gets the answers to what it sent (half-close); one that broke does not.
   if (result.is(Errc::closed)) {
-    while (!pending_.empty() && !ended_ && drained_.wait(task, Time::never(), "last answers")) {
-    }
+    while (!pending_.empty() && !ended_ && drained_.wait(task, Time::never(), "last answers")) {}
   }
   ended_ = true;
   changed_.notify_all();

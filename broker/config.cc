@@ -19,8 +19,10 @@ Result<> validate(const Config& c) {
   if (c.timing.heartbeat <= 0ms) return bad("timing.heartbeat_ms must be above 0");
   if (c.timing.election_min > c.timing.election_max) return bad("timing.election_timeout_ms: the first value must not exceed the second");
   if (c.timing.election_min < 2 * c.timing.heartbeat)
-    return bad("timing.election_timeout_ms: must be at least twice timing.heartbeat_ms, or followers take a late heartbeat for a dead leader");
-  if (c.timing.session_timeout < 2 * c.timing.heartbeat) return bad("timing.session_timeout_ms: must be at least twice timing.heartbeat_ms");
+    return bad(
+        "timing.election_timeout_ms: must be at least twice timing.heartbeat_ms, or followers take a late heartbeat for a dead leader");
+  if (c.timing.session_timeout < 2 * c.timing.heartbeat)
+    return bad("timing.session_timeout_ms: must be at least twice timing.heartbeat_ms");
   if (c.timing.replica_lag_time_max <= 0ms) return bad("timing.replica_lag_time_max_ms must be above 0");
   if (c.broker.default_replication_factor == 0 || c.broker.default_replication_factor < -1)
     return bad("broker.default.replication.factor: must be -1 (automatic) or at least 1");

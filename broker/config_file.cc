@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <functional>
-#include <toml++/toml.h>
 
 #include "base/nearest.h"
 
@@ -48,7 +48,7 @@ struct Key {
   Setter set;
 };
 
-Setter text_of(std::string Config::* member) {
+Setter text_of(std::string Config::*member) {
   return [=](Config& c, std::string_view v) -> Result<> {
     c.*member = std::string(v);
     return {};
@@ -93,7 +93,8 @@ Setter address(Target target) {
 
 const std::vector<Key>& keys() {
   static const std::vector<Key> all = {
-      {"node_id", integer([](Config& c) -> auto& { return c.node_id.v; }, 0, INT32_MAX)},
+      {"node_id", integer(
+                      [](Config & c) -> auto& { return c.node_id.v; }, 0, INT32_MAX)},
       {"data_dir", text_of(&Config::data_dir)},
       {"rack", text_of(&Config::rack)},
       {"voters",
@@ -105,20 +106,24 @@ const std::vector<Key>& keys() {
          }
          return {};
        }},
-      {"listen.kafka", address([](Config& c) -> auto& { return c.listen.kafka; })},
-      {"listen.advertise", address([](Config& c) -> auto& { return c.listen.advertise; })},
-      {"listen.peer", address([](Config& c) -> auto& { return c.listen.peer; })},
+      {"listen.kafka", address([](Config & c) -> auto& { return c.listen.kafka; })},
+      {"listen.advertise", address([](Config & c) -> auto& { return c.listen.advertise; })},
+      {"listen.peer", address([](Config & c) -> auto& { return c.listen.peer; })},
       {"broker.auto.create.topics.enable",
        [](Config& c, std::string_view v) -> Result<> {
          if (v != "true" && v != "false") return fail(Errc::invalid, fmt::format("'{}' is neither true nor false", v));
          c.broker.auto_create_topics_enable = v == "true";
          return {};
        }},
-      {"broker.default.replication.factor", integer([](Config& c) -> auto& { return c.broker.default_replication_factor; }, -1, 127)},
-      {"broker.min.insync.replicas", integer([](Config& c) -> auto& { return c.broker.min_insync_replicas; }, -1, 127)},
-      {"broker.num.partitions", integer([](Config& c) -> auto& { return c.broker.num_partitions; }, 1, 10'000)},
-      {"broker.message.max.bytes", integer([](Config& c) -> auto& { return c.broker.message_max_bytes; }, 1024, 64 << 20)},
-      {"timing.heartbeat_ms", milliseconds([](Config& c) -> auto& { return c.timing.heartbeat; })},
+      {"broker.default.replication.factor", integer(
+                                                [](Config & c) -> auto& { return c.broker.default_replication_factor; }, -1, 127)},
+      {"broker.min.insync.replicas", integer(
+                                         [](Config & c) -> auto& { return c.broker.min_insync_replicas; }, -1, 127)},
+      {"broker.num.partitions", integer(
+                                    [](Config & c) -> auto& { return c.broker.num_partitions; }, 1, 10'000)},
+      {"broker.message.max.bytes", integer(
+                                       [](Config & c) -> auto& { return c.broker.message_max_bytes; }, 1024, 64 << 20)},
+      {"timing.heartbeat_ms", milliseconds([](Config & c) -> auto& { return c.timing.heartbeat; })},
       {"timing.election_timeout_ms",
        [](Config& c, std::string_view v) -> Result<> {
          auto parts = split(v);
@@ -129,11 +134,11 @@ const std::vector<Key>& keys() {
          c.timing.election_max = std::chrono::milliseconds(high);
          return {};
        }},
-      {"timing.session_timeout_ms", milliseconds([](Config& c) -> auto& { return c.timing.session_timeout; })},
-      {"timing.replica_lag_time_max_ms", milliseconds([](Config& c) -> auto& { return c.timing.replica_lag_time_max; })},
-      {"journal.segment_mib", mebibytes([](Config& c) -> auto& { return c.journal.segment_bytes; })},
-      {"journal.tail_cache_mib", mebibytes([](Config& c) -> auto& { return c.journal.tail_cache_bytes; })},
-      {"journal.budget_mib", mebibytes([](Config& c) -> auto& { return c.journal.budget_bytes; })},
+      {"timing.session_timeout_ms", milliseconds([](Config & c) -> auto& { return c.timing.session_timeout; })},
+      {"timing.replica_lag_time_max_ms", milliseconds([](Config & c) -> auto& { return c.timing.replica_lag_time_max; })},
+      {"journal.segment_mib", mebibytes([](Config & c) -> auto& { return c.journal.segment_bytes; })},
+      {"journal.tail_cache_mib", mebibytes([](Config & c) -> auto& { return c.journal.tail_cache_bytes; })},
+      {"journal.budget_mib", mebibytes([](Config & c) -> auto& { return c.journal.budget_bytes; })},
   };
   return all;
 }
@@ -203,7 +208,8 @@ CommandLine parse_command_line(int argc, char** argv) {
     const char* key;
     std::string value;
   };
-  Flag flags[] = {{"node_id", ""}, {"data_dir", ""}, {"listen.kafka", ""}, {"listen.advertise", ""}, {"listen.peer", ""}, {"voters", ""}, {"rack", ""}};
+  Flag flags[] = {{"node_id", ""},     {"data_dir", ""}, {"listen.kafka", ""}, {"listen.advertise", ""},
+                  {"listen.peer", ""}, {"voters", ""},   {"rack", ""}};
   app.add_option("--config", file, "TOML file with everything; flags override it");
   app.add_option("--node-id", flags[0].value, "this node's id, 0 or above");
   app.add_option("--data-dir", flags[1].value, "directory for this node's data");

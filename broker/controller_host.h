@@ -24,8 +24,8 @@ class LocalReplies {
 class ControllerHost {
  public:
   // The references outlive the host.
-  ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options, RaftDriver& raft, peer::ControlLinks& links,
-                 LocalReplies& local);
+  ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options, RaftDriver& raft,
+                 peer::ControlLinks& links, LocalReplies& local);
 
   // Wakes the controller at its deadlines until stopped.
   void run(Task& task);

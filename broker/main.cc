@@ -72,7 +72,8 @@ int main(int argc, char** argv) {
   sg::broker::CommandLine line = sg::broker::parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
   if (line.check_only) {
-    fmt::print("configuration ok: node {} of {} voter(s), data in {}\n", line.config.node_id, line.config.voter_count(), line.config.data_dir);
+    fmt::print("configuration ok: node {} of {} voter(s), data in {}\n", line.config.node_id, line.config.voter_count(),
+               line.config.data_dir);
     return 0;
   }
   return run(line);

@@ -51,7 +51,8 @@ void Membership::run(Task& task) {
       next_heartbeat = next_register_ = now;
     }
     // What is not yet known to the controller is worth a heartbeat of its own: it may unfence this node.
-    if (registered() && machine_.applied() != reported_applied_ && machine_.catalogue().broker(identity_.node)->fenced) next_heartbeat = now;
+    if (registered() && machine_.applied() != reported_applied_ && machine_.catalogue().broker(identity_.node)->fenced)
+      next_heartbeat = now;
     if (leader != kNoNode) {
       if ((!registered() || register_again_) && next_register_ <= now) {
         next_register_ = now + kRegisterRetry;
@@ -162,7 +163,8 @@ Result<metadata::ControllerReply> Membership::request(Task& task, const Body& bo
     });
     while (!answer->reply) TRY_DO(answer->arrived.wait(task, deadline, "the controller's answer"));
     const Result<metadata::ControllerReply>& reply = *answer->reply;
-    if (reply && reply->error != metadata::ControllerError::not_controller && reply->error != metadata::ControllerError::busy) return *reply;
+    if (reply && reply->error != metadata::ControllerError::not_controller && reply->error != metadata::ControllerError::busy)
+      return *reply;
     if (task.now() >= deadline) return fail(Errc::timeout, "the controller did not answer in time");
     TRY_DO(task.sleep_until(std::min(deadline, task.now() + kRetryPause)));
   }
@@ -187,7 +189,8 @@ void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
   SentHeartbeat sent = *it;
   heartbeats_.erase(heartbeats_.begin(), it + 1);
   heard_ = std::max(heard_, sent.sent);
-  if (reply.status == metadata::HeartbeatStatus::register_again && sent.broker_epoch != kNoBrokerEpoch && sent.broker_epoch == broker_epoch()) {
+  if (reply.status == metadata::HeartbeatStatus::register_again && sent.broker_epoch != kNoBrokerEpoch &&
+      sent.broker_epoch == broker_epoch()) {
     REACHED("membership: told to register again");
     register_again_ = true;
     wake_.notify_all();

@@ -31,7 +31,8 @@ class Membership final : public LocalReplies {
 
   // `registration` is what this node says of itself, but for the incarnation. The references outlive the membership.
   Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
-             MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links, ControllerContact& contact);
+             MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
+             ControllerContact& contact);
 
   // What clients are told; before run().
   void set_kafka_endpoint(metadata::Endpoint endpoint) { registration_.kafka = std::move(endpoint); }
@@ -44,8 +45,8 @@ class Membership final : public LocalReplies {
   bool registered() const { return broker_epoch() != kNoBrokerEpoch; }
   NodeId node() const { return identity_.node; }
 
-  // One attempt at whoever leads now. `done` is called once, later and never from inside of this call: with the reply, or Errc::unavailable (nobody to ask), Errc::timeout
-  // (nobody knows whether it was done).
+  // One attempt at whoever leads now. `done` is called once, later and never from inside of this call: with the reply, or Errc::unavailable
+  // (nobody to ask), Errc::timeout (nobody knows whether it was done).
   void call(Body body, Time deadline, Done done);
 
   // Asks until somebody answers with something else than "not the controller" or "busy".  Errc::timeout, Errc::stopped.
@@ -93,7 +94,7 @@ class Membership final : public LocalReplies {
   std::deque<SentHeartbeat> heartbeats_;
   uint64_t heartbeat_sequence_ = 0;
   LogIndex reported_applied_;  // by the last heartbeat
-  Time heard_;  // when the last answered heartbeat was sent
+  Time heard_;                 // when the last answered heartbeat was sent
   bool silent_ = false;
   std::set<StreamId> unreported_damage_;
   bool register_again_ = false;

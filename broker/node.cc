@@ -104,7 +104,8 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
     return kExitDisk;
   }
-  raft_.emplace(env_, raft_config(config_, identity_.incarnation), std::move(*recovered), *journal_, *links_, *machine_, config_.raft.snapshot_every);
+  raft_.emplace(env_, raft_config(config_, identity_.incarnation), std::move(*recovered), *journal_, *links_, *machine_,
+                config_.raft.snapshot_every);
   replication_.emplace(env_, identity_);
   partitions_.emplace(env_, config_, *journal_, opened.streams, *replication_, static_cast<ControllerSink&>(*this));
 
@@ -123,7 +124,8 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     membership_.emplace(env_, config_.timing, identity_, registration, *machine_, *raft_, *controller_, *links_,
                         static_cast<ControllerContact&>(*this));
     producer_ids_.emplace(*membership_);
-    kafka_server_.emplace(Services{env_, config_, identity_, *machine_, *raft_, *membership_, *partitions_, *producer_ids_}, config_.limits);
+    kafka_server_.emplace(Services{env_, config_, identity_, *machine_, *raft_, *membership_, *partitions_, *producer_ids_},
+                          config_.limits);
     TRY_DO(kafka_server_->listen(config_.listen.kafka));
     take_port(config_.listen.kafka, kafka_server_->local());
     membership_->set_kafka_endpoint(endpoint(config_.advertised()));

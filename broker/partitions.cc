@@ -100,9 +100,9 @@ void Partitions::refresh(const metadata::Catalogue& catalogue, BrokerEpoch own, 
 Replica& Partitions::create(const metadata::Catalogue& catalogue, const metadata::Partition& p) {
   StreamId stream = p.stream;
   auto mark = recovered_marks_.extract(stream);
-  auto [it, added] = replicas_.emplace(
-      stream, std::make_unique<Replica>(config_.node_id, stream, replica_config(config_), Offset(journal_.start_of(stream)),
-                                        mark ? mark.mapped() : Offset(0)));
+  auto [it, added] =
+      replicas_.emplace(stream, std::make_unique<Replica>(config_.node_id, stream, replica_config(config_),
+                                                          Offset(journal_.start_of(stream)), mark ? mark.mapped() : Offset(0)));
   ENSURE(added);
   Replica& replica = *it->second;
   const metadata::Topic* topic = catalogue.topic(p.topic_id);

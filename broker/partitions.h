@@ -171,7 +171,7 @@ class Partitions {
   ControllerSink& controller_;
   std::map<StreamId, std::unique_ptr<Replica>> replicas_;
   std::map<StreamId, Offset> recovered_marks_;  // high watermarks of streams that recovery found and no replica has taken over
-  std::set<NodeId> sessions_;  // dialed by this node and up
+  std::set<NodeId> sessions_;                   // dialed by this node and up
   std::vector<Wait> waits_;
   std::vector<uint32_t> free_waits_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;

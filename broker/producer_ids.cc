@@ -11,7 +11,8 @@ Result<ProducerId> ProducerIds::next(Task& task, Time deadline) {
     if (!membership_.registered()) return fail(Errc::unavailable, "this node is not yet registered");
     fetching_ = true;
     auto reply = membership_.request(
-        task, metadata::AllocateProducerIds{.node = membership_.node(), .broker_epoch = membership_.broker_epoch(), .count = 1000}, deadline);
+        task, metadata::AllocateProducerIds{.node = membership_.node(), .broker_epoch = membership_.broker_epoch(), .count = 1000},
+        deadline);
     fetching_ = false;
     fetched_.notify_all();
     if (!reply) return std::unexpected(reply.error());

@@ -62,8 +62,8 @@ Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, c
     for (const wal::ReadBatch& b : *batch) {
       const wal::Entry& descriptor = *kinds++;
       ENSURE(descriptor.first == b.first && descriptor.aux.size == 1);
-      out.entries.push_back({Term(b.epoch), LogIndex(b.first), static_cast<raft::EntryKind>(descriptor.aux.bytes[0]),
-                             SharedBytes::copy_of(b.payload)});
+      out.entries.push_back(
+          {Term(b.epoch), LogIndex(b.first), static_cast<raft::EntryKind>(descriptor.aux.bytes[0]), SharedBytes::copy_of(b.payload)});
       position = b.next;
     }
   }

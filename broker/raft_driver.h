@@ -31,8 +31,8 @@ class RaftMachine {
 
 class RaftDriver {
  public:
-  RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links, RaftMachine& machine,
-             int64_t snapshot_every);
+  RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links,
+             RaftMachine& machine, int64_t snapshot_every);
 
   // What the journal kept of an earlier run. `may_vote` is false when something promised is missing from the log or the snapshot.
   static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened);

@@ -6,8 +6,8 @@
 
 namespace sg::broker {
 
-inline constexpr Duration kStall = 50ms;   // later than this: the loop stalled
-inline constexpr Duration kDrain = 10ms;   // time for what has arrived to be read
+inline constexpr Duration kStall = 50ms;  // later than this: the loop stalled
+inline constexpr Duration kDrain = 10ms;  // time for what has arrived to be read
 
 // Call when `deadline` has passed, then look whether it still has. Suspends only after a stall.  Errc::stopped.
 inline Result<> drain_after_stall(Task& task, Time deadline) {

@@ -23,9 +23,9 @@
 
 namespace sg::disk {
 
-enum class Durability : uint8_t { buffered, synced };  // synced: data is durable when the call returns (RWF_DSYNC)
+enum class Durability : uint8_t { buffered, synced };             // synced: data is durable when the call returns (RWF_DSYNC)
 enum class OpenMode : uint8_t { read_only, read_write, create };  // create: read_write, made if it is not there
-enum class Caching : uint8_t { cached, direct };  // direct: O_DIRECT where the file allows it; see File::direct()
+enum class Caching : uint8_t { cached, direct };                  // direct: O_DIRECT where the file allows it; see File::direct()
 
 class File {
  public:

@@ -59,7 +59,8 @@ void Cluster::draw_knobs(Rng rng, bool production_defaults) {
   config_.limits.replica_window_bytes = static_cast<size_t>(rng.log_between(1, 4 << 20));
   drawn_ = fmt::format(
       "journal.segment_bytes = {}\njournal.tail_cache_bytes = {}\nraft.snapshot_every = {}\ntiming.heartbeat_ms = {}\n"
-      "timing.election_timeout_ms = [{}, {}]\ntiming.session_timeout_ms = {}\ntiming.replica_lag_time_max_ms = {}\nreplica_window_bytes = {}\n",
+      "timing.election_timeout_ms = [{}, {}]\ntiming.session_timeout_ms = {}\ntiming.replica_lag_time_max_ms = {}\nreplica_window_bytes = "
+      "{}\n",
       j.segment_bytes, j.tail_cache_bytes, config_.raft.snapshot_every, t.heartbeat / 1ms, t.election_min / 1ms, t.election_max / 1ms,
       t.session_timeout / 1ms, t.replica_lag_time_max / 1ms, config_.limits.replica_window_bytes);
 }

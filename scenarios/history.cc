@@ -72,7 +72,8 @@ Result<ValueId> parse_value(ByteSpan value) {
   id.number = r.be<int64_t>();
   if (!r.ok() || magic != kMagic) return fail(Errc::invalid, fmt::format("{} bytes that no workload has written", value.size()));
   for (size_t at = kIdBytes; at < value.size(); ++at)
-    if (value[at] != filler(id, at)) return fail(Errc::invalid, fmt::format("value {}/{}: byte {} is not what was written", id.client, id.number, at));
+    if (value[at] != filler(id, at))
+      return fail(Errc::invalid, fmt::format("value {}/{}: byte {} is not what was written", id.client, id.number, at));
   return id;
 }
 
@@ -82,16 +83,27 @@ std::string to_json_lines(const History& h) {
   std::string out;
   auto line = [&](json j, const PartitionName& p) {
     j.update(partition_json(p));
-    out += j.dump() + "\n";
+    // What is not UTF-8 is replaced: names and messages are for people, and a history that cannot be written helps nobody.
+    out += j.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   };
   for (const Send& s : h.sends)
-    line({{"op", "send"}, {"client", s.value.client}, {"number", s.value.number}, {"acks", s.acks}, {"idempotent", s.idempotent},
-          {"first_attempt", s.first_attempt.ns}, {"at", s.completed.ns}, {"outcome", kOutcomes[static_cast<size_t>(s.outcome)]}, {"offset", s.offset.v}},
+    line({{"op", "send"},
+          {"client", s.value.client},
+          {"number", s.value.number},
+          {"acks", s.acks},
+          {"idempotent", s.idempotent},
+          {"first_attempt", s.first_attempt.ns},
+          {"at", s.completed.ns},
+          {"outcome", kOutcomes[static_cast<size_t>(s.outcome)]},
+          {"offset", s.offset.v}},
          s.partition);
   for (const Read& r : h.reads)
-    line({{"op", "read"}, {"client", r.client}, {"offset", r.offset.v}, {"by", r.value.client}, {"number", r.value.number}, {"at", r.at.ns}}, r.partition);
+    line(
+        {{"op", "read"}, {"client", r.client}, {"offset", r.offset.v}, {"by", r.value.client}, {"number", r.value.number}, {"at", r.at.ns}},
+        r.partition);
   for (const EndSeen& e : h.ends)
-    line({{"op", "end"}, {"client", e.client}, {"broker", e.broker.v}, {"epoch", e.leader_epoch.v}, {"end", e.end.v}, {"at", e.at.ns}}, e.partition);
+    line({{"op", "end"}, {"client", e.client}, {"broker", e.broker.v}, {"epoch", e.leader_epoch.v}, {"end", e.end.v}, {"at", e.at.ns}},
+         e.partition);
   for (const Anomaly& a : h.anomalies) line({{"op", "anomaly"}, {"client", a.client}, {"what", a.what}, {"at", a.at.ns}}, a.partition);
   return out;
 }

@@ -79,8 +79,8 @@ struct Anomaly {
 };
 
 struct History {
-  std::vector<Send> sends;       // in the order in which they were handed to the producers, per client and partition
-  std::vector<Read> reads;       // per client and partition in the order of reading
+  std::vector<Send> sends;  // in the order in which they were handed to the producers, per client and partition
+  std::vector<Read> reads;  // per client and partition in the order of reading
   std::vector<EndSeen> ends;
   std::vector<Anomaly> anomalies;
 };

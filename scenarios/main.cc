@@ -40,12 +40,15 @@ int list() {
   }
   fmt::print("Workloads: produce, consume\nFaults:");
   for (int i = 0; i < sim::kFaultKinds; ++i) fmt::print(" {}", sim::to_string(static_cast<sim::FaultKind>(i)));
-  fmt::print("\nChecks: E1-E6 and E9-E16 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 (liveness)\n");
+  fmt::print(
+      "\nChecks: E1-E6 and E9-E16 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 "
+      "(liveness)\n");
   return code;
 }
 
 void print_run(const Scenario& scenario, uint64_t seed, const RunResult& r) {
-  fmt::print("Drawn configuration:\n{}\nFault plan ({} faults, {} struck):\n{}\n", r.drawn, r.plan.faults.size(), r.faults_struck, sim::to_string(r.plan));
+  fmt::print("Drawn configuration:\n{}\nFault plan ({} faults, {} struck):\n{}\n", r.drawn, r.plan.faults.size(), r.faults_struck,
+             sim::to_string(r.plan));
   fmt::print("What happened: {} records acknowledged, {} changes of leader, {} events\n", r.acked, r.leader_changes, r.events);
   if (r.verdict != Verdict::pass) {
     fmt::print("\n{}\n", r.verdict == Verdict::fail ? r.text : "This run cannot be judged: " + r.check);
@@ -75,7 +78,8 @@ int run_command(const std::string& name, uint64_t seed, bool twice, const std::s
     RunResult again = run_once(*scenario, seed, pools, options);
     if (again.hash != result.hash) {
       fmt::print("The second run differs: hash {:016x}, then {:016x}\n", result.hash, again.hash);
-      if (auto at = file ? std::nullopt : sim::first_difference(first, second)) fmt::print("{}\n", sim::describe_difference(first, second, *at));
+      if (auto at = file ? std::nullopt : sim::first_difference(first, second))
+        fmt::print("{}\n", sim::describe_difference(first, second, *at));
       code = kFailed;
     } else {
       fmt::print("The second run was the same, event for event.\n");
@@ -121,9 +125,9 @@ int sweep_command(const std::vector<std::string>& names, const std::string& seed
   const int64_t wall_ms = std::max<int64_t>(1, summary->wall_ns / 1'000'000);
   const uint64_t ns_per_event = summary->events == 0 ? 0 : static_cast<uint64_t>(summary->cpu_ns) / (summary->events * (twice ? 2 : 1));
   if (!summary->unreached.empty()) fmt::print("Probes that no run reached: {}\n", fmt::join(summary->unreached, "; "));
-  fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n", summary->runs,
-             summary->failures.size(), summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000, wall_ms % 1000 / 100,
-             summary->runs * 1000 / static_cast<uint64_t>(wall_ms), ns_per_event);
+  fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n",
+             summary->runs, summary->failures.size(), summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000,
+             wall_ms % 1000 / 100, summary->runs * 1000 / static_cast<uint64_t>(wall_ms), ns_per_event);
   if (summary->failures.empty()) return kPassed;
   return summary->any_unjudged ? kPlatform : kFailed;
 }

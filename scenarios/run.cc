@@ -14,11 +14,11 @@
 namespace sg::scenario {
 namespace {
 
-constexpr Duration kSetUp = 4s;           // before the first fault: election, topics, the first records
+constexpr Duration kSetUp = 4s;  // before the first fault: election, topics, the first records
 constexpr Duration kSetUpLimit = 20s;
-constexpr Duration kLook = 50ms;          // between two looks at whether liveness holds
-constexpr Duration kProbeBound = 5s;      // L4
-constexpr Duration kQuiesce = 20s;        // for what clients have not finished
+constexpr Duration kLook = 50ms;      // between two looks at whether liveness holds
+constexpr Duration kProbeBound = 5s;  // L4
+constexpr Duration kQuiesce = 20s;    // for what clients have not finished
 constexpr size_t kLastEvents = 20;
 
 sim::WorldOptions draw_world(uint64_t seed) {
@@ -112,7 +112,8 @@ class Run {
     // Topics may take their time; nothing is judged before they are there.
     world_.run_while([this] { return !topics_ready_; }, Time{0} + kSetUpLimit);
     if (world_.failure()) return false;
-    if (!topics_ready_ || !set_up_error_.empty()) return fail("setup", topics_ready_ ? set_up_error_ : "the topics were not created in time");
+    if (!topics_ready_ || !set_up_error_.empty())
+      return fail("setup", topics_ready_ ? set_up_error_ : "the topics were not created in time");
     for (sim::Node* node : workloads_) node->start();
     return true;
   }
@@ -155,7 +156,8 @@ class Run {
     for (const auto& [stream, p] : catalogue->partitions()) {
       std::string name = fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index);
       if (p.leader == kNoNode) return fmt::format("L2: {} has no leader", name);
-      if (p.isr.size() != p.replicas.size()) return fmt::format("L3: {} has {} of {} replicas in sync", name, p.isr.size(), p.replicas.size());
+      if (p.isr.size() != p.replicas.size())
+        return fmt::format("L3: {} has {} of {} replicas in sync", name, p.isr.size(), p.replicas.size());
     }
     return "";
   }
@@ -230,12 +232,14 @@ class Run {
     if (world_.failure()) {
       out.verdict = Verdict::fail;
       out.check = world_.failure()->check;
-      out.text = fmt::format("{}\n  at {} s of simulated time, event {}", world_.failure()->text,
-                             fmt::format("{}.{:06}", world_.failure()->time.ns / 1'000'000'000, world_.failure()->time.ns / 1000 % 1'000'000),
-                             world_.failure()->event);
+      out.text =
+          fmt::format("{}\n  at {} s of simulated time, event {}", world_.failure()->text,
+                      fmt::format("{}.{:06}", world_.failure()->time.ns / 1'000'000'000, world_.failure()->time.ns / 1000 % 1'000'000),
+                      world_.failure()->event);
       for (sim::Node* node : cluster_.nodes()) {
         std::vector<sim::TraceEvent> last = world_.trace().last(node->index());
-        for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i) out.last_events.push_back(sim::to_line(last[i]));
+        for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i)
+          out.last_events.push_back(sim::to_line(last[i]));
       }
     } else if (out.acked == 0) {
       out.check = "no write was acknowledged";
@@ -276,8 +280,8 @@ RunResult run_once(const Scenario& scenario, uint64_t seed, sim::Pools& pools, c
 }
 
 std::string verdict_line(const std::string& scenario, uint64_t seed, const RunResult& r) {
-  std::string line = fmt::format("{} {}:{} hash={:016x} events={} sim_s={}.{:03} acked={}", r.verdict == Verdict::pass ? "PASS" : "FAIL", scenario, seed,
-                                 r.hash, r.events, r.sim_ns / 1'000'000'000, r.sim_ns / 1'000'000 % 1000, r.acked);
+  std::string line = fmt::format("{} {}:{} hash={:016x} events={} sim_s={}.{:03} acked={}", r.verdict == Verdict::pass ? "PASS" : "FAIL",
+                                 scenario, seed, r.hash, r.events, r.sim_ns / 1'000'000'000, r.sim_ns / 1'000'000 % 1000, r.acked);
   if (r.verdict == Verdict::fail) line += fmt::format(" check={}", r.check);
   if (r.verdict == Verdict::unjudged) line += fmt::format(" check=unjudged ({})", r.check);
   return line;

@@ -25,8 +25,8 @@ enum class Verdict : uint8_t {
 
 struct RunResult {
   Verdict verdict = Verdict::unjudged;
-  std::string check;   // of the failure, or why it cannot be judged
-  std::string text;    // what the check saw, for a person
+  std::string check;  // of the failure, or why it cannot be judged
+  std::string text;   // what the check saw, for a person
   uint64_t hash = 0;
   uint64_t events = 0;
   int64_t sim_ns = 0;

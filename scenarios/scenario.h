@@ -38,8 +38,8 @@ struct WorkloadSpec {
   std::vector<std::string> topics;  // empty: all
   int acks = -1;                    // -1 all, 1 leader, 0 none
   bool idempotent = true;
-  IntRange rate_per_s{20, 60};      // all clients of this workload together
-  IntRange in_flight{1, 5};         // batches, per partition and client
+  IntRange rate_per_s{20, 60};  // all clients of this workload together
+  IntRange in_flight{1, 5};     // batches, per partition and client
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
 };

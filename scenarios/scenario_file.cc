@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
+#include <algorithm>
 #include <filesystem>
 #include <initializer_list>
-#include <toml++/toml.h>
 
 #include "base/nearest.h"
 
@@ -93,7 +94,7 @@ class Table {
 
   static Duration seconds_of(const toml::node& n, std::string_view key) {
     auto value = n.value<double>();
-    if (!value || *value < 0 || *value > 86'400) refuse(n, fmt::format("{}: expected seconds between 0 and 86400", key));
+    if (!value || !(*value >= 0 && *value <= 86'400)) refuse(n, fmt::format("{}: expected seconds between 0 and 86400", key));
     return std::chrono::milliseconds(static_cast<int64_t>(*value * 1000 + 0.5));
   }
 
@@ -143,13 +144,15 @@ ClusterSpec read_cluster(const toml::table& toml) {
     spec.min_insync = static_cast<int32_t>(topic.integer("min_insync", spec.replicas >= 3 ? 2 : 1, 1, 9));
     if (spec.replicas > out.nodes) refuse(topic_toml, fmt::format("{} replicas on {} nodes", spec.replicas, out.nodes));
     if (spec.min_insync > spec.replicas) refuse(topic_toml, fmt::format("min_insync {} with {} replicas", spec.min_insync, spec.replicas));
+    for (const TopicSpec& other : out.topics)
+      if (other.name == spec.name) refuse(topic_toml, fmt::format("topic '{}' appears twice", spec.name));
     out.topics.push_back(std::move(spec));
   });
   if (out.topics.empty()) refuse(toml, "a cluster needs at least one topic");
   return out;
 }
 
-WorkloadSpec read_workload(const toml::table& toml) {
+WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
   Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
@@ -157,6 +160,11 @@ WorkloadSpec read_workload(const toml::table& toml) {
   out.kind = kind == "produce" ? WorkloadKind::produce : WorkloadKind::consume;
   out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
   out.topics = t.texts("topics");
+  std::vector<std::string_view> existing;
+  for (const TopicSpec& topic : cluster.topics) existing.push_back(topic.name);
+  for (const std::string& topic : out.topics)
+    if (std::find(existing.begin(), existing.end(), topic) == existing.end())
+      refuse(*t.find("topics"), fmt::format("topics: the cluster has no '{}'; did you mean '{}'?", topic, nearest(topic, existing)));
   std::string acks = t.text("acks", "all");
   if (acks != "all" && acks != "1" && acks != "0") refuse(toml, fmt::format("acks '{}': \"all\", \"1\" and \"0\" exist", acks));
   out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
@@ -213,7 +221,7 @@ Scenario read_scenario(const toml::table& toml) {
   const toml::node* cluster = t.find("cluster");
   if (!cluster || !cluster->as_table()) refuse(toml, "[cluster] is missing");
   out.cluster = read_cluster(*cluster->as_table());
-  each_table(t.find("workload"), "workload", [&](const toml::table& w) { out.workloads.push_back(read_workload(w)); });
+  each_table(t.find("workload"), "workload", [&](const toml::table& w) { out.workloads.push_back(read_workload(w, out.cluster)); });
   each_table(t.find("fault"), "fault", [&](const toml::table& f) { out.faults.push_back(read_fault(f)); });
   each_table(t.find("at"), "at", [&](const toml::table& a) { out.at.push_back(read_moment(a)); });
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
@@ -266,8 +274,8 @@ Result<Scenario> find_scenario(const std::string& name_or_path) {
     if (stems.back() == name_or_path) return load_scenario_file(file);
   }
   std::vector<std::string_view> names(stems.begin(), stems.end());
-  return fail(Errc::not_found, fmt::format("no scenario '{}' in {}; did you mean '{}'? (stormglass list shows all)", name_or_path, scenario_folder(),
-                                           nearest(name_or_path, names)));
+  return fail(Errc::not_found, fmt::format("no scenario '{}' in {}; did you mean '{}'? (stormglass list shows all)", name_or_path,
+                                           scenario_folder(), nearest(name_or_path, names)));
 }
 
 }  // namespace sg::scenario

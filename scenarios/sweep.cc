@@ -140,11 +140,13 @@ class Sweep {
     summary_.wall_ns = wall_ns() - begun_;
     rusage usage{};
     getrusage(RUSAGE_CHILDREN, &usage);
-    summary_.cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000'000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+    summary_.cpu_ns =
+        (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000'000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
     for (size_t i = 0; i < reached_.size(); ++i)
       if (!reached_[i]) summary_.unreached.emplace_back(probes()[i].name);
     std::ranges::sort(summary_.unreached);
-    std::ranges::sort(summary_.failures, [](const SweepRun& a, const SweepRun& b) { return std::tie(a.scenario, a.seed) < std::tie(b.scenario, b.seed); });
+    std::ranges::sort(summary_.failures,
+                      [](const SweepRun& a, const SweepRun& b) { return std::tie(a.scenario, a.seed) < std::tie(b.scenario, b.seed); });
     return std::move(summary_);
   }
 
@@ -240,8 +242,16 @@ class Sweep {
     for (uint32_t index : report.probes)
       if (index < reached_.size()) reached_[index] = true;
     auto verdict = static_cast<Verdict>(report.verdict);
-    finish({.scenario = scenarios_[job.scenario].name, .seed = job.seed, .line = report.line, .text = report.text, .passed = verdict == Verdict::pass,
-            .unjudged = verdict == Verdict::unjudged, .events = report.events, .sim_ns = report.sim_ns, .acked = report.acked, .hash = report.hash});
+    finish({.scenario = scenarios_[job.scenario].name,
+            .seed = job.seed,
+            .line = report.line,
+            .text = report.text,
+            .passed = verdict == Verdict::pass,
+            .unjudged = verdict == Verdict::unjudged,
+            .events = report.events,
+            .sim_ns = report.sim_ns,
+            .acked = report.acked,
+            .hash = report.hash});
   }
 
   void finish(SweepRun run) {
@@ -252,8 +262,9 @@ class Sweep {
     summary_.sim_ns += run.sim_ns;
     summary_.any_unjudged = summary_.any_unjudged || run.unjudged;
     if (json_) {
-      nlohmann::json j = {{"scenario", run.scenario}, {"seed", run.seed}, {"passed", run.passed}, {"hash", fmt::format("{:016x}", run.hash)},
-                          {"events", run.events}, {"sim_ns", run.sim_ns}, {"acked", run.acked}, {"line", run.line}};
+      nlohmann::json j = {
+          {"scenario", run.scenario}, {"seed", run.seed},     {"passed", run.passed}, {"hash", fmt::format("{:016x}", run.hash)},
+          {"events", run.events},     {"sim_ns", run.sim_ns}, {"acked", run.acked},   {"line", run.line}};
       fmt::print(json_, "{}\n", j.dump());
     }
     if (run.passed) return;
@@ -271,9 +282,9 @@ class Sweep {
     const uint64_t done = done_;
     const uint64_t eta = done == 0 ? 0 : static_cast<uint64_t>(ms) * (jobs_.size() - done) / done / 1000;
     const auto unreached = std::count(reached_.begin(), reached_.end(), false);
-    fmt::print(stderr, "\r\033[K{}/{} runs  {} seeds/s  {} simulated s  ETA {}:{:02}  {} failed  {} of {} probes not yet reached", done, jobs_.size(),
-               done * 1000 / static_cast<uint64_t>(ms), summary_.sim_ns / 1'000'000'000, eta / 60, eta % 60, summary_.failures.size(), unreached,
-               reached_.size());
+    fmt::print(stderr, "\r\033[K{}/{} runs  {} seeds/s  {} simulated s  ETA {}:{:02}  {} failed  {} of {} probes not yet reached", done,
+               jobs_.size(), done * 1000 / static_cast<uint64_t>(ms), summary_.sim_ns / 1'000'000'000, eta / 60, eta % 60,
+               summary_.failures.size(), unreached, reached_.size());
     std::fflush(stderr);
   }
 

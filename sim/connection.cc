@@ -159,7 +159,7 @@ Result<std::unique_ptr<net::Listener>> HostNetwork::listen(const net::Address& a
 
 Result<std::unique_ptr<net::Connection>> HostNetwork::connect(Task& task, const net::Address& address, Time deadline) {
   if (life_.dead()) return life_.refuse(task);
-  TRY(SimNetwork::Conn * conn, network_.dial(host_, address, task));
+  TRY(SimNetwork::Conn * conn, network_.dial(task, host_, address));
   life_.trace(TraceKind::connect, conn->info.id, conn->info.acceptor_node, address.port);
   for (;;) {
     Wake wake = task.park("connect", deadline);

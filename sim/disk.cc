@@ -115,10 +115,10 @@ void SimDisk::complete(Op& op) {
   if (durable) (void)life->pass(CrashPoint::after_sync);
 }
 
-SimDisk::Wait::Wait(Op& op, Task& waiting) : task(&waiting) { op.wait = this; }
+SimDisk::Wait::Wait(Task& waiting, Op& op) : task(&waiting) { op.wait = this; }
 
 Result<size_t> SimDisk::wait_for(Task& task, Life& life, Op& op, const char* what) {
-  Wait wait(op, task);
+  Wait wait(task, op);
   while (!wait.done && !life.dead()) (void)task.park(what, Time::never(), Interruptible::no);
   return wait.result;
 }

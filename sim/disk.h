@@ -123,7 +123,7 @@ class SimDisk final : private EventHandler {
   // Where a waiting fiber finds its result; on the fiber's stack.
   struct Op;
   struct Wait {
-    Wait(Op& op, Task& waiting);
+    Wait(Task& waiting, Op& op);
     Task* task;
     bool done = false;
     Result<size_t> result{0};

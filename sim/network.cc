@@ -84,7 +84,7 @@ SimNetwork::Conn& SimNetwork::new_connection() {
   return conn;
 }
 
-Result<SimNetwork::Conn*> SimNetwork::dial(uint32_t host, const net::Address& address, Task& task) {
+Result<SimNetwork::Conn*> SimNetwork::dial(Task& task, uint32_t host, const net::Address& address) {
   bool loopback = address.host == "127.0.0.1" || address.host == "0.0.0.0";
   auto target = loopback ? hosts_.begin() + host : std::ranges::find(hosts_, address.host, &Host::name);
   if (target == hosts_.end()) return fail(Errc::unavailable, fmt::format("no host named '{}'", address.host));

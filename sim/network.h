@@ -152,7 +152,7 @@ class SimNetwork final : private EventHandler {
 
   Conn& new_connection();
   // A connection that `task` of that host waits for.  Errc::unavailable: no such host.
-  Result<Conn*> dial(uint32_t host, const net::Address& address, Task& task);
+  Result<Conn*> dial(Task& task, uint32_t host, const net::Address& address);
   void free_if_over(Conn& conn);
   void on_dial(Conn& conn);
   void on_answer(Conn& conn);

@@ -8,8 +8,11 @@ namespace sg::broker {
 namespace {
 
 metadata::CreateTopicItem to_item(const kafka::CreateTopicsRequest::Topic& topic) {
-  metadata::CreateTopicItem item{.name = topic.name, .num_partitions = topic.num_partitions, .replication_factor = topic.replication_factor,
-                                 .assignment = {}, .configs = {}};
+  metadata::CreateTopicItem item{.name = topic.name,
+                                 .num_partitions = topic.num_partitions,
+                                 .replication_factor = topic.replication_factor,
+                                 .assignment = {},
+                                 .configs = {}};
   item.assignment.resize(topic.assignments.size());
   for (const auto& a : topic.assignments)
     if (a.partition_index >= 0 && static_cast<size_t>(a.partition_index) < item.assignment.size())

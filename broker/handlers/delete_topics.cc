@@ -25,7 +25,8 @@ Result<> handle_delete_topics(Services& services, CallPtr call) {
         out.topic_id = result.topic_id;
         out.error_code = to_kafka(result.error);
         // By id, Kafka has a code of its own.
-        if (result.error == metadata::ControllerError::not_found && wanted.topics[i].name.empty()) out.error_code = kafka::ErrorCode::unknown_topic_id;
+        if (result.error == metadata::ControllerError::not_found && wanted.topics[i].name.empty())
+          out.error_code = kafka::ErrorCode::unknown_topic_id;
         if (!result.message.empty()) out.error_message = result.message;
       } else {
         if (!wanted.topics[i].name.empty()) out.name = wanted.topics[i].name;

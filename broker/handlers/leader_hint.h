@@ -21,7 +21,8 @@ inline void add_leader_hint(const metadata::Catalogue& catalogue, std::string_vi
     if (e.node_id == partition->leader) return;
   const metadata::Broker* broker = catalogue.broker(partition->leader);
   if (!broker) return;
-  endpoints.push_back({broker->node, broker->kafka.host, broker->kafka.port, broker->rack.empty() ? std::nullopt : std::optional(broker->rack)});
+  endpoints.push_back(
+      {broker->node, broker->kafka.host, broker->kafka.port, broker->rack.empty() ? std::nullopt : std::optional(broker->rack)});
 }
 
 }  // namespace sg::broker

@@ -52,9 +52,7 @@ void add_cluster(const Services& services, MetadataResponse& out) {
   if (!catalogue.cluster_id().is_zero()) out.cluster_id = fmt::format("{}", catalogue.cluster_id());
 }
 
-bool wants_all(const MetadataRequest& request, int16_t version) {
-  return !request.topics || (version == 0 && request.topics->empty());
-}
+bool wants_all(const MetadataRequest& request, int16_t version) { return !request.topics || (version == 0 && request.topics->empty()); }
 
 // The topics of the request that are to be made.
 std::vector<std::string> to_create(const Services& services, const MetadataRequest& request, int16_t version) {
@@ -103,7 +101,8 @@ void create(Task& task, Services& services, const std::vector<std::string>& name
     wanted.topics.push_back({.name = name, .num_partitions = -1, .replication_factor = -1, .assignment = {}, .configs = {}});
   auto reply = services.membership.request(task, wanted, deadline);
   if (!reply) return;
-  if (const auto* created = std::get_if<metadata::CreateTopicsReply>(&reply->body)) (void)services.machine.wait_applied(task, created->applied, deadline);
+  if (const auto* created = std::get_if<metadata::CreateTopicsReply>(&reply->body))
+    (void)services.machine.wait_applied(task, created->applied, deadline);
 }
 
 }  // namespace

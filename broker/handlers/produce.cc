@@ -90,7 +90,8 @@ Result<> handle_produce(Services& services, CallPtr call) {
         refuse(ErrorCode::unknown_topic_or_partition);
         continue;
       }
-      Replica* replica = services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(data.index)]) : nullptr;
+      Replica* replica =
+          services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(data.index)]) : nullptr;
       if (!replica) {
         refuse(ErrorCode::not_leader_or_follower);
         add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);

@@ -19,7 +19,7 @@ struct ControlLinks::Link {
   net::Address address;
   bool up = false;
   bool broken = false;
-  bool probing = false;  // somebody wants to know what becomes of the next attempt
+  bool probing = false;     // somebody wants to know what becomes of the next attempt
   Incarnation incarnation;  // of the last established link; 0 = never had one
   std::deque<ByteVec> queue;
   size_t queued_bytes = 0;

@@ -37,7 +37,8 @@ Result<Frame> decode(const SharedBytes& body) {
     return fail(Errc::corrupt, fmt::format("peer frame: metadata of {} bytes in a frame of {}", metadata_length, body.size()));
   uint32_t actual = crc32c(body.span().subspan(4, kFixedBytes - 4 + metadata_length));
   if (actual != checksum) return fail(Errc::corrupt, fmt::format("peer frame: checksum {:08x}, expected {:08x}", actual, checksum));
-  if (p[5] != kPeerVersion) return fail(Errc::unsupported, fmt::format("peer protocol version {}, this node speaks {}", p[5], kPeerVersion));
+  if (p[5] != kPeerVersion)
+    return fail(Errc::unsupported, fmt::format("peer protocol version {}, this node speaks {}", p[5], kPeerVersion));
   return Frame{static_cast<FrameKind>(p[4]), body.slice(kFixedBytes, metadata_length), body.slice(kFixedBytes + metadata_length)};
 }
 

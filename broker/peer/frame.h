@@ -31,8 +31,8 @@ enum class FrameKind : uint8_t {
   heartbeat = 4,           // metadata::Heartbeat
   controller_request = 5,  // metadata::ControllerRequest
   controller_reply = 6,
-  heartbeat_reply = 7,     // metadata::HeartbeatReply
-  subscribe = 16,  // replication, follower to leader
+  heartbeat_reply = 7,  // metadata::HeartbeatReply
+  subscribe = 16,       // replication, follower to leader
   unsubscribe = 17,
   ack = 18,
   diverged = 19,  // replication, leader to follower

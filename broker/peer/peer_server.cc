@@ -51,7 +51,8 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   if (hello.magic != kHelloMagic) return fail(Errc::corrupt, "the greeting's magic is wrong: not a Stormglass node");
 
   HelloReply reply{.accepted = true, .from = identity_.node, .incarnation = identity_.incarnation};
-  if (hello.to != identity_.node) reply.reason = fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
+  if (hello.to != identity_.node)
+    reply.reason = fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
   if (hello.from == identity_.node) reply.reason = fmt::format("two processes claim to be node {}", identity_.node);
   if (!hello.cluster_id.is_zero() && !identity_.cluster_id.is_zero() && hello.cluster_id != identity_.cluster_id)
     reply.reason = fmt::format("node {} belongs to cluster {}, this one to {}", hello.from, hello.cluster_id, identity_.cluster_id);

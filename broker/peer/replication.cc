@@ -9,8 +9,8 @@ namespace {
 
 constexpr Duration kDialTimeout = 1s;
 constexpr Duration kRedialPause = 50ms;
-constexpr size_t kTurnBytes = 256 << 10;   // of one partition before the next has its turn
-constexpr size_t kWriteBytes = 1 << 20;    // of one write to a follower
+constexpr size_t kTurnBytes = 256 << 10;  // of one partition before the next has its turn
+constexpr size_t kWriteBytes = 1 << 20;   // of one write to a follower
 
 template <class T>
 SharedBytes frame_of(FrameKind kind, const T& message, size_t payload_bytes = 0) {
@@ -18,7 +18,8 @@ SharedBytes frame_of(FrameKind kind, const T& message, size_t payload_bytes = 0)
 }
 
 FrameKind kind_of(const replica::Message& message) {
-  static constexpr FrameKind kKinds[] = {FrameKind::subscribe, FrameKind::unsubscribe, FrameKind::ack, FrameKind::diverged, FrameKind::refused};
+  static constexpr FrameKind kKinds[] = {FrameKind::subscribe, FrameKind::unsubscribe, FrameKind::ack, FrameKind::diverged,
+                                         FrameKind::refused};
   static_assert(std::variant_size_v<replica::Message> == std::size(kKinds));
   return kKinds[message.index()];
 }
@@ -157,8 +158,7 @@ Result<> Replication::on_leader_frame(NodeId leader, const Frame& frame) {
     }
     case FrameKind::refused: {
       TRY(auto message, unpack<replica::Refused>(frame.metadata));
-      partitions_->with(message.stream,
-                        [&](replica::Partition& core, Time now, replica::Output&) { core.refused(now, leader, message); });
+      partitions_->with(message.stream, [&](replica::Partition& core, Time now, replica::Output&) { core.refused(now, leader, message); });
       return {};
     }
     default: return fail(Errc::invalid, fmt::format("frame kind {} from a leader", static_cast<int>(frame.kind)));
@@ -239,17 +239,20 @@ Result<> Replication::on_follower_frame(NodeId follower, const Frame& frame) {
         send(follower, replica::Refused{message.stream, message.leader_epoch, message.subscription, replica::RefuseReason::not_leader});
         return {};
       }
-      partitions_->with(message.stream, [&](replica::Partition& core, Time now, replica::Output& out) { core.subscribe(now, follower, message, out); });
+      partitions_->with(message.stream,
+                        [&](replica::Partition& core, Time now, replica::Output& out) { core.subscribe(now, follower, message, out); });
       return {};
     }
     case FrameKind::unsubscribe: {
       TRY(auto message, unpack<replica::Unsubscribe>(frame.metadata));
-      partitions_->with(message.stream, [&](replica::Partition& core, Time now, replica::Output& out) { core.unsubscribe(now, follower, message, out); });
+      partitions_->with(message.stream,
+                        [&](replica::Partition& core, Time now, replica::Output& out) { core.unsubscribe(now, follower, message, out); });
       return {};
     }
     case FrameKind::ack: {
       TRY(auto message, unpack<replica::Ack>(frame.metadata));
-      partitions_->with(message.stream, [&](replica::Partition& core, Time now, replica::Output& out) { result = core.ack(now, follower, message, out); });
+      partitions_->with(message.stream,
+                        [&](replica::Partition& core, Time now, replica::Output& out) { result = core.ack(now, follower, message, out); });
       return result;
     }
     default: return fail(Errc::invalid, fmt::format("frame kind {} from a follower", static_cast<int>(frame.kind)));

@@ -112,9 +112,7 @@ bool Raft::log_is_up_to_date(LogIndex last_index, Term last_term) const {
 }
 
 // §4.2.3. A leader that no majority answers steps down by itself (§6.2).
-bool Raft::protects_leader() const {
-  return is_leader() || (leader_heard_ && now_ < leader_contact_ + config_.election_timeout_min);
-}
+bool Raft::protects_leader() const { return is_leader() || (leader_heard_ && now_ < leader_contact_ + config_.election_timeout_min); }
 
 void Raft::on_request_vote(const Message& m, const RequestVote& r) {
   bool may_vote = is_voter(config_.self) && !barred_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#define REQUIRE_THAT(condition, ...)                                                                             \
-  do {                                                                                                           \
+#define REQUIRE_THAT(condition, ...)                                                                              \
+  do {                                                                                                            \
     if (!(condition)) return fail(Errc::invalid, fmt::format("{}: {}", #condition, fmt::format("" __VA_ARGS__))); \
   } while (0)
 

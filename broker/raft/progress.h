@@ -18,9 +18,9 @@
 namespace sg::raft {
 
 struct ProgressLimits {
-  size_t append_max_entries = 1024;       // per message
-  size_t append_max_bytes = 1u << 20;     // per message; one entry always goes
-  size_t in_flight_max_messages = 64;     // sent and not yet durable there
+  size_t append_max_entries = 1024;    // per message
+  size_t append_max_bytes = 1u << 20;  // per message; one entry always goes
+  size_t in_flight_max_messages = 64;  // sent and not yet durable there
   size_t in_flight_max_bytes = 8u << 20;
 };
 

@@ -48,9 +48,9 @@ inline constexpr NodeId kBarredVote{-2};
 
 struct Config {
   NodeId self;
-  Incarnation incarnation;         // of this run; greater than that of every earlier run of this node
-  std::vector<NodeId> voters;      // fixed: 1, 3, 5 or 7 of them
-  std::vector<NodeId> observers;   // follow the log, never vote; see set_observers()
+  Incarnation incarnation;        // of this run; greater than that of every earlier run of this node
+  std::vector<NodeId> voters;     // fixed: 1, 3, 5 or 7 of them
+  std::vector<NodeId> observers;  // follow the log, never vote; see set_observers()
   Duration heartbeat_interval = 100ms;
   Duration election_timeout_min = 500ms;  // §3.4: drawn anew for each wait
   Duration election_timeout_max = 1000ms;
@@ -265,7 +265,7 @@ class Raft {
   std::map<NodeId, Incarnation> incarnations_;
   std::map<NodeId, Incarnation> suspected_;
   bool leader_heard_ = false;
-  Time leader_contact_;      // when, if leader_heard_
+  Time leader_contact_;  // when, if leader_heard_
   Time election_deadline_ = Time::never();
 
   // Of a follower: how far its log is known to equal the log of this term's leader, and what it has told that leader.

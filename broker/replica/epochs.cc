@@ -11,7 +11,8 @@ void Epochs::append(LeaderEpoch epoch, Offset base) {
   if (!starts_.empty()) {
     ENSURE(epoch >= starts_.back().epoch, "epoch {} at {} behind epoch {}", epoch, base, starts_.back().epoch);
     if (epoch == starts_.back().epoch) return;
-    ENSURE(base > starts_.back().start, "epoch {} at {}, but epoch {} starts at {}", epoch, base, starts_.back().epoch, starts_.back().start);
+    ENSURE(base > starts_.back().start, "epoch {} at {}, but epoch {} starts at {}", epoch, base, starts_.back().epoch,
+           starts_.back().start);
   }
   starts_.push_back({epoch, base});
 }

@@ -9,7 +9,13 @@ namespace sg::replica {
 
 Follower::Follower(StreamId stream, const Config& config, ReplicaLog& log, uint64_t& last_subscription, NodeId leader,
                    LeaderEpoch leader_epoch, BrokerEpoch own)
-    : stream_(stream), config_(config), log_(log), last_subscription_(last_subscription), leader_(leader), leader_epoch_(leader_epoch), own_(own) {}
+    : stream_(stream),
+      config_(config),
+      log_(log),
+      last_subscription_(last_subscription),
+      leader_(leader),
+      leader_epoch_(leader_epoch),
+      own_(own) {}
 
 void Follower::ask(Time now, Output& out) {
   phase_ = Phase::asking;
@@ -33,7 +39,8 @@ bool Follower::is_current(LeaderEpoch leader_epoch, uint64_t subscription) const
 
 Result<> Follower::check(const Data& message, std::span<const Descriptor> batches) const {
   if (batches.size() != message.batch_bytes.size())
-    return fail(Errc::invalid, fmt::format("stream {}: {} batches announced, {} came", stream_, message.batch_bytes.size(), batches.size()));
+    return fail(Errc::invalid,
+                fmt::format("stream {}: {} batches announced, {} came", stream_, message.batch_bytes.size(), batches.size()));
   Offset next = log_.log_end();
   LeaderEpoch epoch = log_.epochs().last();
   for (const Descriptor& batch : batches) {
@@ -75,8 +82,8 @@ Result<> Follower::diverged(Time now, const Diverged& message, Output& out) {
   EpochEnd own = log_.end_of(message.epoch);
   Offset to = own.epoch == message.epoch ? std::min(own.end, message.end_offset) : own.end;
   if (to >= log_.log_end())
-    return fail(Errc::invalid, fmt::format("stream {}: diverged at epoch {} end {}, which fits a log that ends at {}", stream_, message.epoch,
-                                           message.end_offset, log_.log_end()));
+    return fail(Errc::invalid, fmt::format("stream {}: diverged at epoch {} end {}, which fits a log that ends at {}", stream_,
+                                           message.epoch, message.end_offset, log_.log_end()));
   if (to < log_.high_watermark())
     return fail(Errc::corrupt, fmt::format("stream {}: node {} leads epoch {} with a log that parts from this one at {}, below the high "
                                            "watermark {} known here: committed records are missing there",

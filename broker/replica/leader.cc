@@ -18,7 +18,8 @@ Leader::Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& l
       in_sync_(stream, state),
       controller_heard_(controller_heard) {
   ENSURE(state.leader == self);
-  ENSURE(log.epochs().last() < state.leader_epoch, "leading in epoch {} with a record of epoch {}", state.leader_epoch, log.epochs().last());
+  ENSURE(log.epochs().last() < state.leader_epoch, "leading in epoch {} with a record of epoch {}", state.leader_epoch,
+         log.epochs().last());
   sync_peers(now);
 }
 
@@ -209,8 +210,8 @@ Result<> Leader::ack(Time now, NodeId from, const Ack& message, Output& out) {
                  peer->broker_epoch() == message.broker_epoch && message.leader_epoch == state_.leader_epoch;
   if (!current) return {};
   if (message.durable_end > peer->next() || message.durable_end > log_.log_end())
-    return fail(Errc::invalid, fmt::format("node {} acknowledges {} of stream {}, and was sent {}", from, message.durable_end, stream_,
-                                           peer->next()));
+    return fail(Errc::invalid,
+                fmt::format("node {} acknowledges {} of stream {}, and was sent {}", from, message.durable_end, stream_, peer->next()));
   bool had_room = peer->bytes_in_flight() < config_.window_bytes;
   bool moved = peer->ack(message.durable_end, log_.log_end(), now);
   if (!had_room && next_to_send(from)) out.add(WakeSender{from});

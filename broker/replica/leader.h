@@ -62,9 +62,9 @@ class Leader {
   Offset epoch_start_;
   InSync in_sync_;
   bool controller_heard_;
-  std::vector<Progress> peers_;  // the other replicas, in the catalogue's order
-  Waits commit_waits_;           // acks=all
-  Waits durable_waits_;          // acks=1
+  std::vector<Progress> peers_;   // the other replicas, in the catalogue's order
+  Waits commit_waits_;            // acks=all
+  Waits durable_waits_;           // acks=1
   Time news_at_ = Time::never();  // when a high watermark that found no data to ride with goes alone
   Time now_{};                    // of the newest event
 };

@@ -25,7 +25,8 @@ void ReplicaLog::append(const Descriptor& batch) {
 }
 
 void ReplicaLog::truncate(Offset to) {
-  ENSURE(to >= high_watermark_ && to <= log_end_, "truncation to {} of a log that is committed to {} and ends at {}", to, high_watermark_, log_end_);
+  ENSURE(to >= high_watermark_ && to <= log_end_, "truncation to {} of a log that is committed to {} and ends at {}", to, high_watermark_,
+         log_end_);
   epochs_.truncate(to);
   producers_.truncate(to);
   log_end_ = to;

@@ -13,7 +13,8 @@ namespace sg::replica {
 
 class ReplicaLog {
  public:
-  // A log that begins at `log_start`. `high_watermark_mark`: the newest high watermark that the journal kept, a lower bound of the true one.
+  // A log that begins at `log_start`. `high_watermark_mark`: the newest high watermark that the journal kept, a lower bound of the true
+  // one.
   ReplicaLog(Offset log_start, Offset high_watermark_mark);
 
   // A batch that recovery found, in log order, before anything else happens. It is durable.

@@ -95,7 +95,8 @@ void Partition::durable(Time now, uint64_t generation, Offset end, Output& out) 
 }
 
 Appended Partition::append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, Output& out) {
-  ENSURE(batch.record_count > 0 && batch.last_offset_delta >= 0, "a batch of {} records, delta {}", batch.record_count, batch.last_offset_delta);
+  ENSURE(batch.record_count > 0 && batch.last_offset_delta >= 0, "a batch of {} records, delta {}", batch.record_count,
+         batch.last_offset_delta);
   if (!leading_) return {Outcome::not_leader, {}, leader_epoch(), log_.generation()};
   return leading_->append(now, batch, acks, token, deadline, log_full_, out);
 }

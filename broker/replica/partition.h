@@ -168,8 +168,8 @@ class Partition {
   std::unique_ptr<Leader> leading_;      // while role_ == leader
   std::unique_ptr<Follower> following_;  // while role_ == follower
   uint64_t last_subscription_ = 0;
-  std::set<NodeId> sessions_;             // that this node dialed, and that are up
-  std::map<NodeId, Subscribe> early_;     // from followers that know the catalogue's newest word before this node does
+  std::set<NodeId> sessions_;          // that this node dialed, and that are up
+  std::map<NodeId, Subscribe> early_;  // from followers that know the catalogue's newest word before this node does
 };
 
 }  // namespace sg::replica

@@ -6,14 +6,14 @@
 #include <deque>
 #include <vector>
 
-#include "broker/wal/types.h"
 #include "broker/wal/format.h"
+#include "broker/wal/types.h"
 
 namespace sg::wal {
 
 struct Request {
-  Record record{};         // unless it is a hard state
-  SharedBytes payload{};   // of an append
+  Record record{};        // unless it is a hard state
+  SharedBytes payload{};  // of an append
   bool is_hard_state = false;
   HardState hard_state{};
   uint64_t ticket = 0;

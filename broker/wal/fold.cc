@@ -23,8 +23,8 @@ void Fold::apply_append(StreamFacts& s, const Record& r, const CommitHeader& com
     if (log.entries().empty()) log.jump(r.first);
   }
   if (unreadable) s.add_hole(r.first, r.next);
-  log.append(Entry{r.first, r.next, r.epoch, commit.generation, commit.position + r.payload_at, r.payload_bytes, r.prefix_bytes, r.prefix_crc,
-                   r.body_crc, r.aux});
+  log.append(Entry{r.first, r.next, r.epoch, commit.generation, commit.position + r.payload_at, r.payload_bytes, r.prefix_bytes,
+                   r.prefix_crc, r.body_crc, r.aux});
 }
 
 void Fold::apply_start(StreamFacts& s, const Record& r, uint64_t generation) {

@@ -52,7 +52,7 @@ enum class RecordKind : uint8_t {
   advance_start = 3,  // first = the new start; epoch = that of the last entry below it
   mark = 4,           // first = the high watermark
   drop = 5,           // the stream is dead; its id is never used again
-  base = 6,           // first = start, next = end, epoch = that of the last entry below the start, mark: what a recycled segment used to tell
+  base = 6,  // first = start, next = end, epoch = that of the last entry below the start, mark: what a recycled segment used to tell
 };
 
 // One line of a commit's header.

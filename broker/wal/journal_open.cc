@@ -33,7 +33,8 @@ Result<> Journal::take_lock(Task& task) {
   TRY_DO(disk_.sync_directory(task, ""));
   TRY(lock_, disk_.open(task, options_.directory + "/LOCK", disk::OpenMode::create));
   auto locked = lock_->lock();
-  if (locked.is(Errc::busy)) return fail(Errc::busy, "the data directory is in use by another process (it holds " + options_.directory + "/LOCK)");
+  if (locked.is(Errc::busy))
+    return fail(Errc::busy, "the data directory is in use by another process (it holds " + options_.directory + "/LOCK)");
   return locked;
 }
 
@@ -54,7 +55,8 @@ Result<> Journal::identify(Task& task, Rng rng) {
   }
   identity_ = *known;
   if (identity_.node_id != options_.node_id)
-    return fail(Errc::invalid, fmt::format("the data directory belongs to node {}, this process is node {}", identity_.node_id, options_.node_id));
+    return fail(Errc::invalid,
+                fmt::format("the data directory belongs to node {}, this process is node {}", identity_.node_id, options_.node_id));
   return options_.cluster_id.is_zero() ? Result<>() : set_cluster_id(task, options_.cluster_id);
 }
 
@@ -62,7 +64,8 @@ Result<> Journal::set_cluster_id(Task& task, const Uuid& cluster_id) {
   ENSURE(!cluster_id.is_zero());
   if (identity_.cluster_id == cluster_id) return {};
   if (!identity_.cluster_id.is_zero())
-    return fail(Errc::invalid, fmt::format("the data directory belongs to cluster {}, this process to cluster {}", identity_.cluster_id, cluster_id));
+    return fail(Errc::invalid,
+                fmt::format("the data directory belongs to cluster {}, this process to cluster {}", identity_.cluster_id, cluster_id));
   Identity identity = identity_;
   identity.cluster_id = cluster_id;
   TRY_DO(write_identity(task, disk_, options_.directory, identity));
@@ -90,10 +93,9 @@ Result<> Journal::begin_segment(Task& task, uint64_t generation, uint64_t capaci
     TRY(segment, segments_.create(task));
     if (!started_) TRY_DO(zero_fill(task, *segment, capacity, false));
   }
-  SegmentHeader header{identity_.cluster_id, identity_.directory_id,
-                       generation,           incarnation_,
-                       floor_,               static_cast<uint32_t>(options_.block_bytes),
-                       chain_,               composed_hard_state_};
+  SegmentHeader header{
+      identity_.cluster_id, identity_.directory_id, generation, incarnation_, floor_, static_cast<uint32_t>(options_.block_bytes), chain_,
+      composed_hard_state_};
   TRY_DO(segments_.activate(task, std::move(segment), header, capacity));
   used_bytes_ = segments_.used_bytes();
   return {};

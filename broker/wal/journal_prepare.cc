@@ -69,7 +69,8 @@ Result<> Journal::zero_fill(Task& task, Segment& segment, uint64_t bytes, bool p
 
 Result<> Journal::write_indexes(Task& task) {
   for (;;) {
-    auto wanted = std::ranges::find_if(segments_.used(), [this](const SegmentPtr& s) { return s->index_wanted && s != segments_.active_ptr(); });
+    auto wanted =
+        std::ranges::find_if(segments_.used(), [this](const SegmentPtr& s) { return s->index_wanted && s != segments_.active_ptr(); });
     if (wanted == segments_.used().end()) return {};
     SegmentPtr segment = *wanted;
     segment->index_wanted = false;

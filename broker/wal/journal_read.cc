@@ -43,7 +43,8 @@ std::optional<std::vector<ReadBatch>> Journal::read_cached(StreamId stream, int6
 Result<std::vector<ReadBatch>> Journal::read(Task& task, StreamId stream, int64_t position, size_t max_bytes, bool at_least_one) {
   const Stream* s = find(stream);
   if (!s || position < s->log.start() || position > s->log.end())
-    return fail(Errc::not_found, fmt::format("stream {} has no position {}; it holds [{}, {})", stream, position, start_of(stream), end_of(stream)));
+    return fail(Errc::not_found,
+                fmt::format("stream {} has no position {}; it holds [{}, {})", stream, position, start_of(stream), end_of(stream)));
   if (auto cached = read_cached(stream, position, max_bytes, at_least_one)) return std::move(*cached);
 
   std::vector<Entry> wanted;

@@ -89,8 +89,13 @@ class Recovery {
         }
         REACHED("wal: a segment is known by its first commit");
         log_.warn("segment-header-lost path={} generation={}", file->path, commit->generation);
-        file->header = SegmentHeader{commit->cluster_id, commit->directory_id, commit->generation, commit->incarnation, 0,
-                                     static_cast<uint32_t>(block_), {commit->generation - 1, 0, commit->sequence - 1, commit->previous_crc},
+        file->header = SegmentHeader{commit->cluster_id,
+                                     commit->directory_id,
+                                     commit->generation,
+                                     commit->incarnation,
+                                     0,
+                                     static_cast<uint32_t>(block_),
+                                     {commit->generation - 1, 0, commit->sequence - 1, commit->previous_crc},
                                      commit->hard_state};
       }
       uint64_t generation = file->generation();
@@ -102,7 +107,8 @@ class Recovery {
 
   Result<> check_identity(const Uuid& directory, const Uuid& cluster, const std::string& path) const {
     if (directory != identity_.directory_id)
-      return fail(Errc::invalid, fmt::format("{} belongs to directory {}, the identity file says {}", path, directory, identity_.directory_id));
+      return fail(Errc::invalid,
+                  fmt::format("{} belongs to directory {}, the identity file says {}", path, directory, identity_.directory_id));
     if (!cluster.is_zero() && !identity_.cluster_id.is_zero() && cluster != identity_.cluster_id)
       return fail(Errc::invalid, fmt::format("{} belongs to cluster {}, the identity file says {}", path, cluster, identity_.cluster_id));
     return {};

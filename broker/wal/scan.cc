@@ -50,9 +50,7 @@ class Scanner {
 
   bool complete() const { return request_.sealed && scan_.end.sequence >= request_.sealed->sequence; }
 
-  bool continues(const CommitHeader& h) const {
-    return h.sequence == scan_.end.sequence + 1 && h.previous_crc == scan_.end.crc;
-  }
+  bool continues(const CommitHeader& h) const { return h.sequence == scan_.end.sequence + 1 && h.previous_crc == scan_.end.crc; }
 
   bool belongs(const CommitHeader& h) const {
     return h.directory_id == request_.directory_id && h.generation == request_.generation && h.commit_bytes % block_ == 0 &&

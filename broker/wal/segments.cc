@@ -25,8 +25,8 @@ Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk:
   auto caching = direct_ ? disk::Caching::direct : disk::Caching::cached;
   TRY(auto file, disk_.open(task, segment->path, mode, caching));
   if (block_bytes_ % file->alignment() != 0)
-    return fail(Errc::invalid, fmt::format("{}: the device wants blocks of {} bytes, the journal's have {}; set direct = false", segment->path,
-                                           file->alignment(), block_bytes_));
+    return fail(Errc::invalid, fmt::format("{}: the device wants blocks of {} bytes, the journal's have {}; set direct = false",
+                                           segment->path, file->alignment(), block_bytes_));
   if (auto locked = file->lock(); !locked) {
     if (!locked.error().what.empty() || locked.code() != Errc::busy) return std::unexpected(locked.error());
     return fail(Errc::busy, segment->path + " is locked by another process");
@@ -61,7 +61,8 @@ Result<> Segments::remove(Task& task, SegmentPtr segment) {
 }
 
 Result<> Segments::activate(Task& task, SegmentPtr segment, const SegmentHeader& header, uint64_t capacity) {
-  ENSURE(used_.empty() || header.generation == active().generation() + 1, "generation {} after {}", header.generation, active().generation());
+  ENSURE(used_.empty() || header.generation == active().generation() + 1, "generation {} after {}", header.generation,
+         active().generation());
   ENSURE(header.block_bytes == block_bytes_);
   ByteVec encoded = encode_segment_block(header);
   SharedBytes block = SharedBytes::copy_of(encoded, block_bytes_);

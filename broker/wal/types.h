@@ -87,11 +87,11 @@ struct Hole {
 // One stream as recovery found it.
 struct StreamState {
   StreamId stream;
-  int64_t start = 0;       // positions below are dead
-  int64_t end = 0;         // the next position; equal to start when empty
+  int64_t start = 0;        // positions below are dead
+  int64_t end = 0;          // the next position; equal to start when empty
   int64_t last_epoch = -1;  // of the last entry, also when that is dead by now; -1 = never had one
-  int64_t mark = 0;        // the high watermark as last noted; a lower bound
-  bool damaged = false;    // something promised is missing: holes say what, or nobody knows (no holes)
+  int64_t mark = 0;         // the high watermark as last noted; a lower bound
+  bool damaged = false;     // something promised is missing: holes say what, or nobody knows (no holes)
   std::vector<Hole> holes;
   std::vector<EpochStart> epoch_starts;
   bool operator==(const StreamState&) const = default;

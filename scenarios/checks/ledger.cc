@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace sg::scenario {
 namespace {
@@ -246,14 +247,13 @@ void Ledger::apply(const Pending& p) {
   crc_ = p.header.crc;
   orderly_ = (p.header.flags & wal::kOrderlyStop) != 0;
   size_t appends = 0;
-  StreamId told{-1};
+  std::set<StreamId> longer;
   for (const wal::Record& r : p.header.records) {
     fold(logs_, r, r.kind == wal::RecordKind::append ? &p.appends[appends++] : nullptr);
-    if (r.kind != wal::RecordKind::append) continue;
-    if (r.stream != told) events_.on_durable(node_, r.stream);
-    told = r.stream;
+    if (r.kind == wal::RecordKind::append) longer.insert(r.stream);
   }
   check_floor(p.header.floor);
+  for (StreamId stream : longer) events_.on_durable(node_, stream);
 }
 
 void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, const LogEntry* entry) {

@@ -32,7 +32,8 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::connection(Task& task, 
   if (slot && !slot->broken()) return slot;
   auto address = brokers_.find(node);
   if (address == brokers_.end()) return fail(Errc::unavailable, fmt::format("broker {} is not known", node));
-  TRY(auto opened, BrokerConnection::open(task, network_, tasks_, address->second, options_.client_id, task.now() + options_.connect_timeout));
+  TRY(auto opened,
+      BrokerConnection::open(task, network_, tasks_, address->second, options_.client_id, task.now() + options_.connect_timeout));
   // Another task may have been faster; both connections work, one is remembered.
   connections_[node] = opened;
   return opened;
@@ -122,8 +123,8 @@ Result<Leader> ClusterClient::find_leader(Task& task, const std::string& topic, 
   }
 }
 
-Result<> ClusterClient::create_topic(Task& task, const std::string& name, int32_t partitions, int16_t replication_factor, int32_t min_insync,
-                                     Time deadline) {
+Result<> ClusterClient::create_topic(Task& task, const std::string& name, int32_t partitions, int16_t replication_factor,
+                                     int32_t min_insync, Time deadline) {
   kafka::CreateTopicsRequest request;
   request.timeout_ms = 5000;
   request.topics.push_back({.name = name,

@@ -57,7 +57,8 @@ class ClusterClient {
   Result<std::shared_ptr<BrokerConnection>> any_connection(Task& task, Time deadline);
 
   // Creates topics and waits until each partition has a leader. Topics that are there already are fine.
-  Result<> create_topic(Task& task, const std::string& name, int32_t partitions, int16_t replication_factor, int32_t min_insync, Time deadline);
+  Result<> create_topic(Task& task, const std::string& name, int32_t partitions, int16_t replication_factor, int32_t min_insync,
+                        Time deadline);
 
   // Ends all connections and waits for their tasks.
   void close(Task& task);

@@ -50,8 +50,8 @@ Result<Fetched> PartitionConsumer::attempt(Task& task, Leader leader, BrokerConn
     return fail(Errc::invalid, "the answer to a fetch names other partitions than were asked for");
   kafka::FetchResponse::Partition& p = response->responses[0].partitions[0];
   if (p.error_code == ErrorCode::offset_out_of_range)
-    return fail(Errc::not_found, fmt::format("{}-{}: offset {} is out of range at broker {} (epoch {}, high watermark {})", topic_, partition_,
-                                             position_, leader.node, leader.epoch, p.high_watermark));
+    return fail(Errc::not_found, fmt::format("{}-{}: offset {} is out of range at broker {} (epoch {}, high watermark {})", topic_,
+                                             partition_, position_, leader.node, leader.epoch, p.high_watermark));
   if (p.error_code != ErrorCode::none) return fail(Errc::unavailable, kafka::to_string(p.error_code));
   Fetched out{.broker = leader.node, .leader_epoch = leader.epoch, .high_watermark = p.high_watermark, .records = {}, .batches = {}};
   if (!p.records) return out;
@@ -84,7 +84,8 @@ Result<Offset> PartitionConsumer::latest(Task& task, Time deadline) {
       kafka::ListOffsetsRequest request;
       request.topics.push_back(
           {.name = topic_,
-           .partitions = {{.partition_index = partition_, .current_leader_epoch = leader->epoch, .timestamp = kafka::ListOffsetsRequest::kLatest}}});
+           .partitions = {
+               {.partition_index = partition_, .current_leader_epoch = leader->epoch, .timestamp = kafka::ListOffsetsRequest::kLatest}}});
       auto response = (*connection)->call(task, kListOffsetsVersion, request, task.now() + options_.request_timeout);
       if (response.is(Errc::stopped)) return std::unexpected(response.error());
       if (response && response->topics.size() == 1 && response->topics[0].partitions.size() == 1 &&

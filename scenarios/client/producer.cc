@@ -42,8 +42,8 @@ bool is_certain(ErrorCode code) {
 
 }  // namespace
 
-PartitionProducer::PartitionProducer(ClusterClient& client, Scheduler& scheduler, std::string topic, int32_t partition, ProducerOptions options,
-                                     Done done)
+PartitionProducer::PartitionProducer(ClusterClient& client, Scheduler& scheduler, std::string topic, int32_t partition,
+                                     ProducerOptions options, Done done)
     : client_(client), attempts_(scheduler), topic_(std::move(topic)), partition_(partition), options_(options), done_(std::move(done)) {}
 
 void PartitionProducer::enqueue(uint64_t token, std::span<const ByteVec> values, int64_t timestamp_ms) {

@@ -38,9 +38,9 @@ struct ProducerOptions {
   int16_t acks = -1;
   bool idempotent = true;
   int max_in_flight = 5;
-  int32_t timeout_ms = 2000;           // of the request, at the broker
-  Duration request_timeout = 3s;       // at this end
-  Duration delivery_timeout = 30s;     // of a batch, all attempts together
+  int32_t timeout_ms = 2000;        // of the request, at the broker
+  Duration request_timeout = 3s;    // at this end
+  Duration delivery_timeout = 30s;  // of a batch, all attempts together
   Duration retry_backoff = 30ms;
 };
 

@@ -1,3 +1,4 @@
+// Consumers: followers of a partition, and the final read of everything. Each answer is written down as it came.
 #include "scenarios/client/consumer.h"
 #include "scenarios/workloads/workloads.h"
 
@@ -19,7 +20,8 @@ void record(const Fetched& fetched, int32_t client, const PartitionName& partiti
 
 // Follows one partition until `until` says so or the deadline passes; false if the deadline passed first.
 template <class Until>
-bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionName& partition, Time deadline, History& history, Until&& until) {
+bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionName& partition, Time deadline, History& history,
+            Until&& until) {
   PartitionConsumer consumer(cluster, partition.topic, partition.partition, {});
   while (!until(consumer)) {
     Result<Fetched> fetched = consumer.poll(task, deadline);
@@ -62,13 +64,15 @@ void run_consume(Task& task, ClientEnv& env, int32_t client, const std::vector<P
   cluster.close(task);
 }
 
-std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history, Time deadline) {
+std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
+                           Time deadline) {
   ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("reader-{}", client), .bootstrap = env.bootstrap});
   std::string failed;
   for (const PartitionName& p : partitions) {
     PartitionConsumer ends(cluster, p.topic, p.partition, {});
     Result<Offset> end = ends.latest(task, deadline);
-    bool complete = end && follow(task, cluster, client, p, deadline, history, [&](const PartitionConsumer& c) { return c.position() >= *end; });
+    bool complete =
+        end && follow(task, cluster, client, p, deadline, history, [&](const PartitionConsumer& c) { return c.position() >= *end; });
     if (!complete && failed.empty()) failed = fmt::format("{}: the final read did not reach the end in time", to_string(p));
   }
   cluster.close(task);

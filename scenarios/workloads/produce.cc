@@ -1,3 +1,4 @@
+// Producers: records with unique values at a drawn rate to all partitions; what became of each is written down.
 #include <algorithm>
 #include <map>
 
@@ -57,8 +58,8 @@ class Sends {
 
 }  // namespace
 
-void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients, const std::vector<PartitionName>& partitions,
-                 WorkloadControl& control, History& history) {
+void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients,
+                 const std::vector<PartitionName>& partitions, WorkloadControl& control, History& history) {
   Rng rng = env.rng.split("produce");
   ProducerOptions options;
   options.acks = static_cast<int16_t>(spec.acks);
@@ -85,10 +86,17 @@ void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
     std::vector<size_t> indices;
     for (int64_t i = 0; i < records; ++i) {
       const ValueId id{client, number++};
-      values.push_back(value_bytes(id, static_cast<size_t>(rng.between(std::max<int64_t>(16, spec.value_bytes.low), std::max<int64_t>(16, spec.value_bytes.high)))));
+      values.push_back(value_bytes(
+          id, static_cast<size_t>(rng.between(std::max<int64_t>(16, spec.value_bytes.low), std::max<int64_t>(16, spec.value_bytes.high)))));
       indices.push_back(history.sends.size());
-      history.sends.push_back({.value = id, .partition = partitions[which], .acks = options.acks, .idempotent = options.idempotent,
-                               .first_attempt = {}, .completed = {}, .outcome = Outcome::unknown, .offset = Offset(-1)});
+      history.sends.push_back({.value = id,
+                               .partition = partitions[which],
+                               .acks = options.acks,
+                               .idempotent = options.idempotent,
+                               .first_attempt = {},
+                               .completed = {},
+                               .outcome = Outcome::unknown,
+                               .offset = Offset(-1)});
     }
     producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
     // Exponential gaps would need floats; a uniform one around the mean has the same rate.

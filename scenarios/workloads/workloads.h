@@ -23,9 +23,9 @@ struct ClientEnv {
 
 // When to end; looked at between operations.
 struct WorkloadControl {
-  bool writing = true;   // producers send new records
-  bool running = true;   // everybody
-  int64_t live = 0;      // workloads that have not ended
+  bool writing = true;  // producers send new records
+  bool running = true;  // everybody
+  int64_t live = 0;     // workloads that have not ended
 };
 
 // The partitions of the given topics.
@@ -33,8 +33,8 @@ std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics);
 
 // Sends at a drawn rate to all partitions until writing ends, then waits for what is unfinished.
 // `client`: unique in the run; part of every value.
-void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients, const std::vector<PartitionName>& partitions,
-                 WorkloadControl& control, History& history);
+void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients,
+                 const std::vector<PartitionName>& partitions, WorkloadControl& control, History& history);
 
 // Follows all partitions from their beginning while the run lasts.
 void run_consume(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, WorkloadControl& control,
@@ -44,9 +44,11 @@ void run_consume(Task& task, ClientEnv& env, int32_t client, const std::vector<P
 std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpec>& topics, Time deadline);
 
 // L4: one acknowledged produce to every partition, and its read. What did not come about by the deadline, for a person; empty if all did.
-std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history, Time deadline);
+std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
+                      Time deadline);
 
 // Reads every partition from the beginning to the end that its leader names.
-std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history, Time deadline);
+std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
+                           Time deadline);
 
 }  // namespace sg::scenario

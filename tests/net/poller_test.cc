@@ -78,7 +78,8 @@ TEST_CASE("a loop without events stops at its limit, and idles without CPU") {
     int64_t before = cpu_ns();
     loop.clock.refresh();
     Time limit = loop.clock.now() + 200ms;
-    CHECK_FALSE(net::run_event_loop(loop.scheduler, *loop.poller, loop.clock, [&] { return ++turns, false; }, limit));
+    CHECK_FALSE(net::run_event_loop(
+        loop.scheduler, *loop.poller, loop.clock, [&] { return ++turns, false; }, limit));
     CHECK(loop.clock.now() >= limit);
     CHECK(turns <= 5);
     CHECK(cpu_ns() - before < 100'000'000);

@@ -171,8 +171,7 @@ static void busy_reader(PollerKind kind) {
       uint8_t byte = 7;
       CHECK((*out)->write(t, ByteSpan(&byte, 1)));
       Result<size_t> n = 0;
-      while (!done && (n = (*in)->read(t, {&byte, 1})) && (*out)->write(t, ByteSpan(&byte, 1))) {
-      }
+      while (!done && (n = (*in)->read(t, {&byte, 1})) && (*out)->write(t, ByteSpan(&byte, 1))) {}
       CHECK(n);
       ended = true;
     });

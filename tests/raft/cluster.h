@@ -111,10 +111,10 @@ class Cluster {
   uint64_t sequence_ = 0;
   int64_t messages_ = 0;
 
-  std::set<NodeId> wiped_;                                   // and not yet readmitted
-  std::map<Term, NodeId> leaders_;                           // election safety
-  std::map<LogIndex, Committed> ghost_;                      // what has ever been committed
-  std::map<std::pair<LogIndex, Term>, Written> written_;     // log matching: (index, term) decides the entry and its predecessor
+  std::set<NodeId> wiped_;                                // and not yet readmitted
+  std::map<Term, NodeId> leaders_;                        // election safety
+  std::map<LogIndex, Committed> ghost_;                   // what has ever been committed
+  std::map<std::pair<LogIndex, Term>, Written> written_;  // log matching: (index, term) decides the entry and its predecessor
 };
 
 }  // namespace sg::raft::test

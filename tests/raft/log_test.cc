@@ -124,8 +124,13 @@ TEST_CASE("raft messages: given each kind, when packed and unpacked, then it is 
   AppendEntries append{LogIndex(6), Term(2), LogIndex(5), {entry(2, 7, 3), entry(3, 8, 0)}};
   AppendEntriesReply reply{true, true, LogIndex(1), LogIndex(2), LogIndex(3), Term(4)};
   InstallSnapshot install{0, true, LogIndex(9), {LogIndex(8), Term(3), entry(1, 1, 5).data}};
-  std::vector<MessageBody> bodies{RequestVote{true, false, LogIndex(3), Term(1)}, RequestVoteReply{false, true}, append, reply, install,
-                                  InstallSnapshotReply{true, LogIndex(8)}, TimeoutNow{}};
+  std::vector<MessageBody> bodies{RequestVote{true, false, LogIndex(3), Term(1)},
+                                  RequestVoteReply{false, true},
+                                  append,
+                                  reply,
+                                  install,
+                                  InstallSnapshotReply{true, LogIndex(8)},
+                                  TimeoutNow{}};
   for (const MessageBody& body : bodies) {
     Message m{NodeId(1), NodeId(2), Incarnation(7), Incarnation(8), Term(3), body};
     CHECK(well_formed(m));

@@ -152,8 +152,7 @@ void Cluster::arm(Node& n) {
   Time deadline = n.partition->deadline();
   if (deadline == Time::never()) return;
   queue_.emplace(std::max(now_, deadline) + some(1, 1000), [this, &n, run = n.incarnation] {
-    if (n.up && n.incarnation == run && n.partition->deadline() <= now_)
-      step(n, [&](Partition& p, Output& out) { p.wake(now_, out); });
+    if (n.up && n.incarnation == run && n.partition->deadline() <= now_) step(n, [&](Partition& p, Output& out) { p.wake(now_, out); });
   });
 }
 
@@ -484,11 +483,13 @@ bool Cluster::quiet() {
 }
 
 std::string Cluster::describe() {
-  std::string text = fmt::format("leader {} epoch {}.{} isr of {};", state_.leader, state_.leader_epoch, state_.partition_epoch, state_.isr.size());
+  std::string text =
+      fmt::format("leader {} epoch {}.{} isr of {};", state_.leader, state_.leader_epoch, state_.partition_epoch, state_.isr.size());
   for (Node& n : nodes_) {
     PartitionView v = n.partition->view();
-    text += fmt::format(" node {}: role {} epoch {}.{} log end {} durable {} high watermark {} applied {}/{};", n.id, static_cast<int>(v.role),
-                        v.leader_epoch, v.partition_epoch, v.log_end, v.durable_end, v.high_watermark, n.applied, history_.size());
+    text +=
+        fmt::format(" node {}: role {} epoch {}.{} log end {} durable {} high watermark {} applied {}/{};", n.id, static_cast<int>(v.role),
+                    v.leader_epoch, v.partition_epoch, v.log_end, v.durable_end, v.high_watermark, n.applied, history_.size());
   }
   for (const Client& c : clients_) text += fmt::format(" client {}: {} of {};", c.id, c.first_open, c.payloads.size());
   return text;
@@ -499,7 +500,8 @@ void Cluster::check_end() {
   for (Node& n : nodes_) {
     ENSURE(n.queue.empty() && n.disk.size() == log.size(), "node {} has {} batches, node 1 {}", n.id, n.disk.size(), log.size());
     for (size_t i = 0; i < log.size(); ++i)
-      ENSURE(n.disk[i].payload == log[i].payload && n.disk[i].batch.base == log[i].batch.base && n.disk[i].batch.epoch == log[i].batch.epoch);
+      ENSURE(n.disk[i].payload == log[i].payload && n.disk[i].batch.base == log[i].batch.base &&
+             n.disk[i].batch.epoch == log[i].batch.epoch);
   }
   std::map<uint64_t, Offset> found;
   std::map<ProducerId, uint64_t> last;

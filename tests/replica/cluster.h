@@ -37,9 +37,9 @@ struct Node {
   size_t applied = 0;       // index into Cluster::history_
   std::unique_ptr<Partition> partition;
   std::unique_ptr<Invariants> invariants;
-  std::vector<Entry> disk;    // fold of what is durable
-  Offset disk_mark;           // durable high watermark
-  std::vector<Entry> log;     // fold of everything written
+  std::vector<Entry> disk;  // fold of what is durable
+  Offset disk_mark;         // durable high watermark
+  std::vector<Entry> log;   // fold of everything written
   std::vector<JournalOp> queue;
   bool sync_under_way = false;
   std::set<NodeId> dialed;  // sessions from here that are up

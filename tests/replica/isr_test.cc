@@ -144,7 +144,8 @@ TEST_CASE("given an answer to a proposal of an older partition epoch, nothing ha
   Timeline t;
   propose_three(t);
   commit_without_three(t, 7);
-  CHECK(t.event([&](Partition& p, Time now, Output& out) { p.isr_refused(now, PartitionEpoch(0), IsrRefusal::ineligible, out); }) == Lines{});
+  CHECK(t.event([&](Partition& p, Time now, Output& out) { p.isr_refused(now, PartitionEpoch(0), IsrRefusal::ineligible, out); }) ==
+        Lines{});
   CHECK(t.high_watermark() == 0);
 }
 

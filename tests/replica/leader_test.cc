@@ -133,7 +133,7 @@ TEST_CASE("given a new leader, latest is not available until the high watermark 
   t.lead(2, {1, 2});
   CHECK(t.high_watermark() == 2);
   CHECK(t.latest().outcome == Outcome::offset_not_available);
-  CHECK(t.partition().read(Offset(1)).offset == Offset(2));  // what is known to be committed is served
+  CHECK(t.partition().read(Offset(1)).offset == Offset(2));     // what is known to be committed is served
   CHECK(t.partition().read(Offset(9)).outcome == Outcome::ok);  // and beyond the end, who knows: wait
   t.catch_up(kTwo);
   CHECK(t.latest().outcome == Outcome::ok);

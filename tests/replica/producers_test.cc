@@ -15,7 +15,11 @@ namespace {
 constexpr int32_t kMax = std::numeric_limits<int32_t>::max();
 
 BatchInfo batch(int32_t sequence, int32_t records, int16_t epoch = 0, int64_t id = 7) {
-  return {.record_count = records, .last_offset_delta = records - 1, .producer_id = ProducerId(id), .producer_epoch = epoch, .base_sequence = sequence};
+  return {.record_count = records,
+          .last_offset_delta = records - 1,
+          .producer_id = ProducerId(id),
+          .producer_epoch = epoch,
+          .base_sequence = sequence};
 }
 
 // Appends as a leader would, one batch behind the other.

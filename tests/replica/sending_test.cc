@@ -9,13 +9,13 @@ TEST_CASE("given a log with epochs 1, 3 and 4, a subscription is answered by dat
     int32_t last_epoch;
     const char* answer;
   };
-  for (Row r : {Row{10, 1, "wake sender 2"},                       // a prefix
-                {30, 4, "wake sender 2"},                          // all of it
-                {0, -1, "wake sender 2"},                          // an empty log fits anything
-                {11, 1, "send 2 diverged epoch 1 end 10"},         // longer in the same epoch
-                {15, 2, "send 2 diverged epoch 1 end 10"},         // an epoch that is not here
-                {31, 4, "send 2 diverged epoch 4 end 30"},         // longer than all of it
-                {12, 0, "send 2 diverged epoch -1 end 0"}}) {      // older than anything here
+  for (Row r : {Row{10, 1, "wake sender 2"},                   // a prefix
+                {30, 4, "wake sender 2"},                      // all of it
+                {0, -1, "wake sender 2"},                      // an empty log fits anything
+                {11, 1, "send 2 diverged epoch 1 end 10"},     // longer in the same epoch
+                {15, 2, "send 2 diverged epoch 1 end 10"},     // an epoch that is not here
+                {31, 4, "send 2 diverged epoch 4 end 30"},     // longer than all of it
+                {12, 0, "send 2 diverged epoch -1 end 0"}}) {  // older than anything here
     CAPTURE(r.offset);
     Timeline t(quick_config(), Offset(0), {at_offset(0, 1, 10), at_offset(10, 3, 10), at_offset(20, 4, 10)});
     t.lead(5, {1, 2, 3});
@@ -30,15 +30,15 @@ TEST_CASE("given subscriptions of older epochs, strangers and the future, each g
     Subscribe m{kStream, LeaderEpoch(leader_epoch), BrokerEpoch(broker_epoch), 1, Offset(0), kNoLeaderEpoch};
     return t.event([&](Partition& p, Time now, Output& out) { p.subscribe(now, from, m, out); });
   };
-  CHECK(subscribe(kTwo, 3, 12) == Lines{"send 2 refused 1"});        // fenced leader epoch
-  CHECK(subscribe(kTwo, 4, 11) == Lines{"send 2 refused 2"});        // stale broker epoch
-  CHECK(subscribe(NodeId(8), 4, 18) == Lines{"send 8 refused 3"});   // no replica
-  CHECK(subscribe(kTwo, 5, 12) == Lines{});                          // the follower knows more: it waits here
+  CHECK(subscribe(kTwo, 3, 12) == Lines{"send 2 refused 1"});       // fenced leader epoch
+  CHECK(subscribe(kTwo, 4, 11) == Lines{"send 2 refused 2"});       // stale broker epoch
+  CHECK(subscribe(NodeId(8), 4, 18) == Lines{"send 8 refused 3"});  // no replica
+  CHECK(subscribe(kTwo, 5, 12) == Lines{});                         // the follower knows more: it waits here
   CHECK(t.lead(5, {1, 2, 3}) == Lines{"role 2 epoch 5", "wake sender 2"});
   CHECK(subscribe(kThree, 5, 40) == Lines{});
   t.follow(kTwo, 6);
   CHECK(subscribe(kThree, 6, 40) == Lines{});
-  CHECK(subscribe(kThree, 6, 13) == Lines{"send 3 refused 0"});      // not the leader
+  CHECK(subscribe(kThree, 6, 13) == Lines{"send 3 refused 0"});  // not the leader
 }
 
 TEST_CASE("given a window of 250 bytes, the third batch of 100 waits for an acknowledgement") {

@@ -27,7 +27,8 @@ Config quick_config();
 
 class Timeline {
  public:
-  explicit Timeline(const Config& config = quick_config(), Offset high_watermark = Offset(0), const std::vector<Descriptor>& recovered = {});
+  explicit Timeline(const Config& config = quick_config(), Offset high_watermark = Offset(0),
+                    const std::vector<Descriptor>& recovered = {});
 
   // The catalogue's state, from the last one given: leader and epochs, ISR. Broker epochs are 10 + node; nobody is fenced.
   PartitionState& state() { return state_; }

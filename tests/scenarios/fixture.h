@@ -70,7 +70,10 @@ class FakeJournal {
     end = previous;
     write(path(), 0, wal::encode_segment_block(header));
   }
-  void commit(const std::vector<Item>& items) { write(path(), position, encode(items)); }
+  void commit(const std::vector<Item>& items) {
+    const uint64_t at = position;
+    write(path(), at, encode(items));
+  }
   void write(const std::string& where, uint64_t offset, ByteSpan bytes) {
     mine_->write(++op_, where, offset, bytes);
     disk.put(where, offset, bytes);
@@ -93,6 +96,7 @@ class FakeJournal {
       h.payload_bytes += static_cast<uint32_t>(item.payload.size());
     }
     h.commit_bytes = static_cast<uint32_t>(wal::commit_bytes_for(header.size(), h.payload_bytes, wal::kBlockBytes));
+    h.header_bytes = static_cast<uint32_t>(header.size());
     h.crc = wal::finish_header(header, h, static_cast<uint32_t>(items.size()));
     ByteVec bytes = header;
     for (const Item& item : items) bytes.insert(bytes.end(), item.payload.begin(), item.payload.end());

@@ -190,7 +190,8 @@ class Simulation {
   void check_recovered(Task& task, OpenResult& result) {
     std::string damage;
     for (const StreamState& stream : result.streams)
-      if (stream.damaged) damage += fmt::format(" stream {} [{}, {}) with {} holes", stream.stream, stream.start, stream.end, stream.holes.size());
+      if (stream.damaged)
+        damage += fmt::format(" stream {} [{}, {}) with {} holes", stream.stream, stream.start, stream.end, stream.holes.size());
     expect(result.start != StartKind::damaged, "a crash was taken for damage:" + damage + log_.text);
     Journal& journal = *result.journal;
     size_t m = find_state(twin_.metadata, observed(journal, true), reported_.metadata, &result.hard_state);

@@ -16,8 +16,8 @@ namespace sg::wal::test {
 constexpr size_t kSector = 512;
 
 struct Inode {
-  ByteVec now;      // what a read sees
-  ByteVec durable;  // what a power cut leaves for certain
+  ByteVec now;             // what a read sees
+  ByteVec durable;         // what a power cut leaves for certain
   std::set<size_t> dirty;  // sectors where the two may differ
   bool locked = false;
   std::set<uint64_t> unreadable;  // blocks of 4 KiB
@@ -82,7 +82,8 @@ class MemoryDisk : public disk::Disk {
         size_t size = std::min(kSector, inode->now.size() - std::min(from, inode->now.size()));
         if (one == 1) size = 0;
         if (one == 2 && size > 0) size = static_cast<size_t>(rng.below(size));
-        std::copy_n(inode->durable.begin() + static_cast<std::ptrdiff_t>(from), size, inode->now.begin() + static_cast<std::ptrdiff_t>(from));
+        std::copy_n(inode->durable.begin() + static_cast<std::ptrdiff_t>(from), size,
+                    inode->now.begin() + static_cast<std::ptrdiff_t>(from));
       }
       inode->dirty.clear();
       inode->durable = inode->now;

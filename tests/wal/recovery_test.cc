@@ -98,10 +98,10 @@ struct Row {
   Verdict vouched, unvouched;
 };
 constexpr Row kTable[] = {
-    {true, true, true, Verdict::accept, Verdict::accept},    {true, true, false, Verdict::accept, Verdict::accept},
-    {false, true, true, Verdict::accept, Verdict::accept},   {true, false, true, Verdict::hole, Verdict::cut},
-    {true, false, false, Verdict::hole, Verdict::cut},       {false, false, true, Verdict::hole, Verdict::cut},
-    {false, true, false, Verdict::lost, Verdict::cut},       {false, false, false, Verdict::lost, Verdict::cut},
+    {true, true, true, Verdict::accept, Verdict::accept},  {true, true, false, Verdict::accept, Verdict::accept},
+    {false, true, true, Verdict::accept, Verdict::accept}, {true, false, true, Verdict::hole, Verdict::cut},
+    {true, false, false, Verdict::hole, Verdict::cut},     {false, false, true, Verdict::hole, Verdict::cut},
+    {false, true, false, Verdict::lost, Verdict::cut},     {false, false, false, Verdict::lost, Verdict::cut},
 };
 
 }  // namespace

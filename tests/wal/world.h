@@ -93,9 +93,7 @@ struct Run {
   TaskGroup group;
   OpenResult opened;
 
-  Run(Task& t, OpenResult result) : task(t), group(t.scheduler()), opened(std::move(result)) {
-    opened.journal->start(group, listener);
-  }
+  Run(Task& t, OpenResult result) : task(t), group(t.scheduler()), opened(std::move(result)) { opened.journal->start(group, listener); }
   Journal& journal() { return *opened.journal; }
   Result<> durable(Tickets t) {
     while (listener.durable.metadata < t.metadata || listener.durable.data < t.data) {

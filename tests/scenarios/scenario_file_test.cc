@@ -1,0 +1,177 @@
+// Scenarios as files: those that come with Stormglass load, and what is mistyped, impossible or contradictory is refused with its line.
+#include "scenarios/scenario_file.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "tests/base/temp_file.h"
+
+using namespace sg;
+using namespace sg::scenario;
+using sg::test::TempFile;
+
+namespace {
+
+// What is wrong with a scenario, as ":line: text"; empty if nothing is.
+std::string wrong(std::string_view text) {
+  TempFile file(text);
+  Result<Scenario> loaded = load_scenario_file(file.path());
+  if (loaded) return "";
+  CHECK(loaded.is(Errc::invalid));
+  REQUIRE(loaded.error().what.starts_with(file.path()));
+  return loaded.error().what.substr(file.path().size());
+}
+
+// A scenario of nine lines, without a newline at the end.
+constexpr std::string_view kBase = R"(name = "small"
+about = "for tests"
+[cluster]
+nodes = 3
+topics = [{ name = "orders", replicas = 3, min_insync = 2 }]
+[[workload]]
+kind = "produce"
+acks = "all"
+topics = "orders")";
+
+// kBase with one piece replaced.
+std::string with(std::string_view piece, std::string_view replacement) {
+  std::string text(kBase);
+  size_t at = text.find(piece);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, piece.size(), replacement);
+}
+// kBase with more lines behind it; the first of them is line 10.
+std::string and_then(std::string_view more) { return std::string(kBase) + "\n" + std::string(more); }
+
+bool has(const std::string& text, std::string_view piece) { return text.find(piece) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("given the scenarios that come with Stormglass, when they are loaded, then each is accepted under its own name") {
+  namespace fs = std::filesystem;
+  fs::path folder = fs::absolute(__FILE__).parent_path().parent_path().parent_path() / "scenarios";
+  int loaded = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".toml") continue;
+    CAPTURE(entry.path().string());
+    Result<Scenario> scenario = load_scenario_file(entry.path().string());
+    std::string error = scenario ? "" : scenario.error().what;
+    CHECK(error == "");
+    if (!scenario) continue;
+    CHECK(scenario->name == entry.path().stem().string());
+    CHECK_FALSE(scenario->about.empty());
+    CHECK_FALSE(scenario->workloads.empty());
+    Result<Scenario> found = find_scenario(entry.path().string());
+    REQUIRE(found.has_value());
+    CHECK(found->name == scenario->name);
+    ++loaded;
+  }
+  CHECK(loaded >= 5);
+}
+
+TEST_CASE("given a small scenario, when it is loaded, then what it says is there and the rest has its defaults") {
+  TempFile file(and_then(R"(rate_per_s = [3, 4]
+in_flight = 2
+[[fault]]
+kind = "kill"
+target = ["leader", "n2"]
+every_s = [2, 5]
+down_s = 0.25
+[[at]]
+t_s = 1.5
+do = "kill"
+target = "n1"
+[phases]
+safety_s = 7
+liveness_s = 11
+)"));
+  Result<Scenario> s = load_scenario_file(file.path());
+  std::string error = s ? "" : s.error().what;
+  REQUIRE(error == "");
+  CHECK(s->name == "small");
+  CHECK(s->cluster.nodes == 3);
+  CHECK(s->cluster.draw_knobs);
+  REQUIRE(s->cluster.topics.size() == 1);
+  CHECK(s->cluster.topics[0].name == "orders");
+  CHECK(s->cluster.topics[0].partitions == 1);
+  REQUIRE(s->workloads.size() == 1);
+  const WorkloadSpec& w = s->workloads[0];
+  CHECK(w.acks == -1);
+  CHECK(w.idempotent);
+  CHECK(w.topics == std::vector<std::string>{"orders"});
+  CHECK(w.rate_per_s.low == 3);
+  CHECK(w.rate_per_s.high == 4);
+  CHECK(w.in_flight.low == 2);
+  CHECK(w.in_flight.high == 2);
+  REQUIRE(s->faults.size() == 1);
+  CHECK(s->faults[0].kind == sim::FaultKind::kill);
+  CHECK(s->faults[0].targets == std::vector<std::string>{"leader", "n2"});
+  CHECK(s->faults[0].every.low == 2s);
+  CHECK(s->faults[0].every.high == 5s);
+  CHECK(s->faults[0].duration.low == 250ms);
+  REQUIRE(s->at.size() == 1);
+  CHECK(s->at[0].at == Time{0} + 1500ms);
+  CHECK(s->at[0].target == "n1");
+  CHECK(s->phases.safety.low == 7s);
+  CHECK(s->phases.safety.high == 7s);
+  CHECK(s->phases.liveness == 11s);
+}
+
+TEST_CASE("given acks below all, when nothing is said about idempotence, then the producer is not idempotent") {
+  TempFile file(with("\"all\"", "\"1\""));
+  Result<Scenario> s = load_scenario_file(file.path());
+  REQUIRE(s.has_value());
+  CHECK(s->workloads[0].acks == 1);
+  CHECK_FALSE(s->workloads[0].idempotent);
+}
+
+TEST_CASE("given an unknown key, when the scenario is loaded, then its line and the nearest key are named") {
+  CHECK(wrong(with("nodes", "nods")) == ":4: unknown key 'nods'; did you mean 'nodes'?");
+  CHECK(wrong(with("min_insync", "min_isync")) == ":5: unknown key 'min_isync'; did you mean 'min_insync'?");
+  CHECK(wrong(with("acks", "ack")) == ":8: unknown key 'ack'; did you mean 'acks'?");
+  CHECK(wrong(and_then("[phase]\nsafety_s = 1")).starts_with(":10: unknown key 'phase'; did you mean 'phases'?"));
+  CHECK(wrong(and_then("[phases]\nsafty_s = 1")) == ":11: unknown key 'safty_s'; did you mean 'safety_s'?");
+  CHECK(wrong(and_then("[[fault]]\nkind = \"kill\"\nevery = 1")) == ":12: unknown key 'every'; did you mean 'every_s'?");
+  CHECK(wrong(and_then("[[fault]]\nkind = \"kil\"")) == ":10: fault kind 'kil' does not exist; did you mean 'kill'?");
+}
+
+TEST_CASE("given an impossible value, when the scenario is loaded, then its line and what is possible are named") {
+  CHECK(wrong(with("nodes = 3", "nodes = 0")) == ":4: nodes: 0 is not between 1 and 9");
+  CHECK(wrong(with("nodes = 3", "nodes = \"3\"")) == ":4: nodes: expected an integer");
+  CHECK(wrong(with("nodes = 3", "nodes = 3\ndraw_knobs = 1")) == ":5: draw_knobs: expected true or false");
+  CHECK(wrong(with("\"small\"", "7")) == ":1: name: expected a string");
+  CHECK(has(wrong(with("\"all\"", "\"2\"")), "acks '2'"));
+  CHECK(has(wrong(with("\"produce\"", "\"product\"")), "workload kind 'product'"));
+  CHECK(wrong(and_then("rate_per_s = [5, 4]")) == ":10: rate_per_s: 5 is above 4");
+  CHECK(wrong(and_then("rate_per_s = [1, 2, 3]")).starts_with(":10: rate_per_s: a range has two values"));
+  CHECK(wrong(and_then("in_flight = 6")) == ":10: in_flight: 6 is not between 1 and 5");
+  for (const char* seconds : {"-1", "86401", "nan", "inf", "\"1\""})
+    CHECK(wrong(and_then("[phases]\nsafety_s = " + std::string(seconds))) == ":11: safety_s: expected seconds between 0 and 86400");
+  CHECK(has(wrong(and_then("[phases]\ncheck = [\"some\"]")), "only [\"all\"] exists"));
+  CHECK(wrong(and_then("[[at]]\ndo = \"kill\"")).starts_with(":10: t_s is missing"));
+  CHECK(wrong(and_then("workload = ")).starts_with(":10: "));  // not TOML
+}
+
+TEST_CASE("given something that is missing, when the scenario is loaded, then it is named") {
+  CHECK(has(wrong("about = \"x\""), "name is missing"));
+  CHECK(has(wrong("name = \"x\""), "[cluster] is missing"));
+  CHECK(has(wrong("name = \"x\"\n[cluster]\nnodes = 3"), "at least one topic"));
+  CHECK(has(wrong("name = \"x\"\n[cluster]\ntopics = [{ name = \"t\" }]"), "without [[workload]]"));
+  CHECK(has(wrong(with("name = \"orders\", ", "")), "a topic needs a name"));
+}
+
+TEST_CASE("given parts that contradict each other, when the scenario is loaded, then it is refused with the line") {
+  CHECK(wrong(with("\"all\"", "\"1\"\nidempotent = true")) == ":6: an idempotent producer needs acks = \"all\"");
+  CHECK(wrong(with("nodes = 3", "nodes = 2")) == ":5: 3 replicas on 2 nodes");
+  CHECK(wrong(with("min_insync = 2", "min_insync = 4")) == ":5: min_insync 4 with 3 replicas");
+  CHECK(wrong(with("topics = \"orders\"", "topics = \"order\"")) == ":9: topics: the cluster has no 'order'; did you mean 'orders'?");
+  CHECK(wrong(with("topics = [", "topics = [{ name = \"orders\" }, ")) == ":5: topic 'orders' appears twice");
+  CHECK(has(wrong(and_then("[[fault]]\nkind = \"kill\"\ndown_s = 1\nfor_s = 1")), "mean the same"));
+}
+
+TEST_CASE("given no such file or scenario, when it is looked for, then it is not found") {
+  CHECK(load_scenario_file("/nonexistent/scenario.toml").is(Errc::not_found));
+  CHECK(find_scenario("/nonexistent/scenario.toml").is(Errc::not_found));
+  CHECK(find_scenario("no_such_scenario").is(Errc::not_found));
+}
