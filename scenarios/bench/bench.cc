@@ -76,7 +76,9 @@ void add_bench_command(CLI::App& app, std::function<int()>& chosen) {
       command->add_option("--pid", arguments->pids, "NODE=PID; the leader's process is killed")->required();
     } else {
       command->add_option("--acks", arguments->acks)->check(CLI::IsMember({"0", "1", "all"}));
-      command->add_option("--in-flight", o.in_flight, "batches per partition (produce)")->check(CLI::Range(1, 1000));
+      const bool one_by_one = body == bench_latency;
+      if (one_by_one) o.in_flight = 1;
+      command->add_option("--in-flight", o.in_flight, "batches per partition")->check(CLI::Range(1, one_by_one ? 1 : 1000));
     }
     command->callback([&chosen, arguments, body] { chosen = [arguments, body] { return run(*arguments, body); }; });
   };

@@ -152,8 +152,8 @@ BenchExit report(const BenchOptions& options, const Failover& f) {
              us % 1000, f.longest_gap_us / 1000, f.longest_gap_us % 1000);
   fmt::print("{} acknowledged, {} attempts failed\n", f.acknowledged, f.failed);
   Result<> written = write_json(
-      options.json, fmt::format(R"({{"bench":"failover","killed":{},"next_leader":{},"recovered":true,"failover_us":{},"longest_gap_us":{},)"
-                                R"("acknowledged":{},"failed_attempts":{}}})",
+      options.json, fmt::format(R"({{"bench":"failover","killed":{},"next_leader":{},"recovered":true,"failover_us":{},)"
+                                R"("longest_gap_us":{},"acknowledged":{},"failed_attempts":{}}})",
                                 f.before.node, f.after.node, us, f.longest_gap_us, f.acknowledged, f.failed));
   return written ? BenchExit::passed : bench_failed(written.error());
 }

@@ -36,8 +36,8 @@ BenchExit run_in_real_world(const std::function<BenchExit(Task&, BenchWorld&)>& 
 
 Result<> prepare_topic(Task& task, ClusterClient& client, const BenchOptions& options) {
   const bool replicated = options.bootstrap.size() >= 3;
-  TRY_DO(client.create_topic(task, options.topic, options.partitions, replicated ? 3 : 1, replicated ? 2 : 1, task.now() + kPrepareTimeout));
-  return {};
+  const Time deadline = task.now() + kPrepareTimeout;
+  return client.create_topic(task, options.topic, options.partitions, replicated ? 3 : 1, replicated ? 2 : 1, deadline);
 }
 
 BenchExit bench_failed(const Error& error) {

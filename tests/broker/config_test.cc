@@ -123,7 +123,7 @@ TEST_CASE("given a configuration that cannot work, when it is validated, then th
             "appears twice"));
   CHECK(has(invalid([](Config& c) { c.timing.heartbeat = 0ms; }), "timing.heartbeat_ms"));
   CHECK(has(invalid([](Config& c) { c.timing.election_max = c.timing.election_min - 1ms; }), "must not exceed"));
-  CHECK(has(invalid([](Config& c) { c.timing.election_min = 2 * c.timing.heartbeat - 1ms; }), "timing.election_timeout_ms: must be at least twice"));
+  CHECK(has(invalid([](Config& c) { c.timing.election_min = 2 * c.timing.heartbeat - 1ms; }), "must be at least twice"));
   CHECK(invalid([](Config& c) { c.timing.election_min = 2 * c.timing.heartbeat; }) == "");
   CHECK(has(invalid([](Config& c) { c.timing.session_timeout = 2 * c.timing.heartbeat - 1ms; }), "timing.session_timeout_ms"));
   CHECK(has(invalid([](Config& c) { c.timing.replica_lag_time_max = 0ms; }), "timing.replica_lag_time_max_ms"));
@@ -181,9 +181,10 @@ TEST_CASE("given no such file, when it is loaded, then it is not found") {
   CHECK(load_config_file(c, "/nonexistent/stormglass.toml").is(Errc::not_found));
 }
 
-TEST_CASE("given file, flag and --set for one key, when the command line is parsed, then --set wins over the flag and the flag over the file") {
+TEST_CASE("given file, flag and --set for one key, when the command line is parsed, then --set beats the flag and the flag the file") {
   TempFile file("node_id = 1\nrack = \"file\"\ndata_dir = \"file\"\n");
-  CommandLine line = command_line({"--set", "node_id=3", "--set", "broker.num.partitions=5", "--node-id", "2", "--rack", "flag", "--config", file.path()});
+  CommandLine line = command_line(
+      {"--set", "node_id=3", "--set", "broker.num.partitions=5", "--node-id", "2", "--rack", "flag", "--config", file.path()});
   CHECK_FALSE(line.exit_code.has_value());
   CHECK(line.config.node_id == NodeId(3));
   CHECK(line.config.rack == "flag");

@@ -20,6 +20,9 @@ struct Fixture {
   std::vector<SharedBytes> frames;
   Error end{Errc::stopped, ""};  // what the reader said last
 
+  void send_in_chunks(ByteSpan stream, size_t chunk) {
+    for (size_t at = 0; at < stream.size(); at += chunk) connection.chunk(stream.subspan(at, std::min(chunk, stream.size() - at)));
+  }
   // Reads until the first error.
   void read_all(size_t max_frame_bytes = 1 << 20) {
     world.run([&](Task& t) {
@@ -86,7 +89,7 @@ TEST_CASE("given frames of all sizes around the reader's blocks, when all are ke
     Fixture f;
     ByteVec stream;
     for (size_t i = 0; i < sizes.size(); ++i) stream = joined({stream, framed(pattern(sizes[i], i))});
-    for (size_t at = 0; at < stream.size(); at += chunk) f.connection.chunk(ByteSpan(stream).subspan(at, std::min(chunk, stream.size() - at)));
+    f.send_in_chunks(stream, chunk);
     f.connection.then(AtEnd::finished);
     f.read_all();
     REQUIRE(f.frames.size() == sizes.size());
@@ -103,7 +106,7 @@ TEST_CASE("given frames of which none is kept, when many are read, then each is 
     ByteVec frame = framed(pattern(i * 37 % 5000, i));
     stream.insert(stream.end(), frame.begin(), frame.end());
   }
-  for (size_t at = 0; at < stream.size(); at += 1500) f.connection.chunk(ByteSpan(stream).subspan(at, std::min<size_t>(1500, stream.size() - at)));
+  f.send_in_chunks(stream, 1500);
   size_t right = 0;
   f.world.run([&](Task& t) {
     FrameReader reader(f.connection, 1 << 20);
