@@ -151,10 +151,10 @@ BenchExit report(const BenchOptions& options, const Failover& f) {
   fmt::print("{}.{:03} ms from the kill to the next acknowledged write; longest gap between two acknowledgements {}.{:03} ms\n", us / 1000,
              us % 1000, f.longest_gap_us / 1000, f.longest_gap_us % 1000);
   fmt::print("{} acknowledged, {} attempts failed\n", f.acknowledged, f.failed);
-  Result<> written = write_json(
-      options.json, fmt::format(R"({{"bench":"failover","killed":{},"next_leader":{},"recovered":true,"failover_us":{},)"
-                                R"("longest_gap_us":{},"acknowledged":{},"failed_attempts":{}}})",
-                                f.before.node, f.after.node, us, f.longest_gap_us, f.acknowledged, f.failed));
+  Result<> written =
+      write_json(options.json, fmt::format(R"({{"bench":"failover","killed":{},"next_leader":{},"recovered":true,"failover_us":{},)"
+                                           R"("longest_gap_us":{},"acknowledged":{},"failed_attempts":{}}})",
+                                           f.before.node, f.after.node, us, f.longest_gap_us, f.acknowledged, f.failed));
   return written ? BenchExit::passed : bench_failed(written.error());
 }
 

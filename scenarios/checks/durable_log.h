@@ -13,9 +13,9 @@ inline constexpr uint64_t kEmptyChain = 0x243f6a8885a308d3;
 struct LogEntry {
   int64_t first = 0;
   int64_t next = 0;
-  int64_t epoch = 0;      // leader epoch or Raft term
-  uint32_t body_crc = 0;  // of a record batch: its own CRC
-  uint64_t chain = 0;     // of everything up to and including this entry
+  int64_t epoch = 0;        // leader epoch or Raft term
+  uint32_t body_crc = 0;    // of a record batch: its own CRC
+  uint64_t chain = 0;       // of everything up to and including this entry
   uint64_t generation = 0;  // of the segment that holds it
   int64_t term = 0;         // Raft's, when it was written: that of the leader it was accepted from, or a later one
 };

@@ -37,9 +37,10 @@ std::vector<Violation> check_lost(const History& history, const std::vector<Repl
     for (const auto& [node, log] : logs[s.partition]) {
       auto it = log.find(s.offset);
       if (it != log.end() && it->second == s.value) continue;
-      out.push_back({"H1", fmt::format("{} was acknowledged (acks=all) at {} offset {} at {}, but the in-sync replica on node {} holds {} there",
-                                       name(s.value), to_string(s.partition), s.offset, when(s.completed), node,
-                                       it == log.end() ? "nothing" : name(it->second))});
+      out.push_back(
+          {"H1", fmt::format("{} was acknowledged (acks=all) at {} offset {} at {}, but the in-sync replica on node {} holds {} there",
+                             name(s.value), to_string(s.partition), s.offset, when(s.completed), node,
+                             it == log.end() ? "nothing" : name(it->second))});
       break;
     }
   }
@@ -59,8 +60,8 @@ std::vector<Violation> check_duplicates(const History& history, const std::vecto
     for (const ReplicaRecord& record : r.records) {
       auto [it, first] = seen.emplace(record.value, record.offset);
       if (!first && idempotent(record.value))
-        out.push_back({"H2", fmt::format("{} of an idempotent producer stands twice in {} on node {}: at offsets {} and {}", name(record.value),
-                                         to_string(r.partition), r.node, it->second, record.offset)});
+        out.push_back({"H2", fmt::format("{} of an idempotent producer stands twice in {} on node {}: at offsets {} and {}",
+                                         name(record.value), to_string(r.partition), r.node, it->second, record.offset)});
     }
   }
   std::map<std::pair<PartitionName, ValueId>, Offset> read;
@@ -93,8 +94,8 @@ std::vector<Violation> check_replicas_equal(const std::vector<ReplicaContents>& 
       return fmt::format("has {} at offset {} of epoch {}", name(x.value), x.offset, x.epoch);
     };
     if (at < r.records.size() || at < other.records.size())
-      out.push_back({"H3", fmt::format("the in-sync replicas of {} differ behind {} equal records: node {} {}, node {} {}", to_string(r.partition), at,
-                                       other.node, show(other), r.node, show(r))});
+      out.push_back({"H3", fmt::format("the in-sync replicas of {} differ behind {} equal records: node {} {}, node {} {}",
+                                       to_string(r.partition), at, other.node, show(other), r.node, show(r))});
   }
   return out;
 }
@@ -107,10 +108,11 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
   auto judge = [&](const PartitionName& partition, Offset offset, ValueId value, const std::string& where) {
     auto it = sends.find(value);
     if (it == sends.end() || it->second->partition != partition) {
-      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), and nobody sent it there", name(value), to_string(partition), offset, where)});
+      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), and nobody sent it there", name(value), to_string(partition),
+                                       offset, where)});
     } else if (it->second->outcome == Outcome::failed) {
-      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), although its send certainly failed at {}", name(value), to_string(partition),
-                                       offset, where, when(it->second->completed))});
+      out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), although its send certainly failed at {}", name(value),
+                                       to_string(partition), offset, where, when(it->second->completed))});
     }
   };
   struct Seen {
@@ -123,8 +125,9 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
     auto [it, first] = seen.emplace(std::pair(r.partition, r.offset), Seen{r.value, r.client, r.at});
     if (first) judge(r.partition, r.offset, r.value, fmt::format("read by client {} at {}", r.client, when(r.at)));
     if (!first && it->second.value != r.value)
-      out.push_back({"H4", fmt::format("{} offset {}: client {} read {} at {}, client {} read {} at {}", to_string(r.partition), r.offset,
-                                       it->second.client, name(it->second.value), when(it->second.at), r.client, name(r.value), when(r.at))});
+      out.push_back(
+          {"H4", fmt::format("{} offset {}: client {} read {} at {}, client {} read {} at {}", to_string(r.partition), r.offset,
+                             it->second.client, name(it->second.value), when(it->second.at), r.client, name(r.value), when(r.at))});
   }
   for (const ReplicaContents& c : replicas) {
     if (!c.in_sync) continue;
@@ -134,9 +137,10 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
     for (auto it = seen.lower_bound({c.partition, Offset(INT64_MIN)}); it != seen.end() && it->first.first == c.partition; ++it) {
       auto stored = log.find(it->first.second);
       if (stored != log.end() && stored->second == it->second.value) continue;
-      out.push_back({"H4", fmt::format("client {} read {} from {} at offset {} at {}, and in the end the in-sync replica on node {} holds {} there",
-                                       it->second.client, name(it->second.value), to_string(c.partition), it->first.second, when(it->second.at), c.node,
-                                       stored == log.end() ? "nothing" : name(stored->second))});
+      out.push_back(
+          {"H4", fmt::format("client {} read {} from {} at offset {} at {}, and in the end the in-sync replica on node {} holds {} there",
+                             it->second.client, name(it->second.value), to_string(c.partition), it->first.second, when(it->second.at),
+                             c.node, stored == log.end() ? "nothing" : name(stored->second))});
     }
   }
   return out;
@@ -153,8 +157,9 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
       if (it == sends.end() || !it->second->idempotent) continue;
       const ReplicaRecord*& previous = last[record.value.client];
       if (previous && previous->value.number > record.value.number)
-        out.push_back({"H7", fmt::format("{} on node {}: {} at offset {} stands behind {} at offset {}, which was sent later", to_string(c.partition),
-                                         c.node, name(record.value), record.offset, name(previous->value), previous->offset)});
+        out.push_back(
+            {"H7", fmt::format("{} on node {}: {} at offset {} stands behind {} at offset {}, which was sent later", to_string(c.partition),
+                               c.node, name(record.value), record.offset, name(previous->value), previous->offset)});
       previous = &record;
     }
   }
@@ -173,8 +178,9 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
         // acks=1 may be lost and its offset given again; only what is committed has its place for good.
         if (ended[e]->acks == -1 && (!greatest || ended[e]->offset > greatest->offset)) greatest = ended[e];
       if (s->acks == -1 && greatest && s->offset <= greatest->offset)
-        out.push_back({"H7", fmt::format("{}: {} was acknowledged at offset {} at {}, and {}, first sent at {}, got offset {}", to_string(partition),
-                                         name(greatest->value), greatest->offset, when(greatest->completed), name(s->value), when(s->first_attempt), s->offset)});
+        out.push_back({"H7", fmt::format("{}: {} was acknowledged at offset {} at {}, and {}, first sent at {}, got offset {}",
+                                         to_string(partition), name(greatest->value), greatest->offset, when(greatest->completed),
+                                         name(s->value), when(s->first_attempt), s->offset)});
     }
   }
   return out;
@@ -186,8 +192,9 @@ std::vector<Violation> check_ends_monotone(const History& history) {
   for (const EndSeen& e : history.ends) {
     const EndSeen*& previous = last[{e.client, e.partition, e.broker, e.leader_epoch}];
     if (previous && e.end < previous->end)
-      out.push_back({"H11", fmt::format("{}: broker {} told client {} the end {} at {} and {} at {}, both in epoch {}", to_string(e.partition), e.broker,
-                                        e.client, previous->end, when(previous->at), e.end, when(e.at), e.leader_epoch)});
+      out.push_back(
+          {"H11", fmt::format("{}: broker {} told client {} the end {} at {} and {} at {}, both in epoch {}", to_string(e.partition),
+                              e.broker, e.client, previous->end, when(previous->at), e.end, when(e.at), e.leader_epoch)});
     previous = &e;
   }
   return out;
@@ -195,7 +202,9 @@ std::vector<Violation> check_ends_monotone(const History& history) {
 
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas) {
   std::vector<Violation> all;
-  auto add = [&](std::vector<Violation> more) { all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end())); };
+  auto add = [&](std::vector<Violation> more) {
+    all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
   add(check_lost(history, replicas));
   add(check_duplicates(history, replicas));
   add(check_replicas_equal(replicas));

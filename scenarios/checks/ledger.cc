@@ -43,9 +43,10 @@ void Ledger::written(uint64_t op, bool ok) {
   auto header = std::ranges::find_if(pending_, [&](const Pending& p) { return p.op == op && !p.is_commit; });
   judge_.check(Check::e24, header == pending_.end(), [&] {
     const Pending& first = pending_.front();
-    return fmt::format("node {}: segment {} is written, and vouches for the log before it, but {} at {} of {} would not survive a power cut", node_,
-                       header->segment.generation, first.is_commit ? fmt::format("commit {}", first.header.sequence) : std::string("a segment's header"),
-                       first.offset, first.path);
+    return fmt::format(
+        "node {}: segment {} is written, and vouches for the log before it, but {} at {} of {} would not survive a power cut", node_,
+        header->segment.generation, first.is_commit ? fmt::format("commit {}", first.header.sequence) : std::string("a segment's header"),
+        first.offset, first.path);
   });
 }
 
@@ -78,15 +79,16 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
     // A commit that was durable is not there any more: damage that the simulator did explains it, nothing else.
     bool lost = !damaged_;
     judge_.check(Check::e21, !lost, [&] {
-      return fmt::format("{}; the disk keeps all up to commit {}, with {}: commits {} to {} and what was promised on them are lost", who, sequence_,
-                         describe(hard_state_), found.sequence + 1, sequence_);
+      return fmt::format("{}; the disk keeps all up to commit {}, with {}: commits {} to {} and what was promised on them are lost", who,
+                         sequence_, describe(hard_state_), found.sequence + 1, sequence_);
     });
     pending_.clear();
     return rewind();
   }
   if (found.sequence == sequence_) {
     judge_.check(Check::e22, found.crc == crc_, [&] {
-      return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who, found.crc, sequence_, crc_);
+      return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who, found.crc,
+                         sequence_, crc_);
     });
     pending_.clear();
     return rewind();
@@ -94,8 +96,8 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
   auto last = std::ranges::find_if(pending_, [&](const Pending& p) { return p.is_commit && p.header.sequence == found.sequence; });
   bool known = last != pending_.end() && last->header.crc == found.crc;
   judge_.check(Check::e22, known, [&] {
-    return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who, found.crc, sequence_,
-                       head_sequence());
+    return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who,
+                       found.crc, sequence_, head_sequence());
   });
   if (!known) {
     pending_.clear();
@@ -135,8 +137,9 @@ void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
   wal::CommitHeader& h = pending.header;
   // A commit that was being written when the process died, and a commit of the next process, may both be pending; only a chain counts.
   judge_.check(Check::e21, !must_open_ && h.generation == generation_, [&] {
-    return fmt::format("node {} puts commit {} into segment {} after a crash; expected: a new segment (after {}) whose header says where the old log ends",
-                       node_, h.sequence, h.generation, generation_);
+    return fmt::format(
+        "node {} puts commit {} into segment {} after a crash; expected: a new segment (after {}) whose header says where the old log ends",
+        node_, h.sequence, h.generation, generation_);
   });
   judge_.check(Check::e22, h.sequence == head_sequence() + 1, [&] {
     return fmt::format("node {} writes commit {} behind commit {}; expected: {}", node_, h.sequence, head_sequence(), head_sequence() + 1);
@@ -165,21 +168,26 @@ LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, Byte
   const DurableLog* log = written_log(r.stream);
   const int64_t end = log ? log->end() : 0;
   judge_.check(Check::e21, wal::payload_matches(r, payload), [&] {
-    return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_, r.stream, r.first,
-                       r.next, r.epoch);
+    return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_,
+                       r.stream, r.first, r.next, r.epoch);
   });
   if (r.stream != wal::kRaftSnapshots && !damaged_) {
     judge_.check(Check::e21, r.first >= end, [&] {
-      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation", node_, r.stream,
-                         r.first, end, r.first, end);
+      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation",
+                         node_, r.stream, r.first, end, r.first, end);
     });
     judge_.check(Check::e22, r.first <= end, [&] {
-      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log ends at {}: the node believes to hold [{}, {})", node_, r.stream,
-                         r.first, end, end, r.first);
+      return fmt::format("node {}, stream {}: an entry is appended at {}, but the log ends at {}: the node believes to hold [{}, {})",
+                         node_, r.stream, r.first, end, end, r.first);
     });
   }
   const uint64_t chain = log ? log->chain_at(end).value_or(kEmptyChain) : kEmptyChain;
-  return {r.first, r.next, r.epoch, r.body_crc, extend(chain, r.first, r.next, r.epoch, r.prefix_crc, r.body_crc), pending.header.generation,
+  return {r.first,
+          r.next,
+          r.epoch,
+          r.body_crc,
+          extend(chain, r.first, r.next, r.epoch, r.prefix_crc, r.body_crc),
+          pending.header.generation,
           pending.header.hard_state.term.v};
 }
 
@@ -187,8 +195,8 @@ void Ledger::check_hard_state(const wal::HardState& before, const wal::HardState
   bool kept = after == before || after.term > before.term ||
               (after.term == before.term && (before.vote == kNoNode || before.vote < kNoNode || damaged_));
   judge_.check(Check::e2, kept, [&] {
-    return fmt::format("node {}: {} says {} after {}; expected: the term never goes back, and one vote per term", node_, where, describe(after),
-                       describe(before));
+    return fmt::format("node {}: {} says {} after {}; expected: the term never goes back, and one vote per term", node_, where,
+                       describe(after), describe(before));
   });
 }
 
@@ -285,8 +293,8 @@ void Ledger::check_floor(uint64_t floor) {
     if (log.entries().empty()) continue;
     const LogEntry& oldest = log.entries().front();
     judge_.check(Check::e21, oldest.generation >= floor, [&] {
-      return fmt::format("node {}, stream {}: [{}, {}) is live and rests on segment {}, which is free to be recycled below the floor {}", node_, stream,
-                         oldest.first, oldest.next, oldest.generation, floor);
+      return fmt::format("node {}, stream {}: [{}, {}) is live and rests on segment {}, which is free to be recycled below the floor {}",
+                         node_, stream, oldest.first, oldest.next, oldest.generation, floor);
     });
   }
 }

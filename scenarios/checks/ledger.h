@@ -50,7 +50,8 @@ class LedgerEvents {
 class Ledger {
  public:
   // The references outlive the ledger.
-  Ledger(NodeId node, const DiskView& disk, Judge& judge, LedgerEvents& events) : node_(node), disk_(disk), judge_(judge), events_(events) {}
+  Ledger(NodeId node, const DiskView& disk, Judge& judge, LedgerEvents& events)
+      : node_(node), disk_(disk), judge_(judge), events_(events) {}
 
   // --- what the disk sees; `op` ties a write to its end ---
   void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
@@ -61,9 +62,9 @@ class Ledger {
 
   // --- what is durable ---
   NodeId node() const { return node_; }
-  const DurableLog* log(StreamId stream) const;      // null: nothing is there
+  const DurableLog* log(StreamId stream) const;          // null: nothing is there
   const DurableLog* written_log(StreamId stream) const;  // what the disk has received, durable or not
-  int64_t durable_end(StreamId stream) const;    // 0 without a log
+  int64_t durable_end(StreamId stream) const;            // 0 without a log
   std::optional<uint64_t> chain_at(StreamId stream, int64_t position) const;
   const wal::HardState& hard_state() const { return hard_state_; }
   // The last index that a durable Raft snapshot covers; 0 = none.
@@ -81,8 +82,8 @@ class Ledger {
     std::string path;
     uint64_t offset = 0;
     uint64_t length = 0;
-    wal::CommitHeader header;   // of a commit
-    wal::SegmentHeader segment;  // of a header block
+    wal::CommitHeader header;       // of a commit
+    wal::SegmentHeader segment;     // of a header block
     std::vector<LogEntry> appends;  // of the commit's append records, in order
     wal::HardState hard_state() const { return is_commit ? header.hard_state : segment.hard_state; }
   };
@@ -118,10 +119,10 @@ class Ledger {
   std::map<std::string, FileUse, std::less<>> files_;
   uint64_t sequence_ = 0;  // of the last durable commit
   uint32_t crc_ = 0;
-  uint64_t generation_ = 0;     // of the last header block that was received
-  uint64_t floor_ = 0;          // durable
-  bool orderly_ = false;        // the last durable commit says that its process ended in an orderly way
-  bool must_open_ = false;      // a process died: the next commit belongs into a new segment
+  uint64_t generation_ = 0;  // of the last header block that was received
+  uint64_t floor_ = 0;       // durable
+  bool orderly_ = false;     // the last durable commit says that its process ended in an orderly way
+  bool must_open_ = false;   // a process died: the next commit belongs into a new segment
   bool damaged_ = false;
 };
 

@@ -67,7 +67,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void on_write(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t offset, ByteSpan bytes, disk::Durability) override {
     if (is_journal(file)) brokers.at(node).ledger->write(op, file.path, offset, bytes);
   }
-  void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability, std::optional<Errc> error) override {
+  void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability,
+                  std::optional<Errc> error) override {
     if (is_journal(file)) brokers.at(node).ledger->written(op, !error);
   }
   void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
@@ -96,7 +97,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     std::optional<metadata::Record> record;
     if (kind == raft::EntryKind::command) {
       auto decoded = metadata::decode_record(data);
-      judge.check(Check::format, decoded.has_value(), [&] { return fmt::format("the committed entry {} is no record: {}", index, decoded.error().what); });
+      judge.check(Check::format, decoded.has_value(),
+                  [&] { return fmt::format("the committed entry {} is no record: {}", index, decoded.error().what); });
       if (decoded) record = std::move(*decoded);
     }
     partitions.on_committed(index, record);
@@ -144,7 +146,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void give_batches(NodeId from, StreamId stream, const kafka::Records& records) {
     for (const SharedBytes& piece : records.pieces) {
       auto split = kafka::split_batches(piece);
-      judge.check(Check::format, split.has_value(), [&] { return fmt::format("node {}, stream {}: a fetch returns no batches: {}", from, stream, split.error().what); });
+      judge.check(Check::format, split.has_value(),
+                  [&] { return fmt::format("node {}, stream {}: a fetch returns no batches: {}", from, stream, split.error().what); });
       if (!split) return;
       for (const SharedBytes& bytes : split->batches) {
         kafka::BatchView batch(bytes);

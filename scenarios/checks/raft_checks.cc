@@ -47,8 +47,8 @@ void RaftChecks::check_vote(NodeId from, const raft::Message& m, NodeId vote) {
   const wal::HardState& hard = ledger.hard_state();
   if (hard.term > m.term || ledger.damaged()) return;
   judge_.check(Check::e2, (hard == wal::HardState{m.term, vote}), [&] {
-    return fmt::format("node {} sends {}, a vote for {} in term {}; its disk would keep term {} vote {}", from, to_string(m), vote, m.term, hard.term,
-                       hard.vote);
+    return fmt::format("node {} sends {}, a vote for {} in term {}; its disk would keep term {} vote {}", from, to_string(m), vote, m.term,
+                       hard.term, hard.vote);
   });
 }
 
@@ -60,8 +60,8 @@ void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match
   const int64_t end = log ? log->end() : 1;
   bool durable = match.v < end || match.v <= ledger.snapshot_index();
   judge_.check(Check::e5, durable, [&] {
-    return fmt::format("node {} sends {}: it acknowledges index {}, durable is its log up to {} and a snapshot of {}", from, to_string(m), match, end - 1,
-                       ledger.snapshot_index());
+    return fmt::format("node {} sends {}: it acknowledges index {}, durable is its log up to {} and a snapshot of {}", from, to_string(m),
+                       match, end - 1, ledger.snapshot_index());
   });
   auto leader = leaders_.find(m.term);
   if (!durable || leader == leaders_.end() || leader->second != m.to) return;
@@ -72,7 +72,8 @@ void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match
   auto expected = theirs->chain_at(match.v + 1);
   if (!mine || !expected) return;
   judge_.check(Check::e4, *mine == *expected, [&] {
-    return fmt::format("node {} tells leader {} of term {} that their logs are equal up to index {}; they are not", from, m.to, m.term, match);
+    return fmt::format("node {} tells leader {} of term {} that their logs are equal up to index {}; they are not", from, m.to, m.term,
+                       match);
   });
 }
 
@@ -87,8 +88,8 @@ void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
   const int64_t last = ghost_.commit().v;
   bool holds = last == 0 || ledger.snapshot_index() >= last || (log && log->chain_at(last + 1) == ghost_.chain(ghost_.commit()));
   judge_.check(Check::e6, holds || ledger.damaged(), [&] {
-    return fmt::format("node {} leads term {} without holding what is committed up to index {} (term {}); its durable log ends at {}", from, m.term, last,
-                       ghost_.entries.back().term, log ? log->end() - 1 : 0);
+    return fmt::format("node {} leads term {} without holding what is committed up to index {} (term {}); its durable log ends at {}", from,
+                       m.term, last, ghost_.entries.back().term, log ? log->end() - 1 : 0);
   });
 }
 
@@ -103,9 +104,10 @@ void RaftChecks::check_commit(NodeId from, const raft::Message& m, LogIndex comm
   if (own_term) held = holders(commit, proposal->second.chain);
   judge_.check(Check::e5, own_term && held.size() >= majority(), [&] {
     if (!own_term)
-      return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit, to_string(m), m.term);
-    return fmt::format("node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only; a majority is {} of {}", from, commit,
-                       m.term, fmt::join(ids(held), ", "), majority(), voters_.size());
+      return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
+                         to_string(m), m.term);
+    return fmt::format("node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only; a majority is {} of {}",
+                       from, commit, m.term, fmt::join(ids(held), ", "), majority(), voters_.size());
   });
   if (own_term && held.size() >= majority()) commit_to(commit, proposal->second.chain);
 }
@@ -117,8 +119,9 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
   if (index <= ghost_.commit()) {
     const RaftGhost::Entry& committed = ghost_.entries[static_cast<size_t>(index.v - 1)];
     judge_.check(Check::e4, committed.term.v != entry.epoch || committed.chain == entry.chain, [&] {
-      return fmt::format("node {} writes an entry {} of term {} that differs, itself or before it, from the committed one of that index and term", node, index,
-                         entry.epoch);
+      return fmt::format(
+          "node {} writes an entry {} of term {} that differs, itself or before it, from the committed one of that index and term", node,
+          index, entry.epoch);
     });
     return;
   }
@@ -131,23 +134,23 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
   auto leader = leaders_.find(Term(entry.epoch));
   const bool own = leader != leaders_.end() && leader->second == node;
   judge_.check(own ? Check::e3 : Check::e4, known->second.chain == entry.chain, [&] {
-    return fmt::format("node {} writes an entry {} of term {} that differs, itself or before it, from the one that was written under that index and term", node,
-                       index, entry.epoch);
+    return fmt::format(
+        "node {} writes an entry {} of term {} that differs, itself or before it, from the one that was written under that index and term",
+        node, index, entry.epoch);
   });
 }
 
 void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
   auto leader = leaders_.find(hard.term);
-  judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
-    return fmt::format("node {} leads term {} and cuts its own log to end at index {}", node, hard.term, new_end - 1);
-  });
+  judge_.check(Check::e3, leader == leaders_.end() || leader->second != node,
+               [&] { return fmt::format("node {} leads term {} and cuts its own log to end at index {}", node, hard.term, new_end - 1); });
   const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
   const LogIndex first_cut(new_end);
   if (!log || first_cut > ghost_.commit()) return;
   bool is_committed = log->chain_at(new_end + 1) == ghost_.chain(first_cut);
   judge_.check(Check::e5, !is_committed, [&] {
-    return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1, first_cut,
-                       ghost_.commit());
+    return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1,
+                       first_cut, ghost_.commit());
   });
 }
 

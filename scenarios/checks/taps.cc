@@ -29,8 +29,8 @@ void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan b
   auto on_frame = [&](const SharedBytes& body) {
     Result<> decoded = peer ? peer_frame(from, body) : from_dialer ? request(connection, body) : response(from, connection, body);
     judge_.check(Check::format, decoded.has_value(), [&] {
-      return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(), from_dialer ? info.dialer.host : info.acceptor.host,
-                         peer ? "peer" : "Kafka", info.id, decoded.error().what);
+      return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(),
+                         from_dialer ? info.dialer.host : info.acceptor.host, peer ? "peer" : "Kafka", info.id, decoded.error().what);
     });
   };
   connection.lost = !connection.cutters[from_dialer ? 0 : 1].feed(bytes, on_frame);

@@ -12,8 +12,8 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "broker/kafka/header.h"
 #include "broker/kafka/fetch.h"
+#include "broker/kafka/header.h"
 #include "broker/kafka/list_offsets.h"
 #include "broker/kafka/produce.h"
 #include "broker/peer/frame.h"

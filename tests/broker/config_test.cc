@@ -108,8 +108,7 @@ TEST_CASE("given an unknown key, when it is set, then the nearest one is named")
 
 TEST_CASE("given the defaults, then they are valid, with each permitted number of voters") {
   CHECK(invalid([](Config&) {}) == "");
-  for (int count : {0, 1, 3, 5, 7})
-    CHECK(invalid([&](Config& c) { c.voters = voters(count); }) == "");
+  for (int count : {0, 1, 3, 5, 7}) CHECK(invalid([&](Config& c) { c.voters = voters(count); }) == "");
 }
 
 TEST_CASE("given a configuration that cannot work, when it is validated, then the key is named") {
@@ -183,8 +182,8 @@ TEST_CASE("given no such file, when it is loaded, then it is not found") {
 
 TEST_CASE("given file, flag and --set for one key, when the command line is parsed, then --set beats the flag and the flag the file") {
   TempFile file("node_id = 1\nrack = \"file\"\ndata_dir = \"file\"\n");
-  CommandLine line = command_line(
-      {"--set", "node_id=3", "--set", "broker.num.partitions=5", "--node-id", "2", "--rack", "flag", "--config", file.path()});
+  CommandLine line =
+      command_line({"--set", "node_id=3", "--set", "broker.num.partitions=5", "--node-id", "2", "--rack", "flag", "--config", file.path()});
   CHECK_FALSE(line.exit_code.has_value());
   CHECK(line.config.node_id == NodeId(3));
   CHECK(line.config.rack == "flag");

@@ -3,6 +3,7 @@ always stopped at the end. Everything that waits has a bound."""
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -37,10 +38,11 @@ class Node:
                         "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters]
         self.process = None
 
-    def start(self):
+    def start(self, limit_s=20):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        line = self.process.stdout.readline().decode()  # ends at the latest with the process
+        answered, _, _ = select.select([self.process.stdout], [], [], limit_s)
+        line = self.process.stdout.readline().decode() if answered else ""
         if not line.startswith("READY "):
             raise AssertionError(f"node {self.node_id} did not start:\n{self.tail()}")
 
@@ -55,9 +57,12 @@ class Node:
         self.process.stdout.close()
         return code
 
-    def tail(self, lines=15):
+    def log_lines(self):
         with open(self.log, errors="replace") as log:
-            return "".join(log.readlines()[-lines:])
+            return log.readlines()
+
+    def tail(self, lines=15):
+        return "".join(self.log_lines()[-lines:])
 
 
 class Cluster:
@@ -103,7 +108,8 @@ class Cluster:
         for node in self.nodes:
             if not node.running():
                 continue
-            out = subprocess.run(["kcat", "-b", f"127.0.0.1:{node.kafka}", "-L", "-J", "-m", "3"], capture_output=True, timeout=20, check=False)
+            out = subprocess.run(["kcat", "-b", f"127.0.0.1:{node.kafka}", "-L", "-J", "-m", "3"], capture_output=True, timeout=20,
+                                 check=False)
             if out.returncode == 0:
                 return json.loads(out.stdout)
         return None

@@ -50,12 +50,15 @@ inline Item entry(StreamId stream, int64_t first, int64_t next, int64_t epoch, B
 inline Item fact(wal::RecordKind kind, StreamId stream, int64_t first) { return {{.kind = kind, .stream = stream, .first = first}, {}}; }
 inline Item truncation(StreamId stream, int64_t end) { return fact(wal::RecordKind::truncate, stream, end); }
 // The first Raft index is 1.
-inline Item raft_entry(int64_t index, int64_t term, ByteVec payload = {9}) { return entry(wal::kRaftLog, index, index + 1, term, std::move(payload)); }
+inline Item raft_entry(int64_t index, int64_t term, ByteVec payload = {9}) {
+  return entry(wal::kRaftLog, index, index + 1, term, std::move(payload));
+}
 
 // A node's journal, as a correct one would write it unless the test bends it.
 class FakeJournal {
  public:
-  FakeJournal(NodeId node, Judge& judge, LedgerEvents& events) : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()) {}
+  FakeJournal(NodeId node, Judge& judge, LedgerEvents& events)
+      : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()) {}
 
   // Begins a segment behind the last commit, or behind another one.
   void open() { open(end); }
@@ -143,7 +146,9 @@ class Bench : public LedgerEvents {
   raft::Message message(int from, int to, int64_t term, raft::MessageBody body) const {
     return {NodeId(from), NodeId(to), Incarnation(1), Incarnation(1), Term(term), std::move(body)};
   }
-  void say(int from, int to, int64_t term, raft::MessageBody body) { raft.on_message(NodeId(from), message(from, to, term, std::move(body))); }
+  void say(int from, int to, int64_t term, raft::MessageBody body) {
+    raft.on_message(NodeId(from), message(from, to, term, std::move(body)));
+  }
 
   // Three brokers and the topic "orders" of one partition with three replicas; node 1 leads it.
   void make_topic(int32_t min_insync) {

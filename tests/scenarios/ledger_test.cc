@@ -165,10 +165,8 @@ TEST_CASE("a term or a vote that goes back is E2") {
     std::string verdict;
   };
   const Case cases[] = {
-      {{Term(3), NodeId(1)}, {Term(2), NodeId(1)}, "E2"},
-      {{Term(3), NodeId(1)}, {Term(3), NodeId(2)}, "E2"},
-      {{Term(3), NodeId(1)}, {Term(3), kNoNode}, "E2"},
-      {{Term(3), kNoNode}, {Term(3), NodeId(2)}, ""},
+      {{Term(3), NodeId(1)}, {Term(2), NodeId(1)}, "E2"}, {{Term(3), NodeId(1)}, {Term(3), NodeId(2)}, "E2"},
+      {{Term(3), NodeId(1)}, {Term(3), kNoNode}, "E2"},   {{Term(3), kNoNode}, {Term(3), NodeId(2)}, ""},
       {{Term(3), NodeId(1)}, {Term(4), NodeId(2)}, ""},
   };
   for (const Case& c : cases) {

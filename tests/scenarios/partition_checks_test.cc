@@ -129,7 +129,8 @@ TEST_CASE("partition: a replica that joins the ISR without the high watermark is
                       e3 = f.ghost.catalogue.broker(NodeId(3))->epoch;
     f.record(metadata::UnfenceBroker{NodeId(3), e3});
     const metadata::Partition p = *f.ghost.catalogue.partition(kOrders);
-    f.record(metadata::ChangeIsr{kOrders, NodeId(1), e1, p.leader_epoch, p.partition_epoch, {{NodeId(1), e1}, {NodeId(2), e2}, {NodeId(3), e3}}});
+    f.record(metadata::ChangeIsr{
+        kOrders, NodeId(1), e1, p.leader_epoch, p.partition_epoch, {{NodeId(1), e1}, {NodeId(2), e2}, {NodeId(3), e3}}});
     REQUIRE(f.ghost.catalogue.partition(kOrders)->isr.size() == 3);
     CHECK(f.found() == (caught_up ? "" : "E11"));
   }

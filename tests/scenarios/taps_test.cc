@@ -11,9 +11,7 @@ using namespace sg::scenario;
 namespace {
 
 struct Seen final : MessageEvents {
-  void on_replica(NodeId from, const replica::Message& m) override {
-    acks.push_back({from, std::get<replica::Ack>(m).durable_end});
-  }
+  void on_replica(NodeId from, const replica::Message& m) override { acks.push_back({from, std::get<replica::Ack>(m).durable_end}); }
   void on_fetched(NodeId from, Time at, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
   std::vector<std::pair<NodeId, Offset>> acks;
   std::vector<std::pair<NodeId, Time>> fetched;
@@ -34,7 +32,8 @@ struct Fixture {
 };
 
 ByteVec ack_frame(int64_t end) {
-  return broker::peer::encode_head(broker::peer::FrameKind::ack, pack(replica::Ack{StreamId(16), LeaderEpoch(1), BrokerEpoch(1), 1, Offset(end)}), 0);
+  return broker::peer::encode_head(broker::peer::FrameKind::ack,
+                                   pack(replica::Ack{StreamId(16), LeaderEpoch(1), BrokerEpoch(1), 1, Offset(end)}), 0);
 }
 
 ByteVec flat(const std::vector<SharedBytes>& pieces) {
