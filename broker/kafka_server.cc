@@ -1,13 +1,9 @@
 #include "broker/kafka_server.h"
 
 #include "base/probe.h"
+#include "broker/accept_loop.h"
 
 namespace sg::broker {
-namespace {
-
-constexpr Duration kAcceptPause = 100ms;
-
-}  // namespace
 
 KafkaServer::KafkaServer(Services services, const Config::Limits& limits)
     : services_(services), limits_(limits), log_(services.env.log.with("kafka")) {}
@@ -18,36 +14,24 @@ Result<> KafkaServer::listen(const net::Address& address) {
 }
 
 void KafkaServer::run(Task& task) {
-  TaskGroup clients(task.scheduler());
-  while (!task.stopping()) {
-    auto accepted = listener_->accept(task);
-    if (!accepted) {
-      if (accepted.is(Errc::unavailable) && task.sleep_for(kAcceptPause)) continue;
-      break;
-    }
-    std::shared_ptr<net::Connection> connection = std::move(*accepted);
+  accept_loop(task, *listener_, "client", [this](Task& t, std::shared_ptr<net::Connection> connection) {
     if (in_flight_.connections >= limits_.connections) {
       ++stats_.too_many_connections;
       note_misbehaviour(connection->peer(), "too many connections");
-      continue;
+      return;
     }
     ++stats_.connections;
     ++in_flight_.connections;
-    clients.spawn("client", [this, connection](Task& t) {
-      ClientConnection client(connection, limits_, in_flight_, t.scheduler());
-      Result<> ended = client.run(t, [this](ClientConnection& from, SharedBytes frame, std::shared_ptr<ResponseSlot> slot) {
-        return dispatch(from, std::move(frame), std::move(slot));
-      });
-      if (ended.is(Errc::too_large) || ended.is(Errc::invalid)) {
-        ++stats_.malformed;
-        note_misbehaviour(connection->peer(), ended.error().what);
-      }
-      --in_flight_.connections;
+    ClientConnection client(connection, limits_, in_flight_, t.scheduler());
+    Result<> ended = client.run(t, [this](ClientConnection& from, SharedBytes frame, std::shared_ptr<ResponseSlot> slot) {
+      return dispatch(from, std::move(frame), std::move(slot));
     });
-  }
-  listener_->close();
-  clients.stop();
-  clients.join(task);
+    if (ended.is(Errc::too_large) || ended.is(Errc::invalid)) {
+      ++stats_.malformed;
+      note_misbehaviour(connection->peer(), ended.error().what);
+    }
+    --in_flight_.connections;
+  });
 }
 
 Result<> KafkaServer::dispatch(ClientConnection& connection, SharedBytes frame, std::shared_ptr<ResponseSlot> slot) {

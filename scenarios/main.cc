@@ -41,7 +41,7 @@ int list() {
   fmt::print("Workloads: produce, consume\nFaults:");
   for (int i = 0; i < sim::kFaultKinds; ++i) fmt::print(" {}", sim::to_string(static_cast<sim::FaultKind>(i)));
   fmt::print(
-      "\nChecks: E1-E6 and E9-E16 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 "
+      "\nChecks: E1-E6 and E9-E17 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 "
       "(liveness)\n");
   return code;
 }

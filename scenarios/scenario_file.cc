@@ -129,6 +129,20 @@ sim::FaultKind fault_kind(const toml::table& table, const std::string& name) {
   refuse(table, fmt::format("fault kind '{}' does not exist; did you mean '{}'?", name, nearest(name, names)));
 }
 
+// The values of an enum by their names.
+template <class T>
+std::vector<T> named(const toml::table& table, std::string_view key, const std::vector<std::string>& wanted, int count) {
+  std::vector<std::string_view> names;
+  for (int i = 0; i < count; ++i) names.push_back(to_string(static_cast<T>(i)));
+  std::vector<T> out;
+  for (const std::string& name : wanted) {
+    auto it = std::find(names.begin(), names.end(), name);
+    if (it == names.end()) refuse(table, fmt::format("{} '{}' does not exist; did you mean '{}'?", key, name, nearest(name, names)));
+    out.push_back(static_cast<T>(it - names.begin()));
+  }
+  return out;
+}
+
 ClusterSpec read_cluster(const toml::table& toml) {
   Table t(toml, {"nodes", "topics", "draw_knobs"});
   ClusterSpec out;
@@ -178,7 +192,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
 }
 
 sim::FaultRule read_fault(const toml::table& toml) {
-  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent"});
+  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent", "death",
+                 "point"});
   sim::FaultRule out;
   out.kind = fault_kind(toml, t.text("kind", ""));
   if (t.find("target")) out.targets = t.texts("target");
@@ -192,6 +207,8 @@ sim::FaultRule read_fault(const toml::table& toml) {
   out.at_once = static_cast<uint32_t>(t.integer("at_once", 1, 1, 9));
   out.spread = t.seconds("spread_s", {0s, 0s}).high;
   out.enabled_percent = static_cast<uint32_t>(t.integer("enabled_percent", 100, 1, 100));
+  if (t.find("death")) out.deaths = named<sim::Death>(toml, "death", t.texts("death"), sim::kDeaths);
+  if (t.find("point")) out.points = named<sim::CrashPoint>(toml, "point", t.texts("point"), sim::kCrashPoints);
   return out;
 }
 

@@ -2,12 +2,12 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
+#include "broker/accept_loop.h"
 
 namespace sg::broker::peer {
 namespace {
 
 constexpr Duration kGreetingTimeout = 5s;
-constexpr Duration kAcceptPause = 100ms;
 
 }  // namespace
 
@@ -20,26 +20,13 @@ Result<> PeerServer::listen(const net::Address& address) {
 }
 
 void PeerServer::run(Task& task) {
-  TaskGroup links(task.scheduler());
-  while (!task.stopping()) {
-    auto accepted = listener_->accept(task);
-    if (!accepted) {
-      if (accepted.is(Errc::unavailable) && task.sleep_for(kAcceptPause)) continue;
-      break;
-    }
-    // A shared_ptr, since a task body must be copyable.
-    std::shared_ptr<net::Connection> connection = std::move(*accepted);
-    links.spawn("peer link", [this, connection](Task& t) {
-      Result<> ended = serve(t, *connection);
-      if (!ended && (ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported)) &&
-          limiter_.allow(t.now()))
-        log_.warn("link_refused from={} reason={} suppressed={}", to_string(connection->peer()), ended.error().what, limiter_.suppressed());
-      connection->close();
-    });
-  }
-  listener_->close();
-  links.stop();
-  links.join(task);
+  accept_loop(task, *listener_, "peer link", [this](Task& t, std::shared_ptr<net::Connection> connection) {
+    Result<> ended = serve(t, *connection);
+    const bool unreadable = ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported);
+    if (unreadable && limiter_.allow(t.now()))
+      log_.warn("link_refused from={} reason={} suppressed={}", to_string(connection->peer()), ended.error().what, limiter_.suppressed());
+    connection->close();
+  });
 }
 
 Result<> PeerServer::serve(Task& task, net::Connection& connection) {

@@ -84,6 +84,19 @@ TEST_CASE("a commit is accepted whose bytes the cut has torn: E22") {
   CHECK(f.bench.found() == "E22");
 }
 
+TEST_CASE("a commit is accepted of whose two headers the cut has left one") {
+  Fixture f;
+  f.journal.disk.syncs = false;
+  std::string path = f.journal.path();
+  uint64_t at = f.journal.position;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.crash();
+  f.journal.disk.put(path, at, ByteVec(16));
+  f.journal.disk.syncs = true;
+  f.journal.open();
+  CHECK(f.bench.found() == "");
+}
+
 TEST_CASE("a commit comes back that an earlier recovery had cut: E22") {
   Fixture f;
   wal::ChainEnd before = f.journal.end;

@@ -2,6 +2,7 @@
 #include "scenarios/scenario_file.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 
@@ -42,7 +43,7 @@ std::string with(std::string_view piece, std::string_view replacement) {
   return text.replace(at, piece.size(), replacement);
 }
 // kBase with more lines behind it; the first of them is line 10.
-std::string and_then(std::string_view more) { return std::string(kBase) + "\n" + std::string(more); }
+std::string and_then(std::string_view more) { return fmt::format("{}\n{}", kBase, more); }
 
 bool has(const std::string& text, std::string_view piece) { return text.find(piece) != std::string::npos; }
 
