@@ -119,6 +119,25 @@ liveness_s = 11
   CHECK(s->phases.liveness == 11s);
 }
 
+TEST_CASE("given a crash point, when the scenario is loaded, then death and point are known by their names") {
+  std::string_view fault = R"([[fault]]
+kind = "crash_point"
+death = "power_cut"
+point = ["during_write", "after_sync"]
+)";
+  TempFile file(and_then(fault));
+  Result<Scenario> scenario = load_scenario_file(file.path());
+  REQUIRE(scenario.has_value());
+  REQUIRE(scenario->faults.size() == 1);
+  CHECK(scenario->faults[0].deaths == std::vector{sim::Death::power_cut});
+  CHECK(scenario->faults[0].points == std::vector{sim::CrashPoint::during_write, sim::CrashPoint::after_sync});
+
+  TempFile wrong(and_then("[[fault]]\nkind = \"crash_point\"\npoint = \"during_wirte\"\n"));
+  Result<Scenario> refused = load_scenario_file(wrong.path());
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(has(refused.error().what, "during_write"));
+}
+
 TEST_CASE("given acks below all, when nothing is said about idempotence, then the producer is not idempotent") {
   TempFile file(with("\"all\"", "\"1\""));
   Result<Scenario> s = load_scenario_file(file.path());
