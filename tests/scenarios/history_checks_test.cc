@@ -248,6 +248,17 @@ TEST_CASE("H7: given an earlier send with acks=1, then its offset may be given a
   CHECK(s.found() == "");
 }
 
+TEST_CASE("H7: given a later send with acks=1, then a deposed leader may have given it an older offset") {
+  Story s;
+  s.replicas.clear();
+  s.history.reads.clear();
+  s.send(3, Outcome::ok, 2);
+  CHECK(s.found() == "H7");
+  s.history.sends.back().acks = 1;
+  s.history.sends.back().idempotent = false;
+  CHECK(s.found() == "");
+}
+
 TEST_CASE("given gaps between offsets, as control records leave them, then nothing is wrong") {
   Story s;
   s.send(3, Outcome::ok, 9);
