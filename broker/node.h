@@ -54,7 +54,6 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
 
  private:
   int run_opened(Task& task, wal::OpenResult opened);
-  void run_until_asked(Task& task);
   void hand_over(Task& task);
   Result<> learn_cluster(Task& task);
 

@@ -25,7 +25,6 @@ struct ClientEnv {
 struct WorkloadControl {
   bool writing = true;  // producers send new records
   bool running = true;  // everybody
-  int64_t live = 0;     // workloads that have not ended
 };
 
 // The partitions of the given topics.
