@@ -1,4 +1,4 @@
-// Reads a segment for recovery, in large aligned pieces. A block that the device refuses reads as zeros, which no checksum accepts as
+// Reads a segment for recovery, in aligned pieces that grow as it goes on. A block that the device refuses reads as zeros, which no checksum accepts as
 // a header and which a payload's checksum finds out; beyond the end of the file there are zeros as well.
 #pragma once
 
@@ -23,6 +23,7 @@ class BlockReader {
   SharedBytes window_;
   uint64_t from_ = 0;
   size_t size_ = 0;
+  size_t window_bytes_ = 0;  // of the last read
   uint64_t unreadable_ = 0;
 };
 
