@@ -167,7 +167,8 @@ ClusterSpec read_cluster(const toml::table& toml) {
 }
 
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
-  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes", "records"});
+  Table t(toml,
+          {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes", "records"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
   if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
@@ -271,8 +272,8 @@ Result<Scenario> load_scenario_file(const std::string& path) {
 std::string scenario_folder() {
   std::error_code ignored;
   fs::path program = fs::read_symlink("/proc/self/exe", ignored);
-  for (const fs::path& candidate : {program.parent_path().parent_path() / "scenarios", fs::path("scenarios")})
-    if (fs::exists(candidate / "leader_kill.toml", ignored)) return candidate.string();
+  for (fs::path folder = program.parent_path(); folder != folder.parent_path(); folder = folder.parent_path())
+    if (fs::exists(folder / "scenarios" / "leader_kill.toml", ignored)) return (folder / "scenarios").string();
   return "scenarios";
 }
 

@@ -34,7 +34,8 @@ Result<ByteSpan> BlockReader::range(Task& task, uint64_t offset, size_t length) 
   if (offset < from_ || offset + length > from_ + size_) {
     from_ = offset / block_ * block_;
     window_bytes_ = window_bytes_ == 0 ? kFirstWindowBytes : std::min(window_bytes_ * kWindowGrowth, kLastWindowBytes);
-    size_ = static_cast<size_t>(round_up(std::max<uint64_t>(offset + length - from_, window_bytes_), block_));
+    const uint64_t there = file_bytes_ > from_ ? file_bytes_ - from_ : 0;
+    size_ = static_cast<size_t>(round_up(std::max<uint64_t>(offset + length - from_, std::min<uint64_t>(window_bytes_, there)), block_));
     if (window_.size() < size_) window_ = SharedBytes::allocate(size_, std::max<size_t>(block_, kBlockBytes));
     if (auto filled = fill(task); !filled) {
       size_ = 0;
