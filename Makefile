@@ -6,6 +6,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_f
 SEEDS ?= 1..1000
 SCENARIO ?= leader_kill
 PORTABLE_SEEDS ?= 1..200
+FUZZ_SECONDS ?= 600
 
 .PHONY: help
 help: ## This list
@@ -56,6 +57,12 @@ portability: build ## The same seeds in g++, debug, clang 19 and sanitizer build
 	@$(call meson_build,build-asan,$(asan_options),,stormglass)
 	@tests/portability $(PORTABLE_SEEDS) build build-debug build-clang build-asan
 
+.PHONY: fuzz
+fuzz: install-deps ## Fuzzes each family of decoders for FUZZ_SECONDS=600 with clang 19's libFuzzer, two at a time, in build-fuzz
+	@.ci/setup clang
+	@$(call meson_build,build-fuzz,$(fuzz_options),$(clang_compiler),fuzz)
+	@tests/fuzz/run build-fuzz $(FUZZ_SECONDS)
+
 .PHONY: lint
 lint: install-deps ## Architecture and style rules, and formatting
 	@tests/tidy_test
@@ -71,7 +78,7 @@ install-deps: ## Installs missing Debian packages, as root or through sudo
 
 .PHONY: clean
 clean: ## Removes all build directories and the local cluster's data
-	@rm -rf build build-debug build-clang build-asan run
+	@rm -rf build build-debug build-clang build-asan build-fuzz run
 
 comma := ,
 sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
@@ -79,6 +86,7 @@ sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -
 debug_options = --buildtype=debug
 clang_options = -Db_pch=false --werror
 clang_compiler = CC=clang-19 CXX=clang++-19
+fuzz_options = -Dfuzz=true -Db_pch=false -Db_lundef=false -Doptimization=1
 asan_options = -Db_sanitize=address$(comma)undefined -Db_lundef=false
 
 # $(1) build directory, $(2) options of its first configuration, $(3) its compiler, $(4) what to build, all if empty. Quiet unless something

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 namespace sg::raft {
 namespace {
 
 bool entries_follow(LogIndex prev_index, Term prev_term, const std::vector<Entry>& entries) {
   for (const Entry& e : entries) {
+    if (prev_index.v == std::numeric_limits<int64_t>::max()) return false;
     ++prev_index;
     bool known_kind = e.kind == EntryKind::noop || e.kind == EntryKind::command;
     if (e.index != prev_index || e.term < prev_term || !known_kind) return false;

@@ -24,7 +24,7 @@ struct Descriptor {
   LeaderEpoch epoch;
   BatchInfo info;
 
-  Offset end() const { return base + (info.last_offset_delta + 1); }  // exclusive
+  Offset end() const { return base + (int64_t{info.last_offset_delta} + 1); }  // exclusive
 };
 
 }  // namespace sg::replica

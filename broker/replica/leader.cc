@@ -129,7 +129,7 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
   bool any_first_sequence = config_.any_first_sequence || log_.log_start() > Offset(0);
   auto verdict = log_.producers().check(batch, any_first_sequence);
   Offset base = log_.log_end();
-  Offset end = base + (batch.last_offset_delta + 1);
+  Offset end = base + (int64_t{batch.last_offset_delta} + 1);
   if (verdict.outcome == Outcome::duplicate) {
     base = verdict.base;
     end = verdict.end;

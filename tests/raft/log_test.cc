@@ -158,6 +158,9 @@ TEST_CASE("raft messages: given entries with a gap, a falling term, a term beyon
   CHECK(!well_formed(append({entry(2, 2, 1), entry(2, 4, 1)})));
   CHECK(!well_formed(append({entry(1, 2, 1)})));
   CHECK(!well_formed(append({entry(6, 2, 1)})));
+  Message beyond_the_last = append({entry(2, INT64_MIN, 1)});
+  std::get<AppendEntries>(beyond_the_last.body).prev_index = LogIndex(INT64_MAX);
+  CHECK(!well_formed(beyond_the_last));
   Message unknown = append({entry(2, 2, 1)});
   std::get<AppendEntries>(unknown.body).entries[0].kind = static_cast<EntryKind>(9);
   CHECK(!well_formed(unknown));

@@ -115,4 +115,9 @@ TEST_CASE("given a recovered log, its state is what the batches say, and the mar
   CHECK(shorter.high_watermark() == 5);
 }
 
+TEST_CASE("given a batch with the largest offset delta that its header can hold, then it ends behind its base") {
+  Descriptor batch{.base = Offset(7), .epoch = LeaderEpoch(0), .info = {.record_count = 1, .last_offset_delta = INT32_MAX}};
+  CHECK(batch.end() == Offset(7 + (INT64_C(1) << 31)));
+}
+
 }  // namespace sg::replica::test
