@@ -47,7 +47,7 @@ def produce(env, bootstrap, topic, values, idempotent=False, codec="none", batch
     modules = os.path.join(install(env), "node_modules")
     options = {"brokers": bootstrap.split(","), "topic": topic, "values": [v.decode() for v in values], "batch": batch,
                "idempotent": idempotent, "codec": codec, "createWithReplicas": create_with_replicas}
-    out = subprocess.run(["node", os.path.join(SOURCE, "produce.js"), json.dumps(options)], capture_output=True, timeout=60, check=False,
-                         stdin=subprocess.DEVNULL, env={**os.environ, "NODE_PATH": modules, "KAFKAJS_NO_PARTITIONER_WARNING": "1"})
+    out = subprocess.run(["node", os.path.join(SOURCE, "produce.js")], input=json.dumps(options).encode(), capture_output=True, timeout=60,
+                         check=False, env={**os.environ, "NODE_PATH": modules, "KAFKAJS_NO_PARTITIONER_WARNING": "1"})
     assert out.returncode == 0, f"kafkajs: {out.stderr.decode(errors='replace').strip()[-1000:]}"
     return [(value.encode(), offset, None) for value, offset in json.loads(out.stdout)]

@@ -1,8 +1,9 @@
-// Produces with kafkajs. One argument, a JSON object: brokers (list), topic, values (list of strings), batch (values per send), idempotent
+// Produces with kafkajs. Standard input is a JSON object: brokers (list), topic, values (list of strings), batch (values per send), idempotent
 // (bool), codec ("none", "gzip", "snappy"), createWithReplicas (0: the topic exists). Prints one JSON line, [[value, offset], ...], in the
 // order of sending; anything that fails ends it with exit code 1 and the reason on standard error.
 "use strict";
 
+const fs = require("fs");
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require("kafkajs");
 CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
 
@@ -32,7 +33,7 @@ async function produce(kafka, options) {
 }
 
 async function main() {
-  const options = JSON.parse(process.argv[2]);
+  const options = JSON.parse(fs.readFileSync(0, "utf8"));
   const kafka = new Kafka({ brokers: options.brokers, logLevel: logLevel.NOTHING, retry: { initialRetryTime: 50, retries: 10 } });
   if (options.createWithReplicas > 0) await create(kafka, options.topic, options.createWithReplicas);
   process.stdout.write(JSON.stringify(await produce(kafka, options)) + "\n");
