@@ -44,8 +44,8 @@ def kafka_python_round_trip(env):
 
 
 def kafka_python_and_a_killed_leader(env):
-    """kafka-python has no idempotence: a batch whose answer died with the leader is sent again, and may stand twice. Nothing may be missing,
-    out of order, or elsewhere than acknowledged; and what both consumers see is the same."""
+    """kafka-python has no idempotence: a batch whose answer died with the leader is sent again, and may stand twice. Nothing may be
+    missing, out of order, or elsewhere than acknowledged; and what both consumers see is the same."""
     with env.cluster() as c:
         create(c, "python", 3)
         leader = c.leader("python")
@@ -75,7 +75,7 @@ def kafka_python_and_a_killed_leader(env):
         first_seen = list(dict.fromkeys(v for _, v in final))
         assert first_seen == sent, f"{len(first_seen)} different records in the log, {len(sent)} were sent in order"
         assert [o for o, _ in final] == list(range(len(final))), "offsets are not 0, 1, 2 ..."
-        assert reader.finish(len(final)) == final, "the consumer that read across the kill saw something else than one that reads afterwards"
+        assert reader.finish(len(final)) == final, "the consumer that read across the kill saw something else than a later one"
 
 
 def kafkajs_produces(env):

@@ -35,11 +35,18 @@ def produce(cluster, topic, values, timeout_ms=30000, partition=-1, **settings):
     return done
 
 
-def consumer(bootstrap, topic, partitions=1):
-    """Reads the partitions from their beginnings, without a group."""
+def consumer(bootstrap, topic, partitions=1, offset=0):
+    """Reads the partitions from this offset of each, without a group."""
     client = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False, "log_level": 0})
-    client.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+    client.assign([TopicPartition(topic, p, offset) for p in range(partitions)])
     return client
+
+
+def end_offset(bootstrap, topic, partition=0):
+    client = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "log_level": 0})
+    _, high = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+    client.close()
+    return high
 
 
 def consume(cluster, topic, count, limit_s=30, partition=0):
@@ -65,7 +72,7 @@ def values(first, last):
 
 def expect(got, wanted):
     """`got` is [(offset, value)]: exactly the wanted values, in order, at offsets 0, 1, 2 ..."""
-    assert [v for _, v in got] == wanted, f"expected {len(wanted)} records in order, read {len(got)}: {brief(got[:3])} ... {brief(got[-3:])}"
+    assert [v for _, v in got] == wanted, f"{len(wanted)} records due in order, {len(got)} read: {brief(got[:3])} ... {brief(got[-3:])}"
     assert [o for o, _ in got] == list(range(len(wanted))), "offsets are not 0, 1, 2 ..."
 
 

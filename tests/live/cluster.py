@@ -31,7 +31,7 @@ def wait_until(what, condition, limit_s=20):
 
 
 class Node:
-    """`settings` are KEY=VALUE as for `stormglassd --set`; `descriptors` limits how many files and connections the process may have open."""
+    """`settings` are KEY=VALUE as for `stormglassd --set`; `descriptors` limits how many files and connections the process may open."""
 
     def __init__(self, binary, node_id, directory, voters, kafka, peer, settings=(), descriptors=None):
         self.node_id, self.kafka, self.peer, self.descriptors = node_id, kafka, peer, descriptors
@@ -68,8 +68,10 @@ class Node:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def resident_mib(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:")) // 1024
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            resident = [int(line.split()[1]) for line in status if line.startswith("VmRSS:")]
+        assert resident, f"node {self.node_id} has died:\n{self.tail()}"
+        return resident[0] // 1024
 
     def log_lines(self):
         with open(self.log, errors="replace") as log:
