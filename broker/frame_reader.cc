@@ -55,7 +55,10 @@ Result<SharedBytes> FrameReader::next(Task& task, Time deadline) {
   TRY_DO(fill(task, kLengthBytes + bytes, deadline));
   SharedBytes body = block_.slice(begin_ + kLengthBytes, bytes);
   begin_ += kLengthBytes + bytes;
-  if (begin_ == end_ && block_.size() > kMaxBlockBytes) block_ = SharedBytes(), begin_ = end_ = 0;  // a large frame's: not kept idle
+  if (begin_ == end_ && block_.size() > kMaxBlockBytes) {  // made for a large frame: not kept while nothing comes
+    block_ = SharedBytes();
+    begin_ = end_ = 0;
+  }
   if (room_) room_->release();
   return body;
 }

@@ -79,6 +79,7 @@ def kafka_python_and_a_killed_leader(env):
 
 
 def kafkajs_produces(env):
+    kafkajs_client.install(env)
     with env.cluster() as c:
         c.wait_brokers(3)
         sent = values(0, 500)

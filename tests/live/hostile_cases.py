@@ -281,6 +281,7 @@ def idle_connections(env):
                     attack.open(leader.kafka)
                     attack.open(leader.kafka, api_versions()[:9])
                     attack.open(leader.kafka, fetch_request("large", 0), receive_buffer=4096)
+                wait_until("silent clients to be let in", lambda: leader.open_descriptors() >= before + 50)
                 wait_until("silent clients to be ended", lambda: leader.open_descriptors() <= before + 10)
                 honest.progress()
 

@@ -14,8 +14,20 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kafkajs")
 CODECS = ("none", "gzip", "snappy")  # what kafkajs and kafkajs-snappy have without compiling anything
 
 
+_refused = {}  # build directory -> why kafkajs cannot be installed there: found out once per run
+
+
 def install(env):
     """The directory with node_modules. Done once per build directory and lock file."""
+    if env.build not in _refused:
+        try:
+            return _install(env)
+        except Skip as e:
+            _refused[env.build] = str(e)
+    raise Skip(_refused[env.build])
+
+
+def _install(env):
     for tool in ("node", "npm"):
         if not shutil.which(tool):
             raise Skip(f"{tool} is not installed")
@@ -29,7 +41,8 @@ def install(env):
     os.makedirs(target)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(SOURCE, name), target)
-    command = ["npm", "ci", "--prefix", target, "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
+    command = ["npm", "ci", "--prefix", target, "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+               "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000"]
     try:
         out = subprocess.run(command, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
