@@ -3,6 +3,7 @@ always stopped at the end. What a node holds (descriptors, memory) is read from 
 
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -15,9 +16,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that the system gives to no outgoing connection: thousands of those come and go in these tests."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first_given = int(file.read().split()[0])
+    low, high = (10_000, first_given) if first_given > 12_000 else (61_000, 65_536)
+    for _ in range(1000):
+        port = random.randrange(low, high)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError(f"no free port between {low} and {high}")
 
 
 def wait_until(what, condition, limit_s=20):
