@@ -5,6 +5,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_f
 
 SEEDS ?= 1..1000
 SCENARIO ?= leader_kill
+PORTABLE_SEEDS ?= 1..200
 
 .PHONY: help
 help: ## This list
@@ -33,18 +34,27 @@ test: build ## Every test; the last line is "N passed, N failed"
 
 .PHONY: debug
 debug: install-deps ## Unit tests without optimisation, in build-debug
-	@$(call meson_build,build-debug,--buildtype=debug)
+	@$(call meson_build,build-debug,$(debug_options))
 	@tests/run build-debug unit
 
 .PHONY: clang
 clang: install-deps ## Unit tests built with clang 19, without precompiled headers, warnings as errors, in build-clang
-	@$(call meson_build,build-clang,-Db_pch=false --werror,CC=clang-19 CXX=clang++-19)
+	@.ci/setup clang
+	@$(call meson_build,build-clang,$(clang_options),$(clang_compiler))
 	@tests/run build-clang unit
 
 .PHONY: asan
 asan: install-deps ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
-	@$(call meson_build,build-asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false)
+	@$(call meson_build,build-asan,$(asan_options))
 	@tests/run build-asan unit
+
+.PHONY: portability
+portability: build ## The same seeds in g++, debug, clang 19 and sanitizer builds: equal hashes, clean sanitizers. PORTABLE_SEEDS=1..200
+	@.ci/setup clang
+	@$(call meson_build,build-debug,$(debug_options),,stormglass)
+	@$(call meson_build,build-clang,$(clang_options),$(clang_compiler),stormglass)
+	@$(call meson_build,build-asan,$(asan_options),,stormglass)
+	@tests/portability $(PORTABLE_SEEDS) build build-debug build-clang build-asan
 
 .PHONY: lint
 lint: install-deps ## Architecture and style rules, and formatting
@@ -66,8 +76,14 @@ clean: ## Removes all build directories and the local cluster's data
 comma := ,
 sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
 
-# $(1) build directory, $(2) options of its first configuration, $(3) its compiler. Quiet unless something goes wrong or a person watches.
+debug_options = --buildtype=debug
+clang_options = -Db_pch=false --werror
+clang_compiler = CC=clang-19 CXX=clang++-19
+asan_options = -Db_sanitize=address$(comma)undefined -Db_lundef=false
+
+# $(1) build directory, $(2) options of its first configuration, $(3) its compiler, $(4) what to build, all if empty. Quiet unless something
+# goes wrong or a person watches.
 define meson_build
 { [ -f $(1)/build.ninja ] || $(3) meson setup $(1) $(2) >$(1).log 2>&1 || { cat $(1).log; exit 1; }; rm -f $(1).log; } && \
-if [ -t 1 ]; then ninja -C $(1); else echo "building in $(1)/"; ninja -C $(1) --quiet; fi
+if [ -t 1 ]; then ninja -C $(1) $(4); else echo "building in $(1)/"; ninja -C $(1) --quiet $(4); fi
 endef

@@ -85,6 +85,7 @@ void pack(ByteVec& out, const T& value) {
 template <class T>
 ByteVec pack(const T& value) {
   ByteVec out;
+  out.reserve(128);  // most messages are smaller
   pack(out, value);
   return out;
 }

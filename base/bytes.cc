@@ -4,19 +4,27 @@
 
 namespace sg {
 
-// The header lives in an allocation of its own so that an aligned payload starts at the beginning of its pages.
-struct SharedBytes::Block {
+// The bytes follow the header in one allocation, unless they want a stricter alignment than that gives: then they have one of their
+// own, so that an aligned payload starts at the beginning of its pages.
+struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) SharedBytes::Block {
   size_t refs;
   size_t size;
-  size_t alignment;
+  size_t alignment;  // 0: the bytes follow
   uint8_t* bytes;
 };
 
 SharedBytes SharedBytes::allocate(size_t size, size_t alignment) {
   ENSURE(std::has_single_bit(alignment));
   SharedBytes s;
-  auto* bytes = static_cast<uint8_t*>(::operator new(size == 0 ? 1 : size, std::align_val_t(alignment)));
-  s.block_ = new Block{1, size, alignment, bytes};
+  uint8_t* bytes = nullptr;
+  if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
+    void* both = ::operator new(sizeof(Block) + size);
+    bytes = static_cast<uint8_t*>(both) + sizeof(Block);
+    s.block_ = new (both) Block{1, size, 0, bytes};
+  } else {
+    bytes = static_cast<uint8_t*>(::operator new(size == 0 ? 1 : size, std::align_val_t(alignment)));
+    s.block_ = new Block{1, size, alignment, bytes};
+  }
   s.data_ = bytes;
   s.size_ = size;
   return s;
@@ -34,6 +42,10 @@ void SharedBytes::retain() {
 
 void SharedBytes::release() {
   if (!block_ || --block_->refs > 0) return;
+  if (block_->alignment == 0) {
+    ::operator delete(block_);
+    return;
+  }
   ::operator delete(block_->bytes, std::align_val_t(block_->alignment));
   delete block_;
 }

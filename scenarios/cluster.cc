@@ -38,11 +38,11 @@ Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
 
 void Cluster::draw_knobs(Rng rng, bool production_defaults) {
   if (production_defaults) {
-    // A simulated disk is not worth 64 MiB of zeros per node.
-    config_.journal.segment_bytes = 1 << 20;
-    config_.journal.first_segment_bytes = 256 << 10;
-    config_.journal.tail_cache_bytes = 4 << 20;
-    drawn_ = "knobs = production defaults, journal segments of 1 MiB\n";
+    // A simulated disk is not worth 64 MiB of zeros per node, nor as much memory.
+    config_.journal.segment_bytes = 256 << 10;
+    config_.journal.first_segment_bytes = 64 << 10;
+    config_.journal.tail_cache_bytes = 256 << 10;
+    drawn_ = "knobs = production defaults, journal segments and tail cache of 256 KiB\n";
     return;
   }
   auto& j = config_.journal;

@@ -9,8 +9,10 @@
 #include <functional>
 
 #include "scenarios/bench/bench.h"
+#include "scenarios/diff.h"
 #include "scenarios/scenario_file.h"
 #include "scenarios/sweep.h"
+#include "sim/trace_file.h"
 
 namespace {
 
@@ -60,26 +62,41 @@ void print_run(const Scenario& scenario, uint64_t seed, const RunResult& r) {
 
 int exit_code(const RunResult& r) { return r.verdict == Verdict::pass ? kPassed : r.verdict == Verdict::fail ? kFailed : kPlatform; }
 
+// Hands everything on to two others: a file for the user, and the memory that a second run is compared with.
+struct BothTraces final : sim::TraceSink {
+  void on_event(const sim::TraceEvent& event, std::string_view text) override {
+    for (sim::TraceSink* sink : sinks) sink->on_event(event, text);
+  }
+  std::vector<sim::TraceSink*> sinks;
+};
+
 int run_command(const std::string& name, uint64_t seed, bool twice, const std::string& trace_file) {
   auto scenario = find_scenario(name);
   if (!scenario) return usage(scenario.error().what);
   sim::Pools pools;
   std::unique_ptr<sim::FileTrace> file;
-  if (!trace_file.empty()) file = std::make_unique<sim::FileTrace>(trace_file);
   sim::MemoryTrace first;
+  BothTraces traces;
+  if (!trace_file.empty()) {
+    auto created = sim::FileTrace::create(trace_file);
+    if (!created) return usage(created.error().what);
+    file = std::move(*created);
+    traces.sinks.push_back(file.get());
+  }
+  if (twice) traces.sinks.push_back(&first);
   RunOptions options;
-  options.trace = file ? static_cast<sim::TraceSink*>(file.get()) : twice ? &first : nullptr;
+  if (!traces.sinks.empty()) options.trace = &traces;
   RunResult result = run_once(*scenario, seed, pools, options);
   print_run(*scenario, seed, result);
   int code = exit_code(result);
   if (twice) {
     sim::MemoryTrace second;
-    options.trace = file ? nullptr : &second;
+    options.trace = &second;
     RunResult again = run_once(*scenario, seed, pools, options);
+    auto at = sim::first_difference(first, second);
+    if (at) fmt::print("\nThe runs differ from event {} on:\n{}", *at, sim::describe_difference(first, second, *at));
     if (again.hash != result.hash) {
       fmt::print("The second run differs: hash {:016x}, then {:016x}\n", result.hash, again.hash);
-      if (auto at = file ? std::nullopt : sim::first_difference(first, second))
-        fmt::print("{}\n", sim::describe_difference(first, second, *at));
       code = kFailed;
     } else {
       fmt::print("The second run was the same, event for event.\n");
@@ -87,6 +104,18 @@ int run_command(const std::string& name, uint64_t seed, bool twice, const std::s
   }
   fmt::print("{}\n", verdict_line(scenario->name, seed, result));
   return code;
+}
+
+int diff_command(const std::string& a, const std::string& b) {
+  auto difference = diff_runs(a, b);
+  if (!difference) return usage(difference.error().what);
+  if (!difference->at) {
+    fmt::print("The same, event for event: {} events.\n", difference->events_a);
+    return kPassed;
+  }
+  fmt::print("{} and {} events; they differ from event {} on:\n{}", difference->events_a, difference->events_b, *difference->at,
+             difference->text);
+  return kFailed;
 }
 
 // "A..B", both included, or one seed.
@@ -155,6 +184,12 @@ int main(int argc, char** argv) {
   run->add_flag("--twice", twice, "run it again and compare every event");
   run->add_option("--trace", trace, "write every event to this file");
   run->callback([&] { chosen = [&] { return run_command(name, seed, twice, trace); }; });
+
+  std::string a, b;
+  CLI::App* diff = app.add_subcommand("diff", "the first event at which two runs differ: builds, machines, seeds");
+  diff->add_option("a", a, "scenario:seed, or a file that run --trace wrote")->required();
+  diff->add_option("b", b, "the other one")->required();
+  diff->callback([&] { chosen = [&] { return diff_command(a, b); }; });
 
   std::vector<std::string> names;
   std::string seeds = "1..100";

@@ -14,7 +14,6 @@
 namespace sg::scenario {
 namespace {
 
-constexpr Duration kSetUp = 4s;  // before the first fault: election, topics, the first records
 constexpr Duration kSetUpLimit = 20s;
 constexpr Duration kLook = 50ms;      // between two looks at whether liveness holds
 constexpr Duration kProbeBound = 5s;  // L4
@@ -32,13 +31,15 @@ sim::WorldOptions draw_world(uint64_t seed) {
 class Run {
  public:
   Run(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options)
-      : scenario_(scenario), world_(seed, draw_world(seed), pools), cluster_(world_, scenario.cluster), observers_(world_, cluster_) {
+      : scenario_(scenario), options_(options), world_(seed, draw_world(seed), pools), cluster_(world_, scenario.cluster) {
+    if (options.checks) observers_.emplace(world_, cluster_);
     if (options.trace) world_.trace().record_to(options.trace);
     partitions_ = partitions_of(scenario.cluster.topics);
     Rng rng = world_.rng("phases");
     const int64_t low = scenario.phases.safety.low / 1ms;
     const int64_t high = scenario.phases.safety.high / 1ms;
-    safety_end_ = Time{0} + kSetUp + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
+    safety_begin_ = Time{0} + scenario.phases.set_up;
+    safety_end_ = safety_begin_ + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
     plan_ = options.plan ? *options.plan : draw_plan();
   }
 
@@ -48,6 +49,7 @@ class Run {
     executor_->start();
     cluster_.start();
     add_clients();
+    tell_progress();
     bool went = set_up() && safety() && liveness() && judge();
     (void)went;
     shut_down();
@@ -56,9 +58,9 @@ class Run {
 
  private:
   sim::FaultPlan draw_plan() const {
-    sim::FaultPlan plan = sim::draw_fault_plan(world_.rng("faults"), scenario_.faults, Time{0} + kSetUp, safety_end_);
+    sim::FaultPlan plan = sim::draw_fault_plan(world_.rng("faults"), scenario_.faults, safety_begin_, safety_end_);
     for (sim::Fault fault : scenario_.at) {
-      fault.at = fault.at + kSetUp;
+      fault.at = fault.at + scenario_.phases.set_up;
       plan.faults.push_back(std::move(fault));
     }
     std::stable_sort(plan.faults.begin(), plan.faults.end(), [](const sim::Fault& a, const sim::Fault& b) { return a.at < b.at; });
@@ -117,10 +119,20 @@ class Run {
     return true;
   }
 
-  bool safety() { return world_.run_until(safety_end_); }
+  bool safety() {
+    while (options_.progress && world_.now() + 1s < safety_end_) {
+      if (!world_.run_until(world_.now() + 1s)) return false;
+      tell_progress();
+    }
+    return world_.run_until(safety_end_);
+  }
+
+  void tell_progress() const {
+    if (options_.progress) options_.progress({world_.events(), history_.sends.size()});
+  }
 
   bool liveness() {
-    world_.begin_liveness();
+    world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
     control_.writing = false;
     const Time healed = world_.now();
     // L1 to L3: everything is healed, so everything comes back, within the phase's bound. These ask the brokers' own catalogues.
@@ -199,7 +211,8 @@ class Run {
     // The control against false alarms: a run without any fault has no reason to elect anybody anew.
     if (plan_.faults.empty() && leader_changes_ > 0)
       return fail("calm", fmt::format("{} changes of leader without a fault", leader_changes_));
-    observers_.finish();
+    if (!observers_) return true;
+    observers_->finish();
     if (world_.failure()) return false;
     std::vector<ReplicaContents> replicas = cluster_.read_replicas();
     if (world_.failure()) return false;
@@ -246,7 +259,7 @@ class Run {
       out.check = "no write was acknowledged";
     } else if (!plan_.faults.empty() && out.faults_struck == 0) {
       out.check = "no fault struck";
-    } else if (std::string idle = observers_.idle_check(); !idle.empty()) {
+    } else if (std::string idle = observers_ ? observers_->idle_check() : std::string(); !idle.empty()) {
       out.check = idle;
     } else {
       out.verdict = Verdict::pass;
@@ -255,10 +268,12 @@ class Run {
   }
 
   const Scenario& scenario_;
+  const RunOptions& options_;
   sim::World world_;
   Cluster cluster_;
-  Observers observers_;
+  std::optional<Observers> observers_;  // none: nothing is judged
   std::vector<PartitionName> partitions_;
+  Time safety_begin_;
   Time safety_end_;
   sim::FaultPlan plan_;
   std::unique_ptr<sim::FaultExecutor> executor_;

@@ -2,6 +2,7 @@
 // the safety phase and the liveness phase, and judges. The result is a function of (scenario, seed, plan).
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,9 +13,17 @@
 
 namespace sg::scenario {
 
+// How far a run has come: for measuring it.
+struct Progress {
+  uint64_t events = 0;
+  uint64_t sends = 0;  // records that clients have begun to send
+};
+
 struct RunOptions {
   const sim::FaultPlan* plan = nullptr;  // instead of the drawn one
   sim::TraceSink* trace = nullptr;
+  bool checks = true;  // false: nothing is judged but liveness, so that a measurement can tell what checks cost
+  std::function<void(const Progress&)> progress{};  // called before the first event, and after each simulated second of the safety phase
 };
 
 enum class Verdict : uint8_t {

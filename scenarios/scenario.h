@@ -42,9 +42,11 @@ struct WorkloadSpec {
   IntRange in_flight{1, 5};     // batches, per partition and client
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
+  int64_t records = 0;  // each client ends after so many; 0: when the safety phase ends
 };
 
 struct Phases {
+  Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
   Duration liveness = 30s;  // an upper bound
 };

@@ -167,7 +167,8 @@ ClusterSpec read_cluster(const toml::table& toml) {
 }
 
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
-  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes"});
+  Table t(toml,
+          {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes", "records"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
   if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
@@ -188,6 +189,7 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
   out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
+  out.records = t.integer("records", 0, 0, INT64_MAX);
   return out;
 }
 
@@ -244,7 +246,8 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"safety_s", "liveness_s", "check"});
+    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "check"});
+    out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
     if (phases.find("check")) out.checks = phases.texts("check");
@@ -269,8 +272,8 @@ Result<Scenario> load_scenario_file(const std::string& path) {
 std::string scenario_folder() {
   std::error_code ignored;
   fs::path program = fs::read_symlink("/proc/self/exe", ignored);
-  for (const fs::path& candidate : {program.parent_path().parent_path() / "scenarios", fs::path("scenarios")})
-    if (fs::exists(candidate / "leader_kill.toml", ignored)) return candidate.string();
+  for (fs::path folder = program.parent_path(); folder != folder.parent_path(); folder = folder.parent_path())
+    if (fs::exists(folder / "scenarios" / "leader_kill.toml", ignored)) return (folder / "scenarios").string();
   return "scenarios";
 }
 

@@ -8,6 +8,15 @@ namespace {
 __extension__ using Wide = __int128;
 constexpr int64_t kMillion = 1'000'000;
 
+// ceil(value * factor / divisor) or floor; none of them is negative. Two hours and a half of nanoseconds times a million fit into 64 bits.
+enum class Round : bool { down, up };
+template <Round round>
+Wide scale(int64_t value, int64_t factor, int64_t divisor) {
+  if (int64_t product; !__builtin_mul_overflow(value, factor, &product) && product <= INT64_MAX - divisor)
+    return (product + (round == Round::up ? divisor - 1 : 0)) / divisor;
+  return (static_cast<Wide>(value) * factor + (round == Round::up ? divisor - 1 : 0)) / divisor;
+}
+
 }  // namespace
 
 SimClock::SimClock(const EventQueue& queue, Time origin)
@@ -18,7 +27,7 @@ int64_t SimClock::wall_ms() const { return kWallEpochMs + (now_ - origin_ + wall
 Time SimClock::at(Time world) const {
   if (stopped_) return base_local_;
   int64_t elapsed = (world - base_world_).count();
-  if (drift_ppm_ != 0) elapsed = static_cast<int64_t>(static_cast<Wide>(elapsed) * (kMillion + drift_ppm_) / kMillion);
+  if (drift_ppm_ != 0) elapsed = static_cast<int64_t>(scale<Round::down>(elapsed, kMillion + drift_ppm_, kMillion));
   return Time{base_local_.ns + elapsed};
 }
 
@@ -26,10 +35,7 @@ Time SimClock::world_time_of(Time local) const {
   if (stopped_ || local == Time::never()) return Time::never();
   if (local <= base_local_) return base_world_;
   Wide elapsed = local.ns - base_local_.ns;
-  if (drift_ppm_ != 0) {
-    Wide rate = kMillion + drift_ppm_;
-    elapsed = (elapsed * kMillion + rate - 1) / rate;
-  }
+  if (drift_ppm_ != 0) elapsed = scale<Round::up>(local.ns - base_local_.ns, kMillion, kMillion + drift_ppm_);
   Wide world = base_world_.ns + elapsed;
   return world >= Time::never().ns ? Time::never() : Time{static_cast<int64_t>(world)};
 }

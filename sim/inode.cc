@@ -39,13 +39,16 @@ WriteImage WriteImage::copy_of(PagePool& pool, uint64_t offset, std::span<const 
   if (image.length == 0) return image;
   uint64_t first = offset / kPageBytes;
   image.pages.resize((offset + image.length - 1) / kPageBytes - first + 1);
-  for (PageRef& page : image.pages) page = PageRef::uninitialised(pool);
   uint64_t at = offset;
   for (ByteSpan piece : pieces) {
     while (!piece.empty()) {
       size_t in_page = at % kPageBytes;
       size_t n = std::min(piece.size(), kPageBytes - in_page);
-      std::memcpy(image.pages[at / kPageBytes - first].writable(pool) + in_page, piece.data(), n);
+      PageRef& page = image.pages[at / kPageBytes - first];
+      if (n < kPageBytes || !PageRef::is_zero(piece.data())) {  // a whole page of zeros is a null page
+        if (page.is_zero()) page = PageRef::uninitialised(pool);
+        std::memcpy(page.writable(pool) + in_page, piece.data(), n);
+      }
       piece = piece.subspan(n);
       at += n;
     }

@@ -87,9 +87,11 @@ class PageRef {
     }
     return page_->bytes;
   }
+  // Are these 4 KiB all zeros?
+  static bool is_zero(const uint8_t* bytes) { return bytes[0] == 0 && std::memcmp(bytes, kZeros, kPageBytes) == 0; }
   // Only for a page that nobody shares yet: becomes null if it holds zeros only.
   void drop_if_zero() {
-    if (page_ && page_->bytes[0] == 0 && std::memcmp(page_->bytes, kZeros, kPageBytes) == 0) *this = PageRef();
+    if (page_ && is_zero(page_->bytes)) *this = PageRef();
   }
 
  private:

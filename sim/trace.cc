@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/ensure.h"
 
@@ -88,18 +87,6 @@ std::vector<TraceEvent> Trace::last(uint32_t node) const {
   return events;
 }
 
-FileTrace::FileTrace(const std::string& path) : file_(std::fopen(path.c_str(), "w")) {
-  ENSURE(file_, "cannot write the trace to '{}'", path);
-}
-
-FileTrace::~FileTrace() { std::fclose(static_cast<std::FILE*>(file_)); }
-
-void FileTrace::on_event(const TraceEvent& event, std::string_view text) {
-  std::string line = to_line(event, text);
-  line += '\n';
-  ENSURE(std::fwrite(line.data(), 1, line.size(), static_cast<std::FILE*>(file_)) == line.size(), "cannot write the trace");
-}
-
 namespace {
 
 std::vector<const MemoryTrace::Record*> events_of(const MemoryTrace& trace) {
@@ -121,15 +108,20 @@ std::optional<size_t> first_difference(const MemoryTrace& a, const MemoryTrace& 
   return std::nullopt;
 }
 
-std::string describe_difference(const MemoryTrace& a, const MemoryTrace& b, size_t index, size_t context) {
+std::string describe_difference(const MemoryTrace& a, const MemoryTrace& b, size_t index, std::string_view name_a, std::string_view name_b,
+                                size_t context) {
   std::string text;
   for (const MemoryTrace* trace : {&a, &b}) {
-    auto events = events_of(*trace);
-    text += trace == &a ? "first run:\n" : "second run:\n";
-    size_t from = index - std::min(index, context);
-    for (size_t i = from; i < std::min(events.size(), index + context + 1); ++i)
-      text += fmt::format("{} {} {}\n", i == index ? ">" : " ", i, to_line(events[i]->event, events[i]->text));
-    if (index >= events.size()) text += fmt::format("> {} (the run has ended)\n", events.size());
+    text += fmt::format("{}:\n", trace == &a ? name_a : name_b);
+    size_t events = 0;
+    for (const MemoryTrace::Record& record : trace->records()) {
+      const bool note = record.event.kind == TraceKind::note;
+      if (events + context >= index && events <= index + context)
+        text += fmt::format("{} {:>8} {}\n", !note && events == index ? ">" : " ", note ? std::string() : std::to_string(events),
+                            to_line(record.event, record.text));
+      if (!note) ++events;
+    }
+    if (index >= events) text += fmt::format("> {:>8} (the run has ended)\n", events);
   }
   return text;
 }

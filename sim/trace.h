@@ -129,22 +129,10 @@ class MemoryTrace final : public TraceSink {
   std::vector<Record> records_;
 };
 
-// One line per event. ENSUREs that the file can be written: a trace that is silently short is worse than none.
-class FileTrace final : public TraceSink {
- public:
-  explicit FileTrace(const std::string& path);
-  ~FileTrace() override;
-  FileTrace(const FileTrace&) = delete;
-  FileTrace& operator=(const FileTrace&) = delete;
-  void on_event(const TraceEvent& event, std::string_view text) override;
-
- private:
-  void* file_;
-};
-
-// The index of the first record at which two traces differ, notes left out; nullopt if they are equal. The index counts events.
+// The index of the first event at which two traces differ, notes left out; nullopt if they are equal.
 std::optional<size_t> first_difference(const MemoryTrace& a, const MemoryTrace& b);
-// Both sides around that event, for a person.
-std::string describe_difference(const MemoryTrace& a, const MemoryTrace& b, size_t index, size_t context = 5);
+// Both sides around that event, with the log lines between, for a person. The names stand above each side.
+std::string describe_difference(const MemoryTrace& a, const MemoryTrace& b, size_t index, std::string_view name_a = "first run",
+                                std::string_view name_b = "second run", size_t context = 5);
 
 }  // namespace sg::sim

@@ -92,10 +92,10 @@ void World::heal_all() {
   }
 }
 
-void World::begin_liveness() {
+void World::begin_liveness(std::span<Node* const> nodes) {
   phase_ = Phase::liveness;
   heal_all();
-  for (auto& node : nodes_)
+  for (Node* node : nodes)
     if (!node->running()) node->start();
 }
 

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,8 +90,8 @@ class World final : private EventHandler {
   const std::optional<Failure>& failure() const { return failure_; }
 
   Phase phase() const { return phase_; }
-  // Heals everything and starts what is down; from now on faults are refused by their executor.
-  void begin_liveness();
+  // Heals everything and starts those of `nodes` that are down; from now on faults are refused by their executor.
+  void begin_liveness(std::span<Node* const> nodes);
   // Links, latencies, stalls, armed crash points and failures back to the start; nodes that are down stay down, damage stays.
   void heal_all();
 

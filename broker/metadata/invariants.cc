@@ -3,17 +3,27 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <concepts>
 #include <set>
 
 namespace sg::metadata {
 
 namespace {
 
+// What a finding shows is built only when there is one.
+template <class A>
+decltype(auto) shown(A&& a) {
+  if constexpr (std::invocable<A>)
+    return a();
+  else
+    return std::forward<A>(a);
+}
+
 class Findings {
  public:
   template <class... A>
-  void expect(bool holds, fmt::format_string<A...> format, A&&... args) {
-    if (!holds) lines_.push_back(fmt::format(format, std::forward<A>(args)...));
+  void expect(bool holds, std::string_view format, A&&... args) {
+    if (!holds) lines_.push_back(fmt::format(fmt::runtime(format), shown(std::forward<A>(args))...));
   }
   std::vector<std::string> take() { return std::move(lines_); }
 
@@ -30,50 +40,50 @@ std::string line(const Partition& p) {
 }
 
 void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
+  const auto what = [&] { return line(p); };
   std::set<NodeId> replicas(p.replicas.begin(), p.replicas.end());
   std::set<NodeId> isr(p.isr.begin(), p.isr.end());
-  found.expect(!p.replicas.empty() && replicas.size() == p.replicas.size(), "replicas are distinct: {}", line(p));
-  found.expect(!p.isr.empty() && isr.size() == p.isr.size(), "the ISR is distinct and not empty: {}", line(p));
-  found.expect(std::ranges::includes(replicas, isr), "ISR within replicas: {}", line(p));
-  found.expect(p.leader == kNoNode || isr.contains(p.leader), "leader in ISR: {}", line(p));
-  found.expect(p.min_isr >= 1 && p.min_isr <= static_cast<int32_t>(p.replicas.size()), "min ISR {} : {}", p.min_isr, line(p));
-  found.expect(p.stream >= kFirstPartitionStream && p.stream < c.next_stream(), "stream id given out: {}", line(p));
-  found.expect(p.leader_epoch.v >= 0 && p.partition_epoch.v >= p.leader_epoch.v, "each leader epoch is a partition epoch: {}", line(p));
+  found.expect(!p.replicas.empty() && replicas.size() == p.replicas.size(), "replicas are distinct: {}", what);
+  found.expect(!p.isr.empty() && isr.size() == p.isr.size(), "the ISR is distinct and not empty: {}", what);
+  found.expect(std::ranges::includes(replicas, isr), "ISR within replicas: {}", what);
+  found.expect(p.leader == kNoNode || isr.contains(p.leader), "leader in ISR: {}", what);
+  found.expect(p.min_isr >= 1 && p.min_isr <= static_cast<int32_t>(p.replicas.size()), "min ISR {} : {}", p.min_isr, what);
+  found.expect(p.stream >= kFirstPartitionStream && p.stream < c.next_stream(), "stream id given out: {}", what);
+  found.expect(p.leader_epoch.v >= 0 && p.partition_epoch.v >= p.leader_epoch.v, "each leader epoch is a partition epoch: {}", what);
 
   int fenced = 0;
-  for (NodeId node : p.replicas) found.expect(c.broker(node) != nullptr, "replica {} is registered: {}", node, line(p));
+  for (NodeId node : p.replicas) found.expect(c.broker(node) != nullptr, "replica {} is registered: {}", node, what);
   for (NodeId node : p.isr) {
     const Broker* b = c.broker(node);
     fenced += b && b->fenced;
   }
-  found.expect(fenced == 0 || p.isr.size() == 1, "a fenced broker is in the ISR only as the last: {}", line(p));
-  found.expect(!p.last_copy_damaged || p.isr.size() == 1, "a damaged last copy is the last: {}", line(p));
+  found.expect(fenced == 0 || p.isr.size() == 1, "a fenced broker is in the ISR only as the last: {}", what);
+  found.expect(!p.last_copy_damaged || p.isr.size() == 1, "a damaged last copy is the last: {}", what);
   bool electable = fenced == 0 && !p.last_copy_damaged;
-  found.expect(electable == (p.leader != kNoNode), "online exactly if somebody is electable: {}", line(p));
+  found.expect(electable == (p.leader != kNoNode), "online exactly if somebody is electable: {}", what);
 }
 
 void check_partition_step(const Catalogue& before, const Partition& was, const Partition& is, Findings& found) {
   auto both = [&] { return line(was) + "  ->  " + line(is); };
-  found.expect(was.replicas == is.replicas && was.topic_id == is.topic_id && was.index == is.index, "a stream is one partition: {}",
-               both());
-  found.expect(is.partition_epoch >= was.partition_epoch && is.leader_epoch >= was.leader_epoch, "epochs grow: {}", both());
+  found.expect(was.replicas == is.replicas && was.topic_id == is.topic_id && was.index == is.index, "a stream is one partition: {}", both);
+  found.expect(is.partition_epoch >= was.partition_epoch && is.leader_epoch >= was.leader_epoch, "epochs grow: {}", both);
   if (is.partition_epoch == was.partition_epoch) {
-    found.expect(is == was, "a change is a new partition epoch: {}", both());
+    found.expect(is == was, "a change is a new partition epoch: {}", both);
     return;
   }
-  found.expect(is.partition_epoch == was.partition_epoch + 1, "one record is one partition epoch: {}", both());
-  found.expect(is.leader == was.leader || is.leader_epoch > was.leader_epoch, "another leader is another epoch: {}", both());
-  found.expect(is.leader == kNoNode || contains(was.isr, is.leader), "a leader comes from the ISR: {}", both());
-  found.expect(!was.last_copy_damaged || is.last_copy_damaged, "damage of the last copy is never forgotten: {}", both());
+  found.expect(is.partition_epoch == was.partition_epoch + 1, "one record is one partition epoch: {}", both);
+  found.expect(is.leader == was.leader || is.leader_epoch > was.leader_epoch, "another leader is another epoch: {}", both);
+  found.expect(is.leader == kNoNode || contains(was.isr, is.leader), "a leader comes from the ISR: {}", both);
+  found.expect(!was.last_copy_damaged || is.last_copy_damaged, "damage of the last copy is never forgotten: {}", both);
 
   bool one_stays = std::ranges::any_of(is.isr, [&](NodeId n) { return contains(was.isr, n); });
-  found.expect(one_stays, "the last member is never removed: {}", both());
+  found.expect(one_stays, "the last member is never removed: {}", both);
   bool grows = std::ranges::any_of(is.isr, [&](NodeId n) { return !contains(was.isr, n); });
   found.expect(!grows || (was.leader != kNoNode && is.leader == was.leader && is.leader_epoch == was.leader_epoch),
-               "only a leader adds to its ISR: {}", both());
+               "only a leader adds to its ISR: {}", both);
   for (NodeId node : is.isr) {
     const Broker* b = before.broker(node);
-    if (!contains(was.isr, node)) found.expect(b && !b->fenced && !b->draining, "who is added is live: {}", both());
+    if (!contains(was.isr, node)) found.expect(b && !b->fenced && !b->draining, "who is added is live: {}", both);
   }
 }
 
@@ -90,10 +100,11 @@ void check_broker_step(const Catalogue& before, const Catalogue& after, const Br
   for (const auto& [stream, p] : before.partitions()) {
     const Partition* now = after.partition(stream);
     if (!now) continue;
-    if (p.leader == was.node) found.expect(now->leader_epoch > p.leader_epoch, "a leader that registers begins an epoch: {}", line(*now));
+    const auto what = [&] { return line(*now); };
+    if (p.leader == was.node) found.expect(now->leader_epoch > p.leader_epoch, "a leader that registers begins an epoch: {}", what);
     bool other_copy = is->directory_id != was.directory_id;
-    if (other_copy) found.expect(now->leader != was.node, "another directory leads nothing: {}", line(*now));
-    if (other_copy && now->in_isr(was.node)) found.expect(now->last_copy_damaged, "another directory leaves the ISR: {}", line(*now));
+    if (other_copy) found.expect(now->leader != was.node, "another directory leads nothing: {}", what);
+    if (other_copy && now->in_isr(was.node)) found.expect(now->last_copy_damaged, "another directory leaves the ISR: {}", what);
   }
 }
 
@@ -131,7 +142,7 @@ std::vector<std::string> check_transition(const Catalogue& before, const Catalog
     if (const Partition* was = before.partition(stream)) {
       check_partition_step(before, *was, is, found);
     } else {
-      found.expect(stream >= before.next_stream(), "a new partition has a new stream: {}", line(is));
+      found.expect(stream >= before.next_stream(), "a new partition has a new stream: {}", [&] { return line(is); });
     }
   }
   return found.take();

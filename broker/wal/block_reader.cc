@@ -6,12 +6,14 @@
 
 namespace sg::wal {
 namespace {
-constexpr size_t kWindowBytes = 1 << 20;
-}
+// A reader that looks at one header reads little; one that goes on reads in large pieces.
+constexpr size_t kFirstWindowBytes = 8 << 10;
+constexpr size_t kWindowGrowth = 8;
+constexpr size_t kLastWindowBytes = 1 << 20;
+}  // namespace
 
 Result<> BlockReader::fill(Task& task) {
   MutableByteSpan into = window_.writable().first(size_);
-  std::ranges::fill(into, uint8_t{0});
   auto got = file_.read(task, from_, into);
   if (got) {
     std::ranges::fill(into.subspan(*got), uint8_t{0});
@@ -31,7 +33,9 @@ Result<> BlockReader::fill(Task& task) {
 Result<ByteSpan> BlockReader::range(Task& task, uint64_t offset, size_t length) {
   if (offset < from_ || offset + length > from_ + size_) {
     from_ = offset / block_ * block_;
-    size_ = std::max<size_t>(round_up(offset + length - from_, block_), std::min(kWindowBytes, round_up(kWindowBytes, block_)));
+    window_bytes_ = window_bytes_ == 0 ? kFirstWindowBytes : std::min(window_bytes_ * kWindowGrowth, kLastWindowBytes);
+    const uint64_t there = file_bytes_ > from_ ? file_bytes_ - from_ : 0;
+    size_ = static_cast<size_t>(round_up(std::max<uint64_t>(offset + length - from_, std::min<uint64_t>(window_bytes_, there)), block_));
     if (window_.size() < size_) window_ = SharedBytes::allocate(size_, std::max<size_t>(block_, kBlockBytes));
     if (auto filled = fill(task); !filled) {
       size_ = 0;

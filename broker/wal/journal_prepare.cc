@@ -8,8 +8,20 @@
 namespace sg::wal {
 namespace {
 constexpr size_t kChunkBytes = 256 << 10;
+
 constexpr size_t kMaxFreeSegments = 2;
 constexpr Duration kRetryFullDisk = 1s;
+
+// What segments are filled with: one block for all journals of the process, aligned for any device.
+ByteSpan zeros_for_filling() {
+  static const SharedBytes zeros = [] {
+    SharedBytes bytes = SharedBytes::allocate(kChunkBytes, kChunkBytes);
+    std::ranges::fill(bytes.writable(), uint8_t{0});
+    return bytes;
+  }();
+  return zeros;
+}
+
 }  // namespace
 
 void Journal::run_preparer(Task& task) {
@@ -52,13 +64,12 @@ Result<> Journal::prepare_segment(Task& task) {
 
 Result<> Journal::zero_fill(Task& task, Segment& segment, uint64_t bytes, bool paced) {
   size_t chunk = std::min<size_t>(kChunkBytes, round_up(bytes, options_.block_bytes));
-  SharedBytes zeros = SharedBytes::allocate(chunk, options_.block_bytes);
-  std::ranges::fill(zeros.writable(), uint8_t{0});
+  const ByteSpan zeros = zeros_for_filling();
   auto pause = Duration(static_cast<int64_t>(chunk * 1'000'000'000 / options_.prepare_bytes_per_second));
   uint64_t target = round_up(bytes, options_.block_bytes);
   while (segment.file_bytes < target) {
     size_t size = static_cast<size_t>(std::min<uint64_t>(chunk, target - segment.file_bytes));
-    TRY_DO(segment.file->write(task, segment.file_bytes, zeros.span().first(size), disk::Durability::buffered));
+    TRY_DO(segment.file->write(task, segment.file_bytes, zeros.first(size), disk::Durability::buffered));
     segment.file_bytes += size;
     if (!paced) continue;
     if (roll_waits_) break;  // the rest is appended

@@ -63,7 +63,7 @@ class Recovery {
   // Which files hold a segment of the log, and which are free.
   Result<> classify(std::vector<SegmentPtr> files) {
     for (SegmentPtr& file : files) {
-      BlockReader reader(*file->file, block_);
+      BlockReader reader(*file->file, block_, file->file_bytes);
       TRY(ByteSpan block, reader.range(task_, 0, block_));
       bool zero = all_zero(block);
       auto header = decode_segment_block(block);
@@ -165,7 +165,7 @@ class Recovery {
   }
 
   Result<std::optional<Scan>> load_index(Segment& segment, const ChainEnd& end) {
-    BlockReader reader(*segment.file, block_);
+    BlockReader reader(*segment.file, block_, segment.file_bytes);
     TRY(ByteSpan start, reader.range(task_, end.position, block_));
     auto size = peek_index_bytes(start);
     if (!size || *size > segment.file_bytes) return std::nullopt;

@@ -12,7 +12,7 @@ namespace {
 class Scanner {
  public:
   Scanner(Task& task, disk::File& file, size_t block, const ScanRequest& request)
-      : task_(task), reader_(file, block), block_(block), request_(request) {
+      : task_(task), reader_(file, block, request.file_bytes), block_(block), request_(request) {
     limit_ = request.file_bytes / block * block;
     if (request.sealed && request.sealed->position > 0) limit_ = std::min(limit_, request.sealed->position);
     scan_.end = request.previous;

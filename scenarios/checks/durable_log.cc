@@ -7,6 +7,7 @@
 namespace sg::scenario {
 
 const LogEntry* DurableLog::ending_at(int64_t position) const {
+  if (!entries_.empty() && entries_.back().next == position) return &entries_.back();  // what is asked for most
   auto at = std::ranges::lower_bound(entries_, position, {}, &LogEntry::next);
   return at != entries_.end() && at->next == position ? &*at : nullptr;
 }

@@ -105,14 +105,14 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
   for (const Anomaly& a : history.anomalies)
     out.push_back({"H4", fmt::format("client {} at {}, {}: {}", a.client, to_string(a.partition), when(a.at), a.what)});
   auto sends = by_value(history);
-  auto judge = [&](const PartitionName& partition, Offset offset, ValueId value, const std::string& where) {
+  auto judge = [&](const PartitionName& partition, Offset offset, ValueId value, auto&& where) {
     auto it = sends.find(value);
     if (it == sends.end() || it->second->partition != partition) {
       out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), and nobody sent it there", name(value), to_string(partition),
-                                       offset, where)});
+                                       offset, where())});
     } else if (it->second->outcome == Outcome::failed) {
       out.push_back({"H4", fmt::format("{} stands at {} offset {} ({}), although its send certainly failed at {}", name(value),
-                                       to_string(partition), offset, where, when(it->second->completed))});
+                                       to_string(partition), offset, where(), when(it->second->completed))});
     }
   };
   struct Seen {
@@ -123,7 +123,7 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
   std::map<std::pair<PartitionName, Offset>, Seen> seen;
   for (const Read& r : history.reads) {
     auto [it, first] = seen.emplace(std::pair(r.partition, r.offset), Seen{r.value, r.client, r.at});
-    if (first) judge(r.partition, r.offset, r.value, fmt::format("read by client {} at {}", r.client, when(r.at)));
+    if (first) judge(r.partition, r.offset, r.value, [&] { return fmt::format("read by client {} at {}", r.client, when(r.at)); });
     if (!first && it->second.value != r.value)
       out.push_back(
           {"H4", fmt::format("{} offset {}: client {} read {} at {}, client {} read {} at {}", to_string(r.partition), r.offset,
@@ -133,7 +133,7 @@ std::vector<Violation> check_phantoms(const History& history, const std::vector<
     if (!c.in_sync) continue;
     Log log = log_of(c);
     for (const auto& [offset, value] : log)
-      if (!seen.contains({c.partition, offset})) judge(c.partition, offset, value, fmt::format("on node {}", c.node));
+      if (!seen.contains({c.partition, offset})) judge(c.partition, offset, value, [&] { return fmt::format("on node {}", c.node); });
     for (auto it = seen.lower_bound({c.partition, Offset(INT64_MIN)}); it != seen.end() && it->first.first == c.partition; ++it) {
       auto stored = log.find(it->first.second);
       if (stored != log.end() && stored->second == it->second.value) continue;

@@ -74,29 +74,33 @@ void Ledger::receive_segment(Pending pending) {
 // A segment's header names where the log before it ends: after a crash, that is what recovery found.
 void Ledger::recovered_to(const wal::SegmentHeader& header) {
   const wal::ChainEnd& found = header.previous;
-  std::string who = fmt::format("node {}: segment {} continues the log behind commit {}", node_, header.generation, found.sequence);
+  auto who = [&] {
+    return fmt::format("node {}: segment {} continues the log behind commit {}", node_, header.generation, found.sequence);
+  };
   if (found.sequence < sequence_) {
     // A commit that was durable is not there any more: damage that the simulator did explains it, nothing else.
     bool lost = !damaged_;
     judge_.check(Check::e21, !lost, [&] {
-      return fmt::format("{}; the disk keeps all up to commit {}, with {}: commits {} to {} and what was promised on them are lost", who,
+      return fmt::format("{}; the disk keeps all up to commit {}, with {}: commits {} to {} and what was promised on them are lost", who(),
                          sequence_, describe(hard_state_), found.sequence + 1, sequence_);
     });
     pending_.clear();
     return rewind();
   }
+  const bool nothing_lost = found.sequence == head_sequence();
   if (found.sequence == sequence_) {
     judge_.check(Check::e22, found.crc == crc_, [&] {
-      return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who, found.crc,
+      return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who(), found.crc,
                          sequence_, crc_);
     });
     pending_.clear();
-    return rewind();
+    if (!nothing_lost) rewind();
+    return;
   }
   auto last = std::ranges::find_if(pending_, [&](const Pending& p) { return p.is_commit && p.header.sequence == found.sequence; });
   bool known = last != pending_.end() && last->header.crc == found.crc;
   judge_.check(Check::e22, known, [&] {
-    return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who,
+    return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who(),
                        found.crc, sequence_, head_sequence());
   });
   if (!known) {
@@ -109,13 +113,15 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
   for (Pending& p : pending_) {
     p.landed = p.landed || on_disk(p);
     judge_.check(Check::e22, p.landed, [&] {
-      return fmt::format("{}; but commit {} at {} of {} is not on the disk as it was written", who, p.header.sequence, p.offset, p.path);
+      return fmt::format("{}; but commit {} at {} of {} is not on the disk as it was written", who(), p.header.sequence, p.offset, p.path);
     });
   }
-  rewind();
+  if (!nothing_lost) rewind();
   drain();
 }
 
+// What is believed to be written becomes what is durable, and what is still pending. Costs as much as the logs are long, so it is for
+// what a crash took away; a roll takes nothing away.
 void Ledger::rewind() {
   written_ = logs_;
   for (const Pending& p : pending_) {

@@ -81,7 +81,9 @@ void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
   int64_t number = 0;
   while (control.running && control.writing && !task.stopping()) {
     const auto which = static_cast<size_t>(rng.below(partitions.size()));
-    const int64_t records = rng.between(spec.records_per_batch.low, spec.records_per_batch.high);
+    int64_t records = rng.between(spec.records_per_batch.low, spec.records_per_batch.high);
+    if (spec.records > 0) records = std::min(records, spec.records - number);
+    if (records == 0) break;
     std::vector<ByteVec> values;
     std::vector<size_t> indices;
     for (int64_t i = 0; i < records; ++i) {

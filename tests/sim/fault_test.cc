@@ -175,7 +175,7 @@ TEST_CASE("link faults end after their duration; after the safety phase nothing 
   CHECK(cut_at(1100) == std::pair(true, true));
   CHECK(cut_at(1600) == std::pair(false, false));
   CHECK(cut_at(2100) == std::pair(false, true));
-  stage.world.begin_liveness();
+  stage.world.begin_liveness({});
   CHECK(cut_at(2101) == std::pair(false, false));
   stage.world.run_until(Time{0} + 10s);
   CHECK(crowd.a.running());

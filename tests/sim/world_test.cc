@@ -297,16 +297,20 @@ TEST_CASE("a livelock fails the run instead of hanging it") {
   CHECK(world.failure()->check == "livelock");
 }
 
-TEST_CASE("the liveness phase starts what is down and heals the links") {
+TEST_CASE("the liveness phase starts the nodes it is given that are down, and heals the links") {
   Pools pools;
   World world(1, {}, pools);
   Node& a = world.add_node("a", echo_server);
   Node& b = world.add_node("b", echo_server);
+  Node& ended = world.add_node("ended", [](Task&, NodeEnv&) { return 0; });
   a.start();
+  ended.start();
   world.network().cut(a.index(), b.index());
   world.run_until(Time{0} + 10ms);
-  world.begin_liveness();
+  Node* servers[] = {&a, &b};
+  world.begin_liveness(servers);
   CHECK(b.running());
+  CHECK_FALSE(ended.running());
   CHECK_FALSE(world.network().is_cut(a.index(), b.index()));
 }
 
