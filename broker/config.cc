@@ -6,6 +6,26 @@
 
 namespace sg::broker {
 
+namespace {
+
+constexpr size_t kOtherDescriptors = 64;    // standard streams, ring, signals, listeners, a file being replaced
+constexpr size_t kDescriptorsPerVoter = 8;  // links, and their successors while the old ones end
+constexpr size_t kFewestConnections = 16;
+
+}  // namespace
+
+Result<> fit_to_descriptors(Config& c, size_t descriptors) {
+  const size_t kept = kOtherDescriptors + kDescriptorsPerVoter * static_cast<size_t>(c.voter_count()) +
+                      static_cast<size_t>(c.journal.budget_bytes / c.journal.segment_bytes);
+  if (descriptors < kept + kFewestConnections)
+    return fail(Errc::invalid, fmt::format("this process may open {} files; with this journal it needs {}: raise the limit (ulimit -n)",
+                                           descriptors, kept + kFewestConnections));
+  const size_t left = descriptors - kept;
+  c.limits.peer_connections = std::min(c.limits.peer_connections, left / 4);
+  c.limits.connections = std::min(c.limits.connections, left - left / 4);
+  return {};
+}
+
 Result<> validate(const Config& c) {
   auto bad = [](std::string text) -> Result<> { return fail(Errc::invalid, std::move(text)); };
   if (c.node_id.v < 0) return bad(fmt::format("node_id = {}: must not be negative", c.node_id));
@@ -30,6 +50,8 @@ Result<> validate(const Config& c) {
     return bad("broker.min.insync.replicas: must be -1 (automatic) or at least 1");
   if (c.broker.num_partitions < 1) return bad("broker.num.partitions must be at least 1");
   if (c.broker.message_max_bytes < 1024) return bad("broker.message.max.bytes must be at least 1024");
+  if (c.limits.request_max_bytes < static_cast<size_t>(c.broker.message_max_bytes))
+    return bad("broker.socket.request.max.bytes: must not be below broker.message.max.bytes");
   if (c.journal.segment_bytes < 4096 || c.journal.segment_bytes % 4096 != 0) return bad("journal.segment_mib: too small");
   if (c.journal.budget_bytes < 4 * c.journal.segment_bytes)
     return bad("journal.budget_mib: must hold at least four segments (journal.segment_mib)");

@@ -63,16 +63,28 @@ struct Config {
   // Bounds on what clients and peers can make a node hold.
   struct Limits {
     size_t request_max_bytes = 100ull << 20;           // one Kafka frame (Kafka: socket.request.max.bytes)
+    size_t answer_max_bytes = 55ull << 20;             // records of one answer (Kafka: fetch.max.bytes)
     size_t connection_max_requests = 1000;             // pipelined and unanswered, per connection
     size_t connection_max_in_flight_bytes = 64 << 20;  // request bytes held, per connection
-    size_t node_max_in_flight_bytes = 256 << 20;       // the same over all connections
-    size_t connections = 4096;
-    size_t replica_window_bytes = 4 << 20;  // sent and not yet durable at the follower, per partition
+    size_t connection_max_answer_bytes = 4 << 20;      // answers that the client has not taken: no further request is read above it
+    size_t node_max_in_flight_bytes = 256 << 20;       // over all connections: requests,
+    size_t node_max_unfinished_bytes = 256 << 20;      // large requests that are still arriving,
+    size_t node_max_answer_bytes = 256 << 20;          // and answers
+    size_t connections = 4096;                         // of clients (Kafka: max.connections)
+    size_t peer_connections = 1024;                    // on the peer port
+    Duration connection_max_idle = 600s;               // Kafka: connections.max.idle.ms
+    Duration last_answers = 10s;                       // for answers to a client that has finished sending
+    Duration patience = 2s;                            // with a client that holds memory for requests or answers while it is short
+    size_t replica_window_bytes = 4 << 20;             // sent and not yet durable at the follower, per partition
   } limits;
 
   net::Address advertised() const { return listen.advertise.value_or(listen.kafka); }
   int voter_count() const { return voters.empty() ? 1 : static_cast<int>(voters.size()); }
 };
+
+// Lowers the bounds on connections so that they and the journal's files fit into what this process may open; peers keep a quarter.
+// Errc::invalid with what is needed where too little is left to serve anybody.
+Result<> fit_to_descriptors(Config& config, size_t descriptors);
 
 // Errc::invalid with one line that says which key, what is wrong with it, and what would be right.
 Result<> validate(const Config& config);

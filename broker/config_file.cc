@@ -123,6 +123,13 @@ const std::vector<Key>& keys() {
                                     [](Config & c) -> auto& { return c.broker.num_partitions; }, 1, 10'000)},
       {"broker.message.max.bytes", integer(
                                        [](Config & c) -> auto& { return c.broker.message_max_bytes; }, 1024, 64 << 20)},
+      {"broker.socket.request.max.bytes", integer(
+                                              [](Config & c) -> auto& { return c.limits.request_max_bytes; }, 1024, INT32_MAX)},
+      {"broker.fetch.max.bytes", integer(
+                                     [](Config & c) -> auto& { return c.limits.answer_max_bytes; }, 1024, INT32_MAX)},
+      {"broker.max.connections", integer(
+                                     [](Config & c) -> auto& { return c.limits.connections; }, 1, 8192)},
+      {"broker.connections.max.idle.ms", milliseconds([](Config & c) -> auto& { return c.limits.connection_max_idle; })},
       {"timing.heartbeat_ms", milliseconds([](Config & c) -> auto& { return c.timing.heartbeat; })},
       {"timing.election_timeout_ms",
        [](Config& c, std::string_view v) -> Result<> {

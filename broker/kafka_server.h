@@ -3,6 +3,8 @@
 // and is logged at a bounded rate.
 #pragma once
 
+#include <list>
+
 #include "broker/client_connection.h"
 #include "broker/handlers/handlers.h"
 
@@ -26,10 +28,16 @@ class KafkaServer {
     uint64_t unsupported_version = 0;  // known API, version not served
     uint64_t unknown_api = 0;
     uint64_t too_many_connections = 0;
+    uint64_t idle = 0;          // connections ended because nothing happened on them
+    uint64_t kept_waiting = 0;  // ended because they kept memory that others needed
   };
   const Stats& stats() const { return stats_; }
 
  private:
+  void serve(Task& task, std::shared_ptr<net::Connection> connection);
+  void upkeep(Task& task);
+  void end_idle(Time now);
+  void end_those_who_keep_us_waiting(Time now);
   Result<> dispatch(ClientConnection& connection, SharedBytes frame, std::shared_ptr<ResponseSlot> slot);
   void note_misbehaviour(const net::Address& peer, std::string_view what);
 
@@ -39,6 +47,7 @@ class KafkaServer {
   LogLimiter limiter_{1s};
   std::unique_ptr<net::Listener> listener_;
   InFlight in_flight_;
+  std::list<ClientConnection*> clients_;  // in the order of their coming
   Stats stats_;
 };
 

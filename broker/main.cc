@@ -7,6 +7,7 @@
 #include "broker/node.h"
 #include "broker/stderr_log.h"
 #include "disk/file_disk.h"
+#include "net/descriptor_limit.h"
 #include "net/event_loop.h"
 #include "net/poller.h"
 #include "net/process_signals.h"
@@ -34,6 +35,11 @@ uint64_t entropy() {
 int run(broker::CommandLine& line) {
   auto sink = broker::make_stderr_log(line.verbose);
   Log log(*sink, "main");
+  const size_t descriptors = net::raise_descriptor_limit();
+  const size_t connections = line.config.limits.connections;
+  if (Result<> fits = broker::fit_to_descriptors(line.config, descriptors); !fits) return refuse(fits.error().what);
+  if (line.config.limits.connections < connections)
+    log.warn("fewer_connections limit={} configured={} descriptors={}", line.config.limits.connections, connections, descriptors);
   auto poller = net::make_poller(line.no_io_uring ? net::PollerPreference::epoll : net::PollerPreference::automatic, log);
   auto signals = net::ProcessSignals::open(*poller);
   if (!signals) return refuse(signals.error().what);

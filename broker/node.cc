@@ -77,7 +77,7 @@ int Node::run(Task& task) {
   if (!opened) return refuse(opened.error());
   identity_.incarnation = opened->incarnation;
   identity_.cluster_id = opened->cluster_id;
-  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this));
+  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
   take_port(config_.listen.peer, peer_server_->local());
   return run_opened(task, std::move(*opened));

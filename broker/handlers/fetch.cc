@@ -16,6 +16,8 @@ using kafka::FetchRequest;
 using kafka::FetchResponse;
 
 struct Progress {
+  explicit Progress(const ClientConnection& connection) : room(connection) {}
+  AnswerRoom room;
   size_t bytes = 0;
   bool has_error = false;
 };
@@ -96,12 +98,15 @@ void fetch_partition(Task& task, Services& services, const FetchRequest& request
     return;
   }
   readers.add(*replica);
-  const auto limit = static_cast<size_t>(std::max(0, request.max_bytes));
+  const size_t limit = std::min(static_cast<size_t>(std::max(0, request.max_bytes)), services.config.limits.answer_max_bytes);
   if (asked.fetch_offset >= bound.offset || (progress.bytes > 0 && progress.bytes >= limit)) return;
-  const size_t room = std::min(static_cast<size_t>(std::max(0, asked.partition_max_bytes)), limit - std::min(limit, progress.bytes));
+  const size_t room = std::min(
+      {static_cast<size_t>(std::max(0, asked.partition_max_bytes)), limit - std::min(limit, progress.bytes), progress.room.left()});
+  progress.room.hold(progress.bytes + room);  // before the read, which others may overtake
   // The first batch of an answer comes whatever its size, so that a consumer is never stuck before a large one.
   auto batches = services.partitions.read(task, replica->stream, asked.fetch_offset, bound.offset, room, progress.bytes == 0);
   if (!batches) {
+    progress.room.hold(progress.bytes);
     out.error_code = batches.is(Errc::corrupt) || batches.is(Errc::io) ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower;
     progress.has_error = true;
     return;
@@ -110,15 +115,18 @@ void fetch_partition(Task& task, Services& services, const FetchRequest& request
     progress.bytes += b.payload.size();
     out.records->pieces.push_back(std::move(b.payload));
   }
+  progress.room.hold(progress.bytes);
 }
 
 void fetch(Task& task, Services& services, Call& call, const FetchRequest& request) {
   const Time deadline = task.now() + std::chrono::milliseconds(std::max(0, request.max_wait_ms));
   const auto min_bytes = static_cast<size_t>(std::max(0, request.min_bytes));
+  bool waited_in_vain = false;
   while (true) {
     Signal changed;
     FetchResponse response;
-    Progress progress;
+    Progress progress(call.connection);
+    if (!progress.room.wait(task)) return;
     {
       Readers readers(services.partitions, changed);
       for (const FetchRequest::Topic& topic : request.topics) {
@@ -129,13 +137,17 @@ void fetch(Task& task, Services& services, Call& call, const FetchRequest& reque
       }
       const bool enough = progress.has_error || progress.bytes >= min_bytes || request.topics.empty() || task.now() >= deadline;
       if (!enough) {
+        // What there is so far is read again then: a client that asks for more than will ever come must not hold memory meanwhile.
+        response = FetchResponse();
+        progress.room.hold(0);
         Result<> woken = changed.wait(task, deadline, "records to fetch");
-        if (woken) continue;
         if (woken.is(Errc::stopped)) return;
-        if (progress.bytes == 0 && min_bytes > 0) {
-          REACHED("fetch: waited in vain");
-        }
+        waited_in_vain = woken.is(Errc::timeout);
+        continue;
       }
+    }
+    if (waited_in_vain && progress.bytes == 0) {
+      REACHED("fetch: waited in vain");
     }
     call.respond(response);
     return;

@@ -42,7 +42,7 @@ struct Call {
 };
 using CallPtr = std::shared_ptr<Call>;
 
-// Does not suspend; what must wait is spawned into the connection's tasks. An error means that the request cannot be parsed: the
+// Does not suspend; what must wait, or make a large answer, is spawned for the call. An error means that the request cannot be parsed: the
 // connection ends.
 using Handler = Result<> (*)(Services& services, CallPtr call);
 
@@ -62,10 +62,10 @@ Result<> handle_list_offsets(Services& services, CallPtr call);
 Result<> handle_metadata(Services& services, CallPtr call);
 Result<> handle_produce(Services& services, CallPtr call);
 
-// Runs `body` as a task of the call's connection.
+// Runs `body` as a task of the call's connection when all calls before it have been answered.
 template <class F>
 void spawn_for(const CallPtr& call, const char* name, F body) {
-  call->connection.tasks().spawn(name, [body = std::move(body)](Task& task) mutable { body(task); });
+  call->connection.spawn_in_turn(call->slot, name, [body = std::move(body)](Task& task) mutable { body(task); });
 }
 
 }  // namespace sg::broker

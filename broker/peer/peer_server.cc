@@ -8,11 +8,12 @@ namespace sg::broker::peer {
 namespace {
 
 constexpr Duration kGreetingTimeout = 5s;
+constexpr size_t kMaxGreetingBytes = 4096;  // whoever has not said who it is gets no more memory than this
 
 }  // namespace
 
-PeerServer::PeerServer(Env& env, const Identity& identity, PeerEvents& events)
-    : env_(env), identity_(identity), events_(events), log_(env.log.with("peer")) {}
+PeerServer::PeerServer(Env& env, const Identity& identity, PeerEvents& events, size_t max_links)
+    : env_(env), identity_(identity), events_(events), max_links_(max_links), log_(env.log.with("peer")) {}
 
 Result<> PeerServer::listen(const net::Address& address) {
   TRY(listener_, env_.network.listen(address));
@@ -21,7 +22,15 @@ Result<> PeerServer::listen(const net::Address& address) {
 
 void PeerServer::run(Task& task) {
   accept_loop(task, *listener_, "peer link", [this](Task& t, std::shared_ptr<net::Connection> connection) {
+    if (links_ >= max_links_) {
+      if (limiter_.allow(t.now()))
+        log_.warn("link_refused from={} reason=\"more than {} links\" suppressed={}", to_string(connection->peer()), max_links_,
+                  limiter_.suppressed());
+      return;
+    }
+    ++links_;
     Result<> ended = serve(t, *connection);
+    --links_;
     const bool unreadable = ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported);
     if (unreadable && limiter_.allow(t.now()))
       log_.warn("link_refused from={} reason={} suppressed={}", to_string(connection->peer()), ended.error().what, limiter_.suppressed());
@@ -30,7 +39,7 @@ void PeerServer::run(Task& task) {
 }
 
 Result<> PeerServer::serve(Task& task, net::Connection& connection) {
-  FrameReader reader(connection, kMaxFrameBytes);
+  FrameReader reader(connection, kMaxGreetingBytes);
   TRY(SharedBytes body, reader.next(task, task.now() + kGreetingTimeout));
   TRY(Frame frame, decode(body));
   if (frame.kind != FrameKind::hello) return fail(Errc::corrupt, "the first frame is not a greeting");
@@ -52,6 +61,7 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   TRY_DO(connection.write(task, encode_head(FrameKind::hello_reply, metadata, 0), task.now() + kGreetingTimeout));
   if (!reply.accepted) return fail(Errc::invalid, reply.reason);
 
+  reader.set_max_frame_bytes(kMaxFrameBytes);
   events_.on_hello(hello.from, hello.incarnation);
   if (hello.link == LinkKind::replication) return events_.serve_replication(task, connection, reader, hello);
   while (true) {

@@ -25,7 +25,8 @@ class PeerEvents {
 
 class PeerServer {
  public:
-  PeerServer(Env& env, const Identity& identity, PeerEvents& events);
+  // At most `max_links` at a time; more are closed at once.
+  PeerServer(Env& env, const Identity& identity, PeerEvents& events, size_t max_links);
 
   // Errc::busy and the like from Network::listen.
   Result<> listen(const net::Address& address);
@@ -40,6 +41,8 @@ class PeerServer {
   Env& env_;
   const Identity& identity_;
   PeerEvents& events_;
+  size_t max_links_;
+  size_t links_ = 0;
   Log log_;
   LogLimiter limiter_{1s};
   std::unique_ptr<net::Listener> listener_;

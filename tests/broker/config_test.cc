@@ -73,6 +73,14 @@ TEST_CASE("given a key of each type, when it is set from text, then the value is
   CHECK(c.broker.default_replication_factor == -1);
   set("broker.num.partitions", "12");
   CHECK(c.broker.num_partitions == 12);
+  set("broker.max.connections", "77");
+  CHECK(c.limits.connections == 77);
+  set("broker.connections.max.idle.ms", "1500");
+  CHECK(c.limits.connection_max_idle == 1500ms);
+  set("broker.socket.request.max.bytes", "2000000");
+  CHECK(c.limits.request_max_bytes == 2'000'000);
+  set("broker.fetch.max.bytes", "3000000");
+  CHECK(c.limits.answer_max_bytes == 3'000'000);
   set("timing.heartbeat_ms", "20");
   CHECK(c.timing.heartbeat == 20ms);
   set("timing.election_timeout_ms", "300, 600");
@@ -131,6 +139,7 @@ TEST_CASE("given a configuration that cannot work, when it is validated, then th
     CHECK(has(invalid([&](Config& c) { c.broker.min_insync_replicas = n; }), "broker.min.insync.replicas"));
   }
   CHECK(has(invalid([](Config& c) { c.broker.num_partitions = 0; }), "broker.num.partitions"));
+  CHECK(has(invalid([](Config& c) { c.limits.request_max_bytes = 1'000'000; }), "broker.socket.request.max.bytes"));
   CHECK(has(invalid([](Config& c) { c.broker.message_max_bytes = 1023; }), "broker.message.max.bytes"));
   CHECK(has(invalid([](Config& c) { c.journal.segment_bytes = 6000; }), "journal.segment_mib"));
   CHECK(has(invalid([](Config& c) { c.journal.budget_bytes = 4 * c.journal.segment_bytes - 1; }), "journal.budget_mib"));
@@ -208,4 +217,25 @@ TEST_CASE("given a command line that cannot be followed, when it is parsed, then
   CHECK(command_line({"--voters", "1@a:1,2@b:2"}).exit_code == 2);
   CHECK(command_line({"--config", "/nonexistent/stormglass.toml"}).exit_code == 2);
   CHECK(command_line({"--help"}).exit_code == 0);
+}
+
+TEST_CASE(
+    "given a limit on descriptors, when the configuration is fitted to it, then connections leave room for the journal and the peers") {
+  Config roomy;
+  REQUIRE(fit_to_descriptors(roomy, 100'000));
+  CHECK(roomy.limits.connections == Config().limits.connections);
+  CHECK(roomy.limits.peer_connections == Config().limits.peer_connections);
+
+  Config tight;
+  tight.voters = voters(3);
+  REQUIRE(fit_to_descriptors(tight, 1024));
+  const size_t segments = tight.journal.budget_bytes / tight.journal.segment_bytes;
+  CHECK(tight.limits.connections + tight.limits.peer_connections + segments < 1024);
+  CHECK(tight.limits.connections > 500);
+  CHECK(tight.limits.peer_connections > 100);
+
+  Config none;
+  Result<> fits = fit_to_descriptors(none, 64);
+  REQUIRE(fits.is(Errc::invalid));
+  CHECK(has(fits.error().what, "ulimit -n"));
 }

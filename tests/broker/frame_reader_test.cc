@@ -173,3 +173,48 @@ TEST_CASE("given a silent peer, when the deadline passes inside a frame, then it
     CHECK(as_text(*whole) == "late body");
   });
 }
+
+TEST_CASE("given a length far above what has come, when its bytes are awaited, then memory follows what is there") {
+  struct Room final : FrameRoom {
+    std::vector<size_t> asked;
+    size_t released = 0;
+    Result<> reserve(Task&, size_t bytes) override {
+      asked.push_back(bytes);
+      return {};
+    }
+    void release() override { ++released; }
+  } room;
+  constexpr size_t kMib = 1 << 20;
+  const ByteVec body = pattern(5 * kMib, 3);
+  Fixture f;
+  f.send_in_chunks(framed(body), 10'000);
+  f.send_in_chunks(framed("after"), 10'000);
+  f.connection.then(AtEnd::finished);
+  f.world.run([&](Task& t) {
+    FrameReader reader(f.connection, 100 * kMib, &room);
+    Result<SharedBytes> frame = reader.next(t);
+    REQUIRE(frame);
+    CHECK(equal(*frame, body));
+    CHECK(room.asked == std::vector<size_t>{kMib, 2 * kMib, 4 * kMib, 5 * kMib + 4});
+    CHECK(room.released == 1);
+    frame = reader.next(t);
+    REQUIRE(frame);
+    CHECK(as_text(*frame) == "after");
+  });
+}
+
+TEST_CASE("given a room that lends nothing, when a large frame comes, then its error ends the reading, and small frames never ask") {
+  struct Room final : FrameRoom {
+    Result<> reserve(Task&, size_t) override { return fail(Errc::busy); }
+    void release() override {}
+  } room;
+  Fixture f;
+  f.connection.chunk(framed(pattern(60'000, 1)));
+  f.connection.chunk(framed(pattern(100'000, 2)));
+  f.connection.then(AtEnd::finished);
+  f.world.run([&](Task& t) {
+    FrameReader reader(f.connection, 1 << 20, &room);
+    CHECK(reader.next(t).has_value());
+    CHECK(reader.next(t).is(Errc::busy));
+  });
+}

@@ -43,7 +43,8 @@ class ScriptConnection final : public net::Connection {
     return n;
   }
   using Connection::write;
-  Result<> write(Task&, std::span<const ByteSpan> pieces, Time) override {
+  Result<> write(Task& task, std::span<const ByteSpan> pieces, Time deadline) override {
+    while (!closed && takes_nothing) TRY_DO(changed_.wait(task, deadline, "script"));
     if (closed) return fail(Errc::closed);
     if (refuse_writes) return fail(Errc::reset);
     for (ByteSpan piece : pieces) written.insert(written.end(), piece.begin(), piece.end());
@@ -59,6 +60,11 @@ class ScriptConnection final : public net::Connection {
   size_t reads = 0;
   bool closed = false;
   bool refuse_writes = false;
+  bool takes_nothing = false;  // writes wait until take()
+  void take() {
+    takes_nothing = false;
+    changed_.notify_all();
+  }
 
  private:
   std::deque<ByteVec> chunks_;

@@ -1,8 +1,9 @@
 """Real stormglassd processes for tests: started on free loopback ports in a temporary directory, killed and restarted by process id, and
-always stopped at the end. Everything that waits has a bound."""
+always stopped at the end. What a node holds (descriptors, memory) is read from /proc. Everything that waits has a bound."""
 
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -15,9 +16,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that the system gives to no outgoing connection: thousands of those come and go in these tests."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first_given = int(file.read().split()[0])
+    low, high = (10_000, first_given) if first_given > 12_000 else (61_000, 65_536)
+    for _ in range(1000):
+        port = random.randrange(low, high)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError(f"no free port between {low} and {high}")
 
 
 def wait_until(what, condition, limit_s=20):
@@ -31,16 +42,23 @@ def wait_until(what, condition, limit_s=20):
 
 
 class Node:
-    def __init__(self, binary, node_id, directory, voters, kafka, peer):
-        self.node_id, self.kafka = node_id, kafka
+    """`settings` are KEY=VALUE as for `stormglassd --set`; `descriptors` limits how many files and connections the process may open."""
+
+    def __init__(self, binary, node_id, directory, voters, kafka, peer, settings=(), descriptors=None):
+        self.node_id, self.kafka, self.peer, self.descriptors = node_id, kafka, peer, descriptors
         self.log = os.path.join(directory, f"node{node_id}.log")
         self.command = [binary, "--node-id", str(node_id), "--data-dir", os.path.join(directory, f"data{node_id}"),
                         "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters]
+        for setting in settings:
+            self.command += ["--set", setting]
         self.process = None
 
     def start(self, limit_s=20):
+        command = self.command
+        if self.descriptors:
+            command = ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}", *command]  # becomes the node: same process id
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         answered, _, _ = select.select([self.process.stdout], [], [], limit_s)
         line = self.process.stdout.readline().decode() if answered else ""
         if not line.startswith("READY "):
@@ -57,6 +75,15 @@ class Node:
         self.process.stdout.close()
         return code
 
+    def open_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def resident_mib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            resident = [int(line.split()[1]) for line in status if line.startswith("VmRSS:")]
+        assert resident, f"node {self.node_id} has died:\n{self.tail()}"
+        return resident[0] // 1024
+
     def log_lines(self):
         with open(self.log, errors="replace") as log:
             return log.readlines()
@@ -66,13 +93,13 @@ class Node:
 
 
 class Cluster:
-    """`with Cluster(binary) as c:` gives `nodes` running nodes."""
+    """`with Cluster(binary) as c:` gives `nodes` running nodes, each with the `options` of Node."""
 
-    def __init__(self, binary, nodes=3):
+    def __init__(self, binary, nodes=3, **options):
         self.directory = tempfile.mkdtemp(prefix="stormglass-live-")
         peers = [free_port() for _ in range(nodes)]
         voters = ",".join(f"{i + 1}@127.0.0.1:{p}" for i, p in enumerate(peers))
-        self.nodes = [Node(binary, i + 1, self.directory, voters, free_port(), peers[i]) for i in range(nodes)]
+        self.nodes = [Node(binary, i + 1, self.directory, voters, free_port(), peers[i], **options) for i in range(nodes)]
 
     def __enter__(self):
         try:
@@ -131,5 +158,5 @@ class Cluster:
 
         return wait_until(f"a leader of {topic}", find)
 
-    def wait_in_sync(self, topic, count):
-        wait_until(f"{count} replicas of {topic} in sync", lambda: len((self.partition(topic) or {"isrs": []})["isrs"]) >= count)
+    def wait_in_sync(self, topic, count, partition=0):
+        wait_until(f"{count} replicas of {topic} in sync", lambda: len((self.partition(topic, partition) or {"isrs": []})["isrs"]) >= count)

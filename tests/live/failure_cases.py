@@ -1,0 +1,99 @@
+"""Nodes that are killed, stopped and refused: what was acknowledged is there afterwards, on every replica, and errors are clear."""
+
+import os
+import signal
+import subprocess
+import time
+
+from clients import consume, create, expect, produce, values
+from cluster import free_port, wait_until
+
+
+def leader_killed_with_three_replicas(env):
+    with env.cluster() as c:
+        create(c, "story", 3)
+        assert all(e is None for _, _, e in produce(c, "story", values(0, 50)))
+        first = c.leader("story")
+        c.node(first).end(signal.SIGKILL)
+        second = c.leader("story", other_than=first)
+        assert second != first
+        assert all(e is None for _, _, e in produce(c, "story", values(50, 100)))
+        expect(consume(c, "story", 100), values(0, 100))
+        c.node(first).start()
+        c.wait_in_sync("story", 3)
+        for node in c.nodes:
+            node.end(signal.SIGKILL)
+        for node in c.nodes:
+            node.start()
+        c.leader("story")
+        expect(consume(c, "story", 100), values(0, 100))
+
+
+def equal_logs_on_every_replica(env):
+    """Five voters, so that two of the three replicas may be dead and the third must lead: each log is read from its own node."""
+    with env.cluster(nodes=5) as c:
+        create(c, "equal", 3)
+        replicas = {r["id"] for r in c.partition("equal")["replicas"]}
+        assert all(e is None for _, _, e in produce(c, "equal", values(0, 50)))
+        first = c.leader("equal")
+        c.node(first).end(signal.SIGKILL)
+        c.leader("equal", other_than=first)
+        assert all(e is None for _, _, e in produce(c, "equal", values(50, 100)))
+        c.node(first).start()
+        c.wait_in_sync("equal", 3)
+        led = set()
+        while led != replicas:
+            leader = c.leader("equal")
+            expect(consume(c, "equal", 100), values(0, 100))
+            led.add(leader)
+            if led != replicas:
+                c.node(leader).end(signal.SIGKILL)
+                c.leader("equal", other_than=leader)
+
+
+def leader_killed_with_one_replica(env):
+    with env.cluster() as c:
+        create(c, "single", 1)
+        assert all(e is None for _, _, e in produce(c, "single", values(0, 50)))
+        only = c.leader("single")
+        c.node(only).end(signal.SIGKILL)
+        wait_until("the partition to be offline", lambda: (c.partition("single") or {"leader": 0})["leader"] == -1)
+        assert "not available" in c.partition("single").get("error", "").lower(), f"no clear error: {c.partition('single')}"
+        began = time.monotonic()
+        lost = produce(c, "single", values(50, 55), timeout_ms=4000)
+        assert all(e is not None for _, _, e in lost), f"a write succeeded without its only replica: {lost}"
+        assert time.monotonic() - began < 14, "the clients had to wait too long for their error"
+        taken_over = [line for n in c.nodes if n.node_id != only for line in n.log_lines() if "role=leader topic=single " in line]
+        assert not taken_over, f"a node without the data leads: {taken_over}"
+        c.node(only).start()
+        assert c.leader("single") == only
+        got = consume(c, "single", 50)
+        expect(got[:50], values(0, 50))
+        assert len(got) == 50, f"records appeared that nobody was told of: {got[50:]}"
+        assert all(e is None for _, _, e in produce(c, "single", values(50, 100)))
+        expect(consume(c, "single", 100), values(0, 100))
+
+
+def orderly_stop_and_refusals(env):
+    with env.cluster() as c:
+        create(c, "stop", 3)
+        leader = c.leader("stop")
+        assert c.node(leader).end(signal.SIGTERM) == 0, "SIGTERM does not end with code 0"
+        c.leader("stop", other_than=leader)
+        other = next(n for n in c.nodes if n.running())
+
+        def refused(arguments, why):
+            out = subprocess.run([env.binary, *arguments], capture_output=True, timeout=20, check=False)
+            lines = [x for x in out.stderr.decode().splitlines() if x.startswith("stormglassd: ")]
+            assert out.returncode == 2 and len(lines) == 1, f"{why}: code {out.returncode}, {out.stderr.decode()[-500:]}"
+
+        spare = os.path.join(c.directory, "spare")
+        refused(["--kafka", f"127.0.0.1:{other.kafka}", "--peer", f"127.0.0.1:{free_port()}", "--data-dir", spare], "port in use")
+        refused(["--set", "broker.num.partitons=3", "--data-dir", spare], "unknown key")
+        locked = other.command[:]
+        locked[locked.index("--kafka") + 1] = f"127.0.0.1:{free_port()}"
+        locked[locked.index("--peer") + 1] = f"127.0.0.1:{free_port()}"
+        refused(locked[1:], "locked directory")
+
+
+CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals]
