@@ -32,9 +32,9 @@ def wait_until(what, condition, limit_s=20):
 
 class Node:
     def __init__(self, binary, node_id, directory, voters, kafka, peer):
-        self.node_id, self.kafka = node_id, kafka
+        self.node_id, self.kafka, self.data = node_id, kafka, os.path.join(directory, f"data{node_id}")
         self.log = os.path.join(directory, f"node{node_id}.log")
-        self.command = [binary, "--node-id", str(node_id), "--data-dir", os.path.join(directory, f"data{node_id}"),
+        self.command = [binary, "--node-id", str(node_id), "--data-dir", self.data,
                         "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters]
         self.process = None
 
