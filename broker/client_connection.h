@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "base/sync.h"
@@ -32,9 +33,13 @@ class ResponseSlot {
 
 // Counts what all connections of the node hold together.
 struct InFlight {
-  size_t bytes = 0;
+  size_t bytes = 0;  // of requests that are not answered
   size_t connections = 0;
+  // What the journal has yet to write. A request that was answered because its time ran out is still in there.
+  std::function<size_t()> queued_bytes = [] { return size_t{0}; };
   Signal freed;
+
+  size_t held_bytes() const { return bytes + queued_bytes(); }
 };
 
 class ClientConnection {

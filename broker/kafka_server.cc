@@ -6,7 +6,9 @@
 namespace sg::broker {
 
 KafkaServer::KafkaServer(Services services, const Config::Limits& limits)
-    : services_(services), limits_(limits), log_(services.env.log.with("kafka")) {}
+    : services_(services), limits_(limits), log_(services.env.log.with("kafka")) {
+  in_flight_.queued_bytes = [this] { return services_.partitions.queued_bytes(); };
+}
 
 Result<> KafkaServer::listen(const net::Address& address) {
   TRY(listener_, services_.env.network.listen(address));
@@ -32,6 +34,10 @@ void KafkaServer::run(Task& task) {
     }
     --in_flight_.connections;
   });
+}
+
+void KafkaServer::on_durable() {
+  if (in_flight_.freed.has_waiters()) in_flight_.freed.notify_all();
 }
 
 Result<> KafkaServer::dispatch(ClientConnection& connection, SharedBytes frame, std::shared_ptr<ResponseSlot> slot) {
