@@ -23,6 +23,10 @@ cluster: build ## Three nodes on 127.0.0.1:9092-9094 with data under ./run, unti
 sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000
 	@build/stormglass sweep $(SCENARIO) --seeds $(SEEDS)
 
+.PHONY: bench
+bench: build ## Measures the broker on this machine, five minutes (single rows: bench/run NAME...)
+	@bench/run
+
 .PHONY: build
 build: install-deps ## build/stormglassd, build/stormglass, build/tests/wire_echo
 	@$(call meson_build,build,)
@@ -64,7 +68,7 @@ clean: ## Removes all build directories and the local cluster's data
 	@rm -rf build build-debug build-clang build-asan run
 
 comma := ,
-sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
+sources = $(shell find base net disk broker sim scenarios bench tests -name '*.h' -o -name '*.cc')
 
 # $(1) build directory, $(2) options of its first configuration, $(3) its compiler. Quiet unless something goes wrong or a person watches.
 define meson_build

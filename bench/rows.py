@@ -33,15 +33,15 @@ def failover(bench):
             pids = [f"{n.node_id}={n.process.pid}" for n in cluster.nodes]
             figures = os.path.join(cluster.directory, "failover.json")
             run([bench.stormglass, "bench", "failover", "--bootstrap", cluster.bootstrap, "--topic", "failover", "--seconds", "1", "--json",
-                 figures, *(f"--pid={p}" for p in pids)])
+                 figures] + [f"--pid={p}" for p in pids])
             with open(figures, encoding="utf-8") as source:
                 ours.append(json.load(source)["failover_us"] / 1000)
             restart_dead(cluster, "failover")
         for _ in range(TIMES):
             theirs.append(librdkafka_gap_ms(cluster, "failover"))
             restart_dead(cluster, "failover")
-    return [Row("SIGKILL of the leader to the next ack, our client", "stormglass bench failover --seconds 1 --pid ... (ten times)", ours, "ms",
-                digits=1, target=below(300, "ms")),
+    return [Row("SIGKILL of the leader to the next ack", "stormglass bench failover --seconds 1 --pid ... (ten times)", ours, "ms", digits=1,
+                target=below(300, "ms")),
             Row("the same through librdkafka, its defaults", "one record in flight by python3-confluent-kafka, leader killed", theirs, "ms",
                 note="longest gap between two acks; librdkafka's own back-offs are 100 to 1,000 ms")]
 
@@ -133,16 +133,17 @@ def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=No
     out = []
     if bench.driver:
         typical = sorted(loads, key=lambda load: load.rate)[len(loads) // 2]
+        speed = spread([load.mb_per_s for load in loads], "MB/s")
         out += [Row("librdkafka's own mock cluster", command, [m.rate for m in mocks], "records/s", cpu=mocks[-1].cpu() + " ns/record"),
                 Row(what, command, [load.rate for load in loads], "records/s", cpu=typical.cpu(),
-                    note=f"{spread([load.mb_per_s for load in loads], 'MB/s')}; p50 {typical.p50_us:,} µs, p99 {typical.p99_us:,} µs"),
+                    note=f"{speed}; p50 {typical.p50_us:,} µs, p99 {typical.p99_us:,} µs"),
                 Row("ratio to the mock", command, ratios, "", digits=3, target=at_least(mark) if mark else None, note="; ".join(notes[-1:]))]
     if own:
         typical = sorted(own, key=lambda load: load.rate)[len(own) // 2]
         flags = f"--size {size} --seconds {LOAD_S} --acks {acks} --partitions {partitions}"
+        speed = spread([load.mb_per_s for load in own], "MB/s")
         out.append(Row("the same by our own client", f"stormglass bench produce {flags}", [load.rate for load in own], "records/s",
-                       cpu=typical.cpu(), note=f"{spread([load.mb_per_s for load in own], 'MB/s')}; batches of 16 KiB: p50 "
-                                               f"{typical.p50_us:,} µs, p99 {typical.p99_us:,} µs"))
+                       cpu=typical.cpu(), note=f"{speed}; batches of 16 KiB: p50 {typical.p50_us:,} µs, p99 {typical.p99_us:,} µs"))
     return out
 
 
@@ -196,7 +197,7 @@ def start_up(bench):
         full_mib = data_bytes(node) >> 20
         for sig, into in ((signal.SIGTERM, orderly), (signal.SIGKILL, killed)):
             for _ in range(TIMES):
-                fill_tail(bench, cluster, node)
+                fill_tail(bench, cluster)
                 node.end(sig)
                 into.append(start_ms(node))
                 cluster.wait_in_sync("full", 3)
@@ -217,12 +218,11 @@ def data_bytes(node):
     return sum(os.stat(os.path.join(base, name)).st_blocks * 512 for base, _, names in os.walk(node.data) for name in names)
 
 
-def fill_tail(bench, cluster, node):
+def fill_tail(bench, cluster):
     """The run's first segment is small (4 MiB), the next ones have 64: fills the second one as far as TAIL_BYTES."""
     held = end_offsets(cluster, "full", 4)
     while (end_offsets(cluster, "full", 4) - held) * 1000 < TAIL_BYTES:
         run([bench.stormglass, "bench", "produce", "--bootstrap", cluster.bootstrap, "--topic", "full", "--size", "1000", "--seconds", "1"])
-    del node
 
 
 def idle(bench):
