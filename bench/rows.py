@@ -32,16 +32,16 @@ def failover(bench):
         for _ in range(2 * TIMES):
             pids = [f"{n.node_id}={n.process.pid}" for n in cluster.nodes]
             figures = os.path.join(cluster.directory, "failover.json")
-            run([bench.stormglass, "bench", "failover", "--bootstrap", cluster.bootstrap, "--topic", "failover", "--seconds", "1", "--json",
-                 figures] + [f"--pid={p}" for p in pids])
+            run([bench.stormglass, "bench", "failover", "--bootstrap", cluster.bootstrap, "--topic", "failover", "--seconds", "1",
+                 "--json", figures] + [f"--pid={p}" for p in pids])
             with open(figures, encoding="utf-8") as source:
                 ours.append(json.load(source)["failover_us"] / 1000)
             restart_dead(cluster, "failover")
         for _ in range(TIMES):
             theirs.append(librdkafka_gap_ms(cluster, "failover"))
             restart_dead(cluster, "failover")
-    return [Row("SIGKILL of the leader to the next ack", "stormglass bench failover --seconds 1 --pid ... (ten times)", ours, "ms", digits=1,
-                target=below(300, "ms")),
+    command = "stormglass bench failover --seconds 1 --pid ... (ten times)"
+    return [Row("SIGKILL of the leader to the next ack", command, ours, "ms", digits=1, target=below(300, "ms")),
             Row("the same through librdkafka, its defaults", "one record in flight by python3-confluent-kafka, leader killed", theirs, "ms",
                 note="longest gap between two acks; librdkafka's own back-offs are 100 to 1,000 ms")]
 
@@ -137,7 +137,7 @@ def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=No
         out += [Row("librdkafka's own mock cluster", command, [m.rate for m in mocks], "records/s", cpu=mocks[-1].cpu() + " ns/record"),
                 Row(what, command, [load.rate for load in loads], "records/s", cpu=typical.cpu(),
                     note=f"{speed}; p50 {typical.p50_us:,} µs, p99 {typical.p99_us:,} µs"),
-                Row("ratio to the mock", command, ratios, "", digits=3, target=at_least(mark) if mark else None, note="; ".join(notes[-1:]))]
+                Row("ratio to the mock", command, ratios, "", digits=3, target=at_least(mark) if mark else None, note="".join(notes[-1:]))]
     if own:
         typical = sorted(own, key=lambda load: load.rate)[len(own) // 2]
         flags = f"--size {size} --seconds {LOAD_S} --acks {acks} --partitions {partitions}"
