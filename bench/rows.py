@@ -103,8 +103,8 @@ def one_in_flight(bench):
             Row("the same through librdkafka, p50", command, theirs, "µs")]
 
 
-def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=None):
-    """`beside(cluster, topic)` is a context manager whose notes are printed with the row."""
+def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=None, own_client=False):
+    """`beside(cluster, topic)`: something that goes on beside the load, like a Reader; what it has to say is printed with the row."""
     mocks, loads, own, ratios, notes = [], [], [], [], []
     for _ in range(TIMES):
         if bench.driver:
@@ -114,8 +114,13 @@ def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=No
                 create(cluster, "bench", partitions)
                 companion = beside(cluster, "bench") if beside else None
                 try:
-                    with bench.counted(cluster, lambda: bench.drive("tput", size, LOAD_S, cluster.bootstrap, acks=acks), "bench",
-                                       partitions) as load:
+                    def loaded():
+                        load = bench.drive("tput", size, LOAD_S, cluster.bootstrap, acks=acks)
+                        if companion:
+                            companion.load_ended()
+                        return load
+
+                    with bench.counted(cluster, loaded, "bench", partitions) as load:
                         loads.append(load)
                     if companion:
                         notes.append(companion.caught_up(load))
@@ -123,7 +128,7 @@ def throughput(bench, what, size, mark=None, acks="all", partitions=1, beside=No
                     if companion:
                         companion.stop()
                 ratios.append(loads[-1].rate / mocks[-1].rate)
-            if not beside:
+            if own_client or not bench.driver:
                 create(cluster, "own", partitions)
                 with bench.counted(cluster, lambda: bench.own("produce", cluster.bootstrap, "own", LOAD_S, size, partitions, acks), "own",
                                    partitions) as load:
@@ -164,15 +169,17 @@ class Reader:
             lines = source.read().split(b"\n")
         return int(lines[-2]) + 1 if len(lines) > 2 else 0
 
+    def load_ended(self):
+        self.at_end, self.ended = self.position(), time.monotonic()
+
     def caught_up(self, load):
         """How far behind it was when the load had ended; Failed unless it then reads all the rest."""
-        behind = load.records - self.position()
-        began = time.monotonic()
+        behind = load.records - self.at_end
         wait_until("the consumer to read the rest", lambda: self.position() >= load.records - 1000, 30)
         if not end_offsets(self.cluster, self.topic) >= self.position():
             raise Failed("the consumer has read beyond the log's end")
         return (f"the consumer was {max(0, behind):,} records ({max(0, behind) / load.rate * 1000:,.0f} ms of the load) behind at its end, "
-                f"and had the rest {(time.monotonic() - began) * 1000:,.0f} ms later; its CPU "
+                f"and had the rest {(time.monotonic() - self.ended) * 1000:,.0f} ms later at the latest; its CPU "
                 f"{cpu_s(self.process.pid) / load.records * 1e9:,.0f} ns/record")
 
     def stop(self):
@@ -264,8 +271,8 @@ ROWS = {
     "disk": ("one synced write along each way to the disk", disk),
     "failover": ("the leader is killed", failover),
     "one-in-flight": ("acks=all, one record at a time", one_in_flight),
-    "pipelined-100": ("acks=all, one partition, 100 B", lambda b: throughput(b, "pipelined, acks=all, 100 B", 100, 0.115)),
-    "pipelined-1k": ("acks=all, one partition, 1 KiB", lambda b: throughput(b, "pipelined, acks=all, 1 KiB", 1024, 0.05)),
+    "pipelined-100": ("acks=all, one partition, 100 B", lambda b: throughput(b, "pipelined, acks=all, 100 B", 100, 0.115, own_client=True)),
+    "pipelined-1k": ("acks=all, one partition, 1 KiB", lambda b: throughput(b, "pipelined, acks=all, 1 KiB", 1024, 0.05, own_client=True)),
     "acks-1": ("acks=1, one partition, 100 B", lambda b: throughput(b, "pipelined, acks=1, 100 B", 100, acks="1")),
     "partitions": ("acks=all, six partitions, 100 B", lambda b: throughput(b, "six partitions, acks=all, 100 B", 100, partitions=6)),
     "consumer": ("acks=all, one partition, 100 B, and a consumer that follows",
