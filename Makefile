@@ -25,6 +25,10 @@ cluster: build ## Three nodes on 127.0.0.1:9092-9094 with data under ./run, unti
 sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000
 	@build/stormglass sweep $(SCENARIO) --seeds $(SEEDS)
 
+.PHONY: bench
+bench: build ## Measures the broker on this machine, five minutes (single rows: bench/run NAME...)
+	@bench/run
+
 .PHONY: build
 build: install-deps ## build/stormglassd, build/stormglass, build/tests/wire_echo
 	@$(call meson_build,build,)
@@ -81,7 +85,7 @@ clean: ## Removes all build directories and the local cluster's data
 	@rm -rf build build-debug build-clang build-asan build-fuzz run
 
 comma := ,
-sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
+sources = $(shell find base net disk broker sim scenarios bench tests -name '*.h' -o -name '*.cc')
 
 debug_options = --buildtype=debug
 clang_options = -Db_pch=false --werror

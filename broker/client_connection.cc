@@ -110,8 +110,10 @@ Result<> ClientConnection::read_loop(Task& task, const Dispatch& dispatch) {
       REACHED("client: reading paused by the connection's bound");
       TRY_DO(drained_.wait(task, Time::never(), "room for requests"));
     }
-    while (!ended_ && in_flight_.bytes >= limits_.node_max_in_flight_bytes)
+    while (!ended_ && in_flight_.held_bytes() >= limits_.node_max_in_flight_bytes) {
+      REACHED("client: reading paused by the node's bound");
       TRY_DO(in_flight_.freed.wait(task, Time::never(), "room on the node"));
+    }
     if (ended_) return fail(Errc::reset);
     TRY(SharedBytes frame, reader_.next(task));
     active_at_ = task.now();

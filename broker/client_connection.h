@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "base/sync.h"
@@ -43,7 +44,11 @@ struct InFlight {
   size_t unfinished_bytes = 0;  // large requests that are still arriving
   size_t answer_bytes = 0;      // answers that their clients have not taken, and those that are being put together
   size_t connections = 0;
+  // What the journal has yet to write. A request that was answered because its time ran out is still in there.
+  std::function<size_t()> queued_bytes = [] { return size_t{0}; };
   Signal freed;
+
+  size_t held_bytes() const { return bytes + queued_bytes(); }
 };
 
 class ClientConnection : private FrameRoom {

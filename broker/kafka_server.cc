@@ -14,7 +14,9 @@ constexpr Duration kUpkeepMost = 1s;
 }  // namespace
 
 KafkaServer::KafkaServer(Services services, const Config::Limits& limits)
-    : services_(services), limits_(limits), log_(services.env.log.with("kafka")) {}
+    : services_(services), limits_(limits), log_(services.env.log.with("kafka")) {
+  in_flight_.queued_bytes = [this] { return services_.partitions.queued_bytes(); };
+}
 
 Result<> KafkaServer::listen(const net::Address& address) {
   TRY(listener_, services_.env.network.listen(address));
@@ -93,6 +95,10 @@ void KafkaServer::end_those_who_keep_us_waiting(Time now) {
     note_misbehaviour(client->peer(), "kept memory that others need");
     client->end();
   }
+}
+
+void KafkaServer::on_durable() {
+  if (in_flight_.freed.has_waiters()) in_flight_.freed.notify_all();
 }
 
 Result<> KafkaServer::dispatch(ClientConnection& connection, SharedBytes frame, std::shared_ptr<ResponseSlot> slot) {

@@ -21,6 +21,9 @@ class KafkaServer {
   // Accepts and serves until stopped; every connection has ended when it returns.
   void run(Task& task);
 
+  // The journal has written something: clients that were held back may have room.
+  void on_durable();
+
   struct Stats {
     uint64_t requests = 0;
     uint64_t connections = 0;

@@ -205,6 +205,7 @@ Result<> Node::learn_cluster(Task& task) {
 void Node::on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) {
   raft_->on_durable(durable.metadata);
   partitions_->on_durable(ends, durable);
+  if (kafka_server_) kafka_server_->on_durable();
 }
 
 void Node::on_failed(const Error& error) {

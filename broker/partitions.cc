@@ -132,7 +132,7 @@ replica::Outcome Partitions::append(Replica& replica, IncomingBatch batch, repli
   replica::Token token = add_wait(std::move(waiter), part);
   replica::Output out;
   replica::Appended appended = replica.core.append(env_.clock.now(), batch.info, acks, token, deadline, out);
-  bool waits = (appended.outcome == replica::Outcome::ok || appended.outcome == replica::Outcome::duplicate) && acks != replica::Acks::none;
+  bool waits = appended.outcome == replica::Outcome::ok || appended.outcome == replica::Outcome::duplicate;
   if (!waits) (void)take_wait(token);
   if (appended.outcome == replica::Outcome::ok) {
     stamp(batch, appended.base_offset, appended.leader_epoch);

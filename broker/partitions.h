@@ -90,8 +90,8 @@ class Partitions {
   // Null if this node has no replica of it (or does not know yet).
   Replica* find(StreamId stream);
 
-  // Appends a validated batch as leader. The bytes are stamped in place. Outcome::ok or duplicate: for acks other than none the waiter is
-  // told later (or before this returns); any other outcome: it is not.
+  // Appends a validated batch as leader. The bytes are stamped in place. Outcome::ok or duplicate: the waiter is told later (or
+  // before this returns); any other outcome: it is not.
   replica::Outcome append(Replica& replica, IncomingBatch batch, replica::Acks acks, Time deadline, std::shared_ptr<ProduceWaiter> waiter,
                           size_t part);
 
@@ -131,6 +131,9 @@ class Partitions {
   void run(Task& task);
 
   size_t size() const { return replicas_.size(); }
+
+  // Bytes that were appended and are not on their way to the disk yet.
+  size_t queued_bytes() const { return journal_.queued_bytes(); }
 
  private:
   struct Wait {

@@ -20,7 +20,8 @@ constexpr int32_t kMaxTimeoutMs = 3'600'000;
 // The answer of one request while some of its partitions wait. Parts are numbered in the order of the response's partitions.
 class PendingProduce final : public ProduceWaiter {
  public:
-  PendingProduce(Services& services, CallPtr call) : services_(services), call_(std::move(call)) {}
+  // `silent`: acks=0, nobody is answered.
+  PendingProduce(Services& services, CallPtr call, bool silent) : services_(services), call_(std::move(call)), silent_(silent) {}
 
   ProduceResponse response;
   std::vector<std::pair<size_t, size_t>> places;  // part -> topic and partition within the response
@@ -41,12 +42,17 @@ class PendingProduce final : public ProduceWaiter {
   }
 
   void close() {
-    if (--open == 0) call_->respond(response);
+    if (--open > 0) return;
+    if (silent_)
+      call_->slot->complete_without_answer();
+    else
+      call_->respond(response);
   }
 
  private:
   Services& services_;
   CallPtr call_;
+  bool silent_;
 };
 
 }  // namespace
@@ -55,9 +61,9 @@ Result<> handle_produce(Services& services, CallPtr call) {
   TRY(auto request, kafka::decode<ProduceRequest>(call->header.api_version, call->body));
   call->body = SharedBytes();
   const metadata::Catalogue& catalogue = services.catalogue();
-  auto pending = std::make_shared<PendingProduce>(services, call);
+  auto pending = std::make_shared<PendingProduce>(services, call, request.acks == 0);
   const bool bad_acks = request.acks < -1 || request.acks > 1;
-  const auto acks = request.acks == -1 ? replica::Acks::all : request.acks == 1 ? replica::Acks::leader : replica::Acks::none;
+  const auto acks = request.acks == -1 ? replica::Acks::all : replica::Acks::leader;
   const Time deadline = services.env.clock.now() + std::chrono::milliseconds(std::clamp(request.timeout_ms, 0, kMaxTimeoutMs));
   bool failed = false;
 
@@ -122,21 +128,15 @@ Result<> handle_produce(Services& services, CallPtr call) {
       pending->places.emplace_back(t, i);
       ++pending->open;
       replica::Outcome outcome = services.partitions.append(*replica, std::move(batch), acks, deadline, pending, part);
-      const bool accepted = outcome == replica::Outcome::ok || outcome == replica::Outcome::duplicate;
-      if (accepted && acks != replica::Acks::none) continue;
+      if (outcome == replica::Outcome::ok || outcome == replica::Outcome::duplicate) continue;
       --pending->open;
-      if (accepted) continue;
       refuse(to_kafka(outcome));
       if (out.error_code == ErrorCode::not_leader_or_follower)
         add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
     }
   }
-  if (request.acks == 0) {
-    // Kafka's way to tell a client that does not listen: the connection closes, and the client looks for the leader again.
-    if (failed) return fail(Errc::unavailable, "a produce request with acks=0 failed");
-    call->slot->complete_without_answer();
-    return {};
-  }
+  // Kafka's way to tell a client that does not listen: the connection closes, and the client looks for the leader again.
+  if (request.acks == 0 && failed) return fail(Errc::unavailable, "a produce request with acks=0 failed");
   pending->close();
   return {};
 }

@@ -147,7 +147,7 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
   if (acks == Acks::all) {
     commit_waits_.add(end, token, base, deadline);
     commit_waits_.reach(log_.high_watermark(), out);
-  } else if (acks == Acks::leader) {
+  } else {
     durable_waits_.add(end, token, base, deadline);
     durable_waits_.reach(log_.durable_end(), out);
   }

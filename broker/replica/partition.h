@@ -28,11 +28,13 @@ namespace sg::replica {
 class Leader;
 class Follower;
 
-enum class Acks : uint8_t { none, leader, all };
+// What a produce request waits for. acks=0 waits like acks=1: its client is not told, but it is held back until its bytes are on the
+// disk, so that a client that never listens cannot outrun it.
+enum class Acks : uint8_t { leader, all };
 
 struct Appended {
   // ok: stamp base_offset and leader_epoch into the batch and hand it to the journal; report `durable(generation, base + delta + 1)`.
-  // duplicate: discard the batch. In both cases a Complete for the token follows, at once or later, except for acks=0.
+  // duplicate: discard the batch. In both cases a Complete for the token follows, at once or later.
   // Otherwise nothing was appended, and the token is forgotten.
   Outcome outcome;
   Offset base_offset;

@@ -16,7 +16,7 @@ bool all_zero(ByteSpan bytes) {
 class Recovery {
  public:
   Recovery(Task& task, Segments& segments, const Identity& identity, const Log& log)
-      : task_(task), segments_(segments), identity_(identity), log_(log), block_(segments.block_bytes()) {}
+      : task_(task), segments_(segments), identity_(identity), log_(log), block_(segments.block_bytes()), reader_(block_, 0) {}
 
   Result<Recovered> run(std::vector<SegmentPtr> files) {
     TRY_DO(classify(std::move(files)));
@@ -63,8 +63,8 @@ class Recovery {
   // Which files hold a segment of the log, and which are free.
   Result<> classify(std::vector<SegmentPtr> files) {
     for (SegmentPtr& file : files) {
-      BlockReader reader(*file->file, block_, file->file_bytes);
-      TRY(ByteSpan block, reader.range(task_, 0, block_));
+      reader_.turn_to(*file->file, file->file_bytes);
+      TRY(ByteSpan block, reader_.range(task_, 0, block_));
       bool zero = all_zero(block);
       auto header = decode_segment_block(block);
       if (header) {
@@ -75,13 +75,13 @@ class Recovery {
         file->header = *header;
       } else {
         // Its first commit may still tell which segment it is.
-        TRY(ByteSpan rest, reader.range(task_, block_, block_));
+        TRY(ByteSpan rest, reader_.range(task_, block_, block_));
         auto size = peek_header_bytes(rest);
         if (!size) {
           (zero ? free_ : unknown_).push_back(std::move(file));
           continue;
         }
-        TRY(ByteSpan whole, reader.range(task_, block_, *size));
+        TRY(ByteSpan whole, reader_.range(task_, block_, *size));
         auto commit = decode_header(whole);
         if (!commit || commit->directory_id != identity_.directory_id || commit->position != block_) {
           unknown_.push_back(std::move(file));
@@ -165,11 +165,11 @@ class Recovery {
   }
 
   Result<std::optional<Scan>> load_index(Segment& segment, const ChainEnd& end) {
-    BlockReader reader(*segment.file, block_, segment.file_bytes);
-    TRY(ByteSpan start, reader.range(task_, end.position, block_));
+    reader_.turn_to(*segment.file, segment.file_bytes);
+    TRY(ByteSpan start, reader_.range(task_, end.position, block_));
     auto size = peek_index_bytes(start);
     if (!size || *size > segment.file_bytes) return std::nullopt;
-    TRY(ByteSpan whole, reader.range(task_, end.position, static_cast<size_t>(*size)));
+    TRY(ByteSpan whole, reader_.range(task_, end.position, static_cast<size_t>(*size)));
     auto index = decode_index(whole);
     if (!index || index->directory_id != identity_.directory_id || index->generation != segment.generation() ||
         index->last_sequence != end.sequence) {
@@ -235,6 +235,7 @@ class Recovery {
   const Identity& identity_;
   const Log& log_;
   size_t block_;
+  BlockReader reader_;  // for what is read of a segment without scanning it
   std::map<uint64_t, SegmentPtr> by_generation_;
   std::vector<SegmentPtr> free_;
   std::vector<SegmentPtr> unknown_;

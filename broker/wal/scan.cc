@@ -9,10 +9,14 @@
 namespace sg::wal {
 namespace {
 
+// Large, so that a device works on several parts of it at once, and a scan waits for it seldom.
+constexpr size_t kWindowBytes = 4 << 20;
+
 class Scanner {
  public:
   Scanner(Task& task, disk::File& file, size_t block, const ScanRequest& request)
-      : task_(task), reader_(file, block, request.file_bytes), block_(block), request_(request) {
+      : task_(task), reader_(block, kWindowBytes), block_(block), request_(request) {
+    reader_.turn_to(file, request.file_bytes);
     limit_ = request.file_bytes / block * block;
     if (request.sealed && request.sealed->position > 0) limit_ = std::min(limit_, request.sealed->position);
     scan_.end = request.previous;

@@ -141,6 +141,23 @@ TEST_CASE("given a node that holds too many bytes already, when others free them
   CHECK(f.ended);
 }
 
+TEST_CASE("given a journal that is behind by more than the node may hold, when it has written some, then this connection reads on") {
+  Fixture f;
+  size_t queued = 100;  // of requests that were answered long ago
+  f.limits.node_max_in_flight_bytes = 100;
+  f.in_flight.queued_bytes = [&] { return queued; };
+  f.serve();
+  f.send({"a"});
+  CHECK(f.requests.empty());
+  queued = 99;
+  f.in_flight.freed.notify_all();
+  f.settle();
+  CHECK(f.requests.size() == 1);
+  f.answer(0, "A");
+  f.finish_sending();
+  CHECK(f.ended);
+}
+
 TEST_CASE("given a client that has finished sending, when its requests are answered, then it still gets the answers, and then the end") {
   Fixture f;
   f.serve();

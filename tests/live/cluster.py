@@ -46,8 +46,9 @@ class Node:
 
     def __init__(self, binary, node_id, directory, voters, kafka, peer, settings=(), descriptors=None):
         self.node_id, self.kafka, self.peer, self.descriptors = node_id, kafka, peer, descriptors
+        self.data = os.path.join(directory, f"data{node_id}")
         self.log = os.path.join(directory, f"node{node_id}.log")
-        self.command = [binary, "--node-id", str(node_id), "--data-dir", os.path.join(directory, f"data{node_id}"),
+        self.command = [binary, "--node-id", str(node_id), "--data-dir", self.data,
                         "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters]
         for setting in settings:
             self.command += ["--set", setting]
