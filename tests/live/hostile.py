@@ -32,6 +32,7 @@ class Honest:
         self.sent, self.acknowledged, self.read, self.failed = [], [], [], []
         self.bytes = 0
         self._stop = False
+        self._read_until = None  # once the producer has ended
         self._first = end_offset(bootstrap, topic)
         self._threads = [threading.Thread(target=run, args=(bootstrap, topic), daemon=True) for run in (self._produce, self._consume)]
         for thread in self._threads:
@@ -53,10 +54,11 @@ class Honest:
                 client.poll(0.1)
             time.sleep(0.002)
         client.flush(60)
+        self._read_until = time.monotonic() + 30
 
     def _consume(self, bootstrap, topic):
         client = consumer(bootstrap, topic, offset=self._first)
-        while not self._stop or (len(self.read) < len(self.acknowledged) and not self.failed):
+        while self._read_until is None or (len(self.read) < len(self.acknowledged) and time.monotonic() < self._read_until):
             m = client.poll(0.2)
             if m is not None and not m.error():
                 self.read.append((m.offset(), m.value()))
