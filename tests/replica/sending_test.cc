@@ -100,10 +100,10 @@ TEST_CASE("given a new high watermark and no data to ride with, it goes alone af
   t.send(kTwo);
   t.ack(kTwo, 1);
   CHECK(t.send(kTwo) == "");
-  CHECK(t.at(5ms) == Lines{"wake sender 2"});
+  CHECK(t.at(100ms) == Lines{"wake sender 2"});
   CHECK(t.send(kTwo) == "1-1 high watermark 1");
   CHECK(t.send(kTwo) == "");
-  CHECK(t.at(50ms) == Lines{});
+  CHECK(t.at(150ms) == Lines{});
 }
 
 }  // namespace sg::replica::test
