@@ -322,6 +322,7 @@ bool SimDisk::take_failure(std::string_view path) {
   for (ArmedFailure& failure : failures_) {
     if (failure.count == 0 || !path.starts_with(failure.prefix)) continue;
     --failure.count;
+    ++failures_given_;
     return true;
   }
   return false;

@@ -85,6 +85,8 @@ class SimDisk final : private EventHandler {
   // Bytes of all files' sizes.
   uint64_t used_bytes() const;
   size_t operations_in_flight() const { return live_ops_; }
+  // How many syncs and writes have failed because of fail_syncs().
+  uint64_t failures() const { return failures_given_; }
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
@@ -202,6 +204,7 @@ class SimDisk final : private EventHandler {
   uint64_t capacity_at_start_;
   std::vector<FileLatency> file_latencies_;
   std::vector<ArmedFailure> failures_;
+  uint64_t failures_given_ = 0;
   Time stalled_until_;
   Namespace names_;
   std::vector<OpenFile*> open_;

@@ -13,6 +13,12 @@ void FaultExecutor::start() {
   for (size_t i = 0; i < plan_.faults.size(); ++i) world_.schedule(plan_.faults[i].at, [this, i] { strike(i, 0); });
 }
 
+uint64_t FaultExecutor::executed() const {
+  uint64_t crashes = 0;
+  for (const Node* node : candidates_) crashes += node->crashes();
+  return executed_ + crashes;
+}
+
 void FaultExecutor::later(Duration delay, std::function<void()> undo) {
   world_.schedule(world_.now() + delay, [this, undo = std::move(undo)] {
     if (world_.phase() == Phase::safety) undo();  // the liveness phase has healed it already
@@ -43,7 +49,7 @@ void FaultExecutor::strike(size_t index, int attempt) {
       ++skipped_;
     return;
   }
-  ++executed_;
+  if (fault.kind != FaultKind::crash_point) ++executed_;
   for (Node* target : targets) {
     world_.trace().event(world_.now(), target->index(), TraceKind::fault, index, static_cast<uint64_t>(fault.kind), fault.draw);
     if (on_fault_) on_fault_(fault, *target);

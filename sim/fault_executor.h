@@ -27,7 +27,8 @@ class FaultExecutor {
   void start();
 
   const FaultPlan& plan() const { return plan_; }
-  uint64_t executed() const { return executed_; }
+  // Faults that struck; a crash point once the death has struck there.
+  uint64_t executed() const;
   uint64_t skipped() const { return skipped_; }
 
   // Called for each fault that strikes, with its target.

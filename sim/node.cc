@@ -111,7 +111,10 @@ void Node::after_turn() {
 
 // --- death ---------------------------------------------------------------------------------------------------------------------
 
-void Node::die_now(Death death) { die(death); }
+void Node::die_now(Death death) {
+  ++crashes_;
+  die(death);
+}
 
 void Node::die(Death death) {
   if (!process_) {

@@ -72,6 +72,8 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   // Arms a death at the countdown-th passing of a crash point; gone when the process ends.
   void arm(CrashPoint point, uint64_t countdown, Death death);
   void disarm();
+  // How many deaths have struck at a crash point, of all incarnations.
+  uint64_t crashes() const { return crashes_; }
 
   // The process does not run until then (SIGSTOP); with `stop_clock` its monotonic clock stands still too (a suspended machine).
   void stall(Time until, bool stop_clock);
@@ -109,6 +111,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   SimDisk disk_;
   std::unique_ptr<Process> process_;
   uint64_t incarnation_ = 0;
+  uint64_t crashes_ = 0;
   std::optional<int> exit_code_;
   Time turn_at_ = Time::never();  // of the one turn that counts; tickets of others are stale
   uint64_t ticket_ = 0;
