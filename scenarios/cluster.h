@@ -39,6 +39,9 @@ class Cluster {
   // if there is one.
   std::vector<sim::Node*> resolve(std::string_view target, uint64_t draw) const;
 
+  // The one of a running node that has applied most; null while no node has recovered.
+  const metadata::Catalogue* newest_catalogue() const;
+
   // How often a partition has changed its leader so far.
   uint64_t leader_changes() const;
 
@@ -58,7 +61,6 @@ class Cluster {
   void draw_knobs(Rng rng, bool production_defaults);
   int run_reader(Task& task, sim::NodeEnv& env, size_t index);
   int run_broker(Task& task, sim::NodeEnv& env, size_t index);
-  const metadata::Catalogue* newest_catalogue() const;
 
   sim::World& world_;
   broker::Config config_;

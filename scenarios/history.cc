@@ -39,7 +39,8 @@ void parse_line(const json& j, History& h) {
                        .first_attempt = Time{j.at("first_attempt").get<int64_t>()},
                        .completed = at,
                        .outcome = outcome_of(j.at("outcome")),
-                       .offset = Offset(j.at("offset").get<int64_t>())});
+                       .offset = Offset(j.at("offset").get<int64_t>()),
+                       .attempts = j.at("attempts")});
   } else if (op == "read") {
     h.reads.push_back({client, std::move(partition), Offset(j.at("offset").get<int64_t>()), {j.at("by"), j.at("number")}, at});
   } else if (op == "end") {
@@ -95,7 +96,8 @@ std::string to_json_lines(const History& h) {
           {"first_attempt", s.first_attempt.ns},
           {"at", s.completed.ns},
           {"outcome", kOutcomes[static_cast<size_t>(s.outcome)]},
-          {"offset", s.offset.v}},
+          {"offset", s.offset.v},
+          {"attempts", s.attempts}},
          s.partition);
   for (const Read& r : h.reads)
     line(

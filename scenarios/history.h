@@ -48,7 +48,8 @@ struct Send {
   Time first_attempt;  // of its batch, when it first left; zero: it never did
   Time completed;
   Outcome outcome = Outcome::unknown;
-  Offset offset{-1};  // of the record, with ok and acks other than 0
+  Offset offset{-1};     // of the record, with ok and acks other than 0
+  int32_t attempts = 0;  // how often its batch was sent
 };
 
 // One record that a client read.

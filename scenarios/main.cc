@@ -1,6 +1,7 @@
 // stormglass: the platform's command line (platform.md). Exit codes: 0 all passed, 1 a check failed, 2 wrong usage, 3 the platform itself
 // failed; a run that cannot be judged is never a pass.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <functional>
 
 #include "scenarios/bench/bench.h"
+#include "scenarios/checks/judge.h"
 #include "scenarios/diff.h"
 #include "scenarios/scenario_file.h"
 #include "scenarios/sweep.h"
@@ -42,9 +44,9 @@ int list() {
   }
   fmt::print("Workloads: produce, consume\nFaults:");
   for (int i = 0; i < sim::kFaultKinds; ++i) fmt::print(" {}", sim::to_string(static_cast<sim::FaultKind>(i)));
-  fmt::print(
-      "\nChecks: E1-E6 and E9-E17 (Raft, catalogue, partitions), E21 E22 E24 (storage), H1-H4 H7 H11 (client histories), L1-L4 "
-      "(liveness)\n");
+  fmt::print("\nChecks:");
+  for (size_t i = 0; i < kChecks; ++i) fmt::print(" {}", to_string(static_cast<Check>(i)));
+  fmt::print(" {}\n", fmt::join(kChecksByName, " "));
   return code;
 }
 

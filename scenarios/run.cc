@@ -6,7 +6,9 @@
 #include <memory>
 
 #include "scenarios/checks/history_checks.h"
+#include "scenarios/checks/liveness.h"
 #include "scenarios/checks/observers.h"
+#include "scenarios/checks/run_checks.h"
 #include "scenarios/cluster.h"
 #include "scenarios/workloads/workloads.h"
 #include "sim/fault_executor.h"
@@ -15,9 +17,10 @@ namespace sg::scenario {
 namespace {
 
 constexpr Duration kSetUpLimit = 20s;
-constexpr Duration kLook = 50ms;      // between two looks at whether liveness holds
+constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
 constexpr Duration kProbeBound = 5s;  // L4
 constexpr Duration kQuiesce = 20s;    // for what clients have not finished
+constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 
 sim::WorldOptions draw_world(uint64_t seed) {
@@ -47,6 +50,7 @@ class Run {
     executor_ = std::make_unique<sim::FaultExecutor>(
         world_, plan_, cluster_.nodes(), [this](std::string_view target, uint64_t draw) { return cluster_.resolve(target, draw); });
     executor_->start();
+    supervise();
     cluster_.start();
     add_clients();
     tell_progress();
@@ -120,6 +124,10 @@ class Run {
   }
 
   bool safety() {
+    if (plan_.faults.empty()) {
+      if (!world_.run_until(std::max(world_.now(), safety_begin_))) return false;
+      calm_from_ = view();
+    }
     while (options_.progress && world_.now() + 1s < safety_end_) {
       if (!world_.run_until(world_.now() + 1s)) return false;
       tell_progress();
@@ -134,42 +142,42 @@ class Run {
   bool liveness() {
     world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
     control_.writing = false;
-    const Time healed = world_.now();
-    // L1 to L3: everything is healed, so everything comes back, within the phase's bound. These ask the brokers' own catalogues.
-    std::string missing = "nothing was looked at";
-    const Time limit = healed + scenario_.phases.liveness;
-    while (world_.now() < limit) {
-      if (!world_.run_until(world_.now() + kLook)) return false;
-      missing = not_yet_healthy();
-      if (missing.empty() && producers_ended_ == producers_) break;
-    }
-    if (!missing.empty()) return fail(missing.substr(0, 2), missing.substr(4));
-    world_.run_while([this] { return producers_ended_ < producers_; }, world_.now() + kQuiesce);
+    const Duration phase = scenario_.phases.liveness;
+    const auto& timing = cluster_.config().timing;
+    LivenessBounds bounds = bounds_of({timing.election_max, timing.session_timeout});
+    bounds.everything = phase;
+    liveness_.emplace(world_.now(), bounds);
+    watching_ = true;
+    watch();
+    world_.run_while([this] { return !liveness_->healthy() || producers_ended_ < producers_; }, world_.now() + phase + kQuiesce);
     if (world_.failure()) return false;
-    if (producers_ended_ < producers_) return fail("L4", "a producer still waits for an answer");
+    if (producers_ended_ < producers_)
+      return fail("L4", fmt::format("{} of {} producers still wait for an answer", producers_ - producers_ended_, producers_));
     return probe() && final_read();
   }
 
-  // Empty, or "Ln: what is missing".
-  std::string not_yet_healthy() const {
-    int controllers = 0;
-    const metadata::Catalogue* catalogue = nullptr;
+  // Looks again and again, until the judging begins: what is owed stays owed.
+  void watch() {
+    if (!watching_ || world_.failure()) return;
+    if (auto v = liveness_->look(view())) return world_.fail(v->check, v->text);
+    world_.schedule(world_.now() + kLook, [this] { watch(); });
+  }
+
+  // The partitions are those of the newest catalogue that a broker has.
+  ClusterView view() const {
+    ClusterView out;
+    out.now = world_.now();
+    if (observers_) out.term = observers_->term();
     for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
       const broker::Node* broker = cluster_.running(i);
-      if (!broker || !broker->catalogue()) return fmt::format("L2: node {} is not up", i + 1);
-      if (broker->is_controller()) {
-        ++controllers;
-        catalogue = broker->catalogue();
-      }
+      out.nodes.push_back(
+          {.id = Cluster::broker_id(i), .up = broker && broker->catalogue(), .controller = broker && broker->is_controller()});
     }
-    if (controllers != 1) return fmt::format("L1: {} controllers", controllers);
-    for (const auto& [stream, p] : catalogue->partitions()) {
-      std::string name = fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index);
-      if (p.leader == kNoNode) return fmt::format("L2: {} has no leader", name);
-      if (p.isr.size() != p.replicas.size())
-        return fmt::format("L3: {} has {} of {} replicas in sync", name, p.isr.size(), p.replicas.size());
-    }
-    return "";
+    if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
+      for (const auto& [stream, p] : catalogue->partitions())
+        out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
+                                  p.partition_epoch, p.replicas, p.isr, p.last_copy_damaged});
+    return out;
   }
 
   // Runs `body` on a client host of its own until it has returned.
@@ -206,18 +214,32 @@ class Run {
   bool judge() {
     control_.running = false;
     if (!world_.run_until(world_.now() + 1s)) return false;
-    for (const Cluster::Exit& e : cluster_.exits()) return fail("exit", fmt::format("{} ended with code {}: {}", e.node, e.code, e.why));
+    watching_ = false;
+    for (const Cluster::Exit& e : cluster_.exits())
+      if (auto v = check_exit({e.node, e.code, e.why, world_.find(e.node)->disk().failures()})) return fail(v->check, v->text);
     leader_changes_ = cluster_.leader_changes();
-    // The control against false alarms: a run without any fault has no reason to elect anybody anew.
-    if (plan_.faults.empty() && leader_changes_ > 0)
-      return fail("calm", fmt::format("{} changes of leader without a fault", leader_changes_));
+    // The control against false alarms: a run without any fault has no reason for any change.
+    if (calm_from_)
+      if (auto v = check_calm(*calm_from_, view(), history_)) return fail(v->check, v->text);
     if (!observers_) return true;
     observers_->finish();
     if (world_.failure()) return false;
+    for (const Violation& v : check_idle(observers_->idle())) return fail(v.check, v.text);
     std::vector<ReplicaContents> replicas = cluster_.read_replicas();
     if (world_.failure()) return false;
     for (const Violation& v : check_history(history_, replicas)) return fail(v.check, v.text);
     return true;
+  }
+
+  // A broker whose disk has failed under it ends, and its service manager starts it again.
+  void supervise() {
+    for (sim::Node* node : cluster_.nodes())
+      node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
+        if (code != broker::kExitDisk) return;
+        world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
+          if (!ended.running()) ended.start();
+        });
+      });
   }
 
   bool fail(std::string check, std::string text) {
@@ -237,8 +259,9 @@ class Run {
     out.hash = world_.trace().hash();
     out.events = world_.events();
     out.sim_ns = world_.now().ns;
+    // The harness's own probes prove nothing about the faults that came before them.
     for (const Send& s : history_.sends)
-      if (s.outcome == Outcome::ok) ++out.acked;
+      if (s.outcome == Outcome::ok && s.value.client < next_client_) ++out.acked;
     out.drawn = cluster_.drawn();
     out.plan = plan_;
     out.faults_struck = executor_->executed();
@@ -256,9 +279,9 @@ class Run {
           out.last_events.push_back(sim::to_line(last[i]));
       }
     } else if (out.acked == 0) {
-      out.check = "no write was acknowledged";
+      out.check = "no write of a workload was acknowledged";
     } else if (!plan_.faults.empty() && out.faults_struck == 0) {
-      out.check = "no fault struck";
+      out.check = fmt::format("none of the {} faults of the plan struck", plan_.faults.size());
     } else if (std::string idle = observers_ ? observers_->idle_check() : std::string(); !idle.empty()) {
       out.check = idle;
     } else {
@@ -287,6 +310,9 @@ class Run {
   int producers_ended_ = 0;
   int32_t next_client_ = 0;
   uint64_t leader_changes_ = 0;
+  std::optional<LivenessChecks> liveness_;
+  bool watching_ = false;
+  std::optional<ClusterView> calm_from_;  // of a run without faults: the cluster before the safety phase
 };
 
 }  // namespace

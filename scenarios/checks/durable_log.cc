@@ -40,4 +40,10 @@ void DurableLog::advance_start(int64_t position, uint64_t base_chain) {
   start_ = position;
 }
 
+void DurableLog::replace_start(int64_t position, uint64_t chain) {
+  if (position < start_) return;
+  advance_start(position, chain);
+  start_chain_ = chain;
+}
+
 }  // namespace sg::scenario

@@ -49,6 +49,8 @@ class DurableLog {
   void truncate(int64_t position);
   // Drops every entry that ends at or below `position`. `base_chain`: the chain there if the log does not reach that far.
   void advance_start(int64_t position, uint64_t base_chain);
+  // Something else takes the place of everything below `position`, whatever stood there.
+  void replace_start(int64_t position, uint64_t chain);
 
  private:
   int64_t start_ = 0;

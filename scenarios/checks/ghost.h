@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "broker/metadata/catalogue.h"
+#include "scenarios/checks/catalogue_fold.h"
 #include "scenarios/checks/durable_log.h"
 
 namespace sg::scenario {
@@ -56,7 +57,8 @@ struct RaftGhost {
 
 struct Ghost {
   RaftGhost raft;
-  metadata::Catalogue catalogue;
+  metadata::Catalogue catalogue;  // what the broker makes of the committed records
+  CatalogueFold fold;             // what they mean
   std::map<StreamId, PartitionGhost> partitions;
 };
 

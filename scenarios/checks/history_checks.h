@@ -2,17 +2,12 @@
 // (correctness.md part 2). Only outcomes ok and failed judge; unknown is always legal, also when it appears late.
 #pragma once
 
-#include <string>
 #include <vector>
 
+#include "scenarios/checks/violation.h"
 #include "scenarios/history.h"
 
 namespace sg::scenario {
-
-struct Violation {
-  std::string check;  // "H1"
-  std::string text;   // what was seen: both records, both places, both times
-};
 
 // H1 lost: acknowledged by all in-sync replicas, but not at its offset in every in-sync replica at the end.
 std::vector<Violation> check_lost(const History& history, const std::vector<ReplicaContents>& replicas);

@@ -15,7 +15,6 @@ std::string describe(const wal::HardState& h) { return fmt::format("term {} vote
 // --- What the disk receives ------------------------------------------------------------------------------------------------------
 
 void Ledger::write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes) {
-  check_rewrite(path, offset, bytes.size());
   Pending pending;
   pending.op = op;
   pending.path = path;
@@ -23,11 +22,14 @@ void Ledger::write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan
   pending.length = bytes.size();
   if (offset == 0) {
     auto header = wal::decode_segment_block(bytes);
+    if (header) recovered_to(*header);  // first: a commit that recovery accepted may have freed this very file
+    check_rewrite(path, offset, bytes.size());
     if (!header) return;  // zeros, ahead of use
     pending.segment = std::move(*header);
     receive_segment(std::move(pending));
     return;
   }
+  check_rewrite(path, offset, bytes.size());
   auto header = wal::decode_header(bytes);
   if (!header || header->position != offset) return;  // zeros, or the index of a sealed segment
   pending.is_commit = true;
@@ -50,6 +52,17 @@ void Ledger::written(uint64_t op, bool ok) {
   });
 }
 
+void Ledger::failed(std::string what) {
+  if (failure_.empty()) failure_ = std::move(what);
+}
+
+// A disk that has lied once may have lost what it says it kept: only a recovery knows what is there.
+void Ledger::check_promise(std::string_view what) {
+  judge_.check(Check::e23, failure_.empty(), [&] {
+    return fmt::format("node {} sends {} after {} has failed; expected: the process promises nothing more and ends", node_, what, failure_);
+  });
+}
+
 void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length) {
   auto file = files_.find(path);
   if (file == files_.end()) return;
@@ -64,7 +77,6 @@ void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length
 }
 
 void Ledger::receive_segment(Pending pending) {
-  recovered_to(pending.segment);
   check_hard_state(head_hard_state(), pending.segment.hard_state, "a segment's header");
   generation_ = pending.segment.generation;
   must_open_ = false;
@@ -290,9 +302,17 @@ void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, co
       break;
     case wal::RecordKind::truncate: log.truncate(r.first); break;
     case wal::RecordKind::advance_start:
-    case wal::RecordKind::base:
-      log.advance_start(r.first, log.end() < r.first ? events_.committed_chain(r.stream, r.first) : kEmptyChain);
+    case wal::RecordKind::base: {
+      const bool beyond = log.end() < r.first;
+      const uint64_t committed = beyond || r.stream == wal::kRaftLog ? events_.committed_chain(r.stream, r.first) : kEmptyChain;
+      // A Raft snapshot stands for the committed log. The entries that it takes the place of may have been others, not committed.
+      if (r.stream == wal::kRaftLog && committed != kEmptyChain) {
+        log.replace_start(r.first, committed);
+      } else {
+        log.advance_start(r.first, committed);
+      }
       break;
+    }
     case wal::RecordKind::mark:
     case wal::RecordKind::drop: break;
   }
@@ -315,6 +335,7 @@ void Ledger::check_floor(uint64_t floor) {
 // --- Death -----------------------------------------------------------------------------------------------------------------------
 
 void Ledger::died(sim::Death death) {
+  failure_.clear();
   if (death == sim::Death::wipe) {
     logs_.clear();
     written_.clear();

@@ -4,7 +4,8 @@
 //
 // Invariant: log(stream) holds exactly what is durable, commit by commit, in order of sequence; what is written and not durable waits
 // in `pending_`. Checks here: E21 (nothing promised is lost or overwritten), E22 (nothing stale comes back), E2 (term and vote never go
-// back), E24 (what recovery accepted is durable before it counts: it stays pending until then). Format: broker/wal/format.h.
+// back), E23 (after a failed write or sync nothing is promised until the next process has recovered), E24 (what recovery accepted is
+// durable before it counts: it stays pending until then). Format: broker/wal/format.h.
 #pragma once
 
 #include <deque>
@@ -58,7 +59,11 @@ class Ledger {
   void written(uint64_t op, bool ok);
   // Something was synced: a file or a directory.
   void synced() { drain(); }
+  // A write or a sync has failed; which one, for a person.
+  void failed(std::string what);
   void died(sim::Death death);
+  // A promise leaves the node.
+  void check_promise(std::string_view what);
 
   // --- what is durable ---
   NodeId node() const { return node_; }
@@ -124,6 +129,7 @@ class Ledger {
   bool orderly_ = false;     // the last durable commit says that its process ended in an orderly way
   bool must_open_ = false;   // a process died: the next commit belongs into a new segment
   bool damaged_ = false;
+  std::string failure_;  // the first of this process
 };
 
 }  // namespace sg::scenario

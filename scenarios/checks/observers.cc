@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "broker/kafka/record_batch.h"
+#include "scenarios/checks/catalogue_checks.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
 #include "scenarios/checks/taps.h"
@@ -34,12 +37,14 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     Ledger* ledger = nullptr;
   };
 
-  State(sim::World& w, Cluster& cluster)
+  State(sim::World& w, Cluster& c)
       : world(w),
+        cluster(c),
         journal(wal::Options().directory + "/"),
         judge([this](Check check, const std::string& text) { world.fail(std::string(to_string(check)), text); }),
         raft(voters(cluster), ledgers, ghost.raft, judge,
              [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
+        catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
         taps(&now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
     for (size_t i = 0; i < cluster.nodes().size(); ++i) {
@@ -69,17 +74,25 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   }
   void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability,
                   std::optional<Errc> error) override {
-    if (is_journal(file)) brokers.at(node).ledger->written(op, !error);
+    if (!is_journal(file)) return;
+    if (error) disk_failed(node, "a write", file.path);
+    brokers.at(node).ledger->written(op, !error);
   }
   void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
-    if (is_journal(file) && !error) brokers.at(node).ledger->synced();
+    if (!is_journal(file)) return;
+    if (error) return disk_failed(node, "a sync", file.path);
+    brokers.at(node).ledger->synced();
   }
   void on_sync_directory(uint32_t node, std::string_view) override { brokers.at(node).ledger->synced(); }
+  void disk_failed(uint32_t node, std::string_view what, std::string_view path) {
+    brokers.at(node).ledger->failed(fmt::format("{} of {}", what, path));
+  }
   void on_death(uint32_t node, sim::Death death) override { brokers.at(node).ledger->died(death); }
 
   // --- journals ---
   void on_append(NodeId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
     if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
+    if (stream == wal::kRaftSnapshots) catalogue.on_snapshot(node, LogIndex(entry.first), payload);
   }
   void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
     if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
@@ -101,7 +114,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
                   [&] { return fmt::format("the committed entry {} is no record: {}", index, decoded.error().what); });
       if (decoded) record = std::move(*decoded);
     }
-    partitions.on_committed(index, record);
+    if (catalogue.on_committed(index, record)) partitions.on_catalogue_changed(index, *record);
   }
 
   // --- messages ---
@@ -110,7 +123,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (!topic || index < 0 || static_cast<size_t>(index) >= topic->partitions.size()) return std::nullopt;
     return topic->partitions[static_cast<size_t>(index)];
   }
-  void on_raft(NodeId from, const raft::Message& m) override { raft.on_message(from, m); }
+  void on_raft(NodeId from, const raft::Message& m) override {
+    raft.on_message(from, m);
+    const broker::Node* node = cluster.running(static_cast<size_t>(from.v - 1));
+    if (node && node->catalogue()) catalogue.on_seen(from, *node->catalogue());
+  }
   void on_replica(NodeId from, const replica::Message& m) override {
     if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
   }
@@ -180,12 +197,14 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   };
 
   sim::World& world;
+  Cluster& cluster;
   std::string journal;
   Time now;
   Judge judge;
   Ledgers ledgers;
   Ghost ghost;
   RaftChecks raft;
+  CatalogueChecks catalogue;
   PartitionChecks partitions;
   Taps taps;
   ClockedTap clocked{*this};
@@ -197,10 +216,14 @@ Observers::~Observers() = default;
 
 void Observers::finish() { state_->partitions.finish(); }
 
-std::string Observers::idle_check() const {
-  for (Check check : {Check::e2, Check::e5, Check::e10, Check::e11, Check::e14, Check::e17, Check::e21})
-    if (state_->judge.judged(check) == 0) return fmt::format("{} never had anything to judge", to_string(check));
-  return "";
+std::vector<IdlePartition> Observers::idle() const { return state_->partitions.idle(); }
+
+Term Observers::term() const {
+  Term greatest;
+  for (const auto& [node, ledger] : state_->ledgers.all()) greatest = std::max(greatest, ledger->hard_state().term);
+  return greatest;
 }
+
+std::string Observers::idle_check() const { return scenario::idle_check(state_->judge); }
 
 }  // namespace sg::scenario

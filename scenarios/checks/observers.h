@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "scenarios/checks/liveness.h"
 #include "scenarios/cluster.h"
 #include "sim/world.h"
 
@@ -18,6 +20,10 @@ class Observers {
 
   // The run is over and everything is healed: what is judged at the end.
   void finish();
+  // Every partition as it lies on the disks now, for check_idle.
+  std::vector<IdlePartition> idle() const;
+  // The greatest term that a node has made durable.
+  Term term() const;
   // The name of a check that never had anything to look at; empty if each had.
   std::string idle_check() const;
 

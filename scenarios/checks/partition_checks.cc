@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "broker/metadata/invariants.h"
-
 namespace sg::scenario {
 namespace {
 
@@ -19,7 +17,7 @@ std::string to_string(const PartitionState& s) {
   return fmt::format("leader {} epoch {} ISR {} min {} (catalogue index {})", s.leader, s.leader_epoch, list(s.isr), s.min_isr, s.since);
 }
 
-PartitionState state_of(const metadata::Partition& p, LogIndex since) {
+PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since) {
   return {since, p.leader, p.leader_epoch, p.partition_epoch, p.isr, p.min_isr};
 }
 
@@ -33,22 +31,10 @@ std::string PartitionChecks::name(StreamId stream) const {
 
 // --- The catalogue ---------------------------------------------------------------------------------------------------------------
 
-void PartitionChecks::on_committed(LogIndex index, const std::optional<metadata::Record>& record) {
-  metadata::Catalogue& catalogue = ghost_.catalogue;
-  if (!record) {
-    catalogue.skip(index);
-    return;
-  }
-  metadata::Catalogue before = catalogue;
-  auto applied = catalogue.apply(index, *record);
-  if (!applied) return;  // overtaken: an ordinary outcome, the same everywhere
-  std::vector<std::string> wrong = metadata::check_state(catalogue);
-  std::ranges::copy(metadata::check_transition(before, catalogue), std::back_inserter(wrong));
-  judge_.check(Check::e9, wrong.empty(),
-               [&] { return fmt::format("catalogue index {} ({}): {}", index, metadata::describe(*record), wrong.front()); });
-  if (const auto* r = std::get_if<metadata::RegisterBroker>(&*record))
+void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
+  if (const auto* r = std::get_if<metadata::RegisterBroker>(&record))
     if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered();
-  for (const auto& [stream, p] : catalogue.partitions()) {
+  for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
     PartitionGhost& ghost = ghost_.partitions[stream];
     const PartitionState* newest = ghost.newest();
     if (newest && newest->partition_epoch == p.partition_epoch && newest->leader_epoch == p.leader_epoch) continue;
@@ -198,7 +184,8 @@ void PartitionChecks::advance(PartitionGhost& ghost, NodeId from, StreamId strea
 void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
   auto it = ghost_.partitions.find(ack.stream);
   const PartitionState* newest = it == ghost_.partitions.end() ? nullptr : it->second.newest();
-  const Ledger* ledger = ledgers_.find(from);
+  Ledger* ledger = ledgers_.find(from);
+  if (ledger) ledger->check_promise("an acknowledgement to a leader");
   // An acknowledgement of an older epoch may leave after a truncation; it counts for nobody who could commit by it alone.
   if (!ledger || ledger->damaged() || (newest && ack.leader_epoch < newest->leader_epoch)) return;
   judge_.check(Check::e10, ack.durable_end.v <= ledger->durable_end(ack.stream), [&] {
@@ -220,8 +207,10 @@ void PartitionChecks::on_data(NodeId from, const replica::Data& data) {
 }
 
 void PartitionChecks::on_produced(NodeId from, const Produced& p) {
-  const Ledger* ledger = ledgers_.find(from);
-  if (!ledger || ledger->damaged()) return;
+  Ledger* ledger = ledgers_.find(from);
+  if (!ledger) return;
+  ledger->check_promise("an acknowledgement to a producer");
+  if (ledger->damaged()) return;
   if (p.acks != -1) {
     const PartitionState* newest = ghost_.partitions[p.stream].newest();
     if (!newest || newest->leader != from) return;  // deposed while the answer was on its way: its copy may be cut already
@@ -286,6 +275,23 @@ void PartitionChecks::on_latest_given(Time now, Time asked, NodeId from, StreamI
 void PartitionChecks::finish() {
   for (const auto& [stream, ghost] : ghost_.partitions)
     if (ghost.newest()) check_isr(stream, ghost);
+}
+
+std::vector<IdlePartition> PartitionChecks::idle() const {
+  std::vector<IdlePartition> out;
+  for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
+    auto ghost = ghost_.partitions.find(stream);
+    IdlePartition& view = out.emplace_back();
+    view.name = name(stream);
+    view.leader = p.leader;
+    view.high_watermark = ghost == ghost_.partitions.end() ? 0 : ghost->second.high_watermark();
+    for (NodeId node : p.replicas) {
+      const Ledger* l = ledgers_.find(node);
+      view.replicas.push_back(
+          {.node = node, .in_sync = std::ranges::find(p.isr, node) != p.isr.end(), .durable_end = l ? l->durable_end(stream) : 0});
+    }
+  }
+  return out;
 }
 
 void PartitionChecks::Given::add(Time now, int64_t value) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "base/time.h"
 #include "broker/kafka/fetch.h"
@@ -23,6 +24,7 @@
 #include "broker/replica/messages.h"
 #include "scenarios/checks/ghost.h"
 #include "scenarios/checks/ledgers.h"
+#include "scenarios/checks/liveness.h"
 
 namespace sg::scenario {
 
@@ -30,8 +32,8 @@ class PartitionChecks {
  public:
   PartitionChecks(const Ledgers& ledgers, Ghost& ghost, Judge& judge) : ledgers_(ledgers), ghost_(ghost), judge_(judge) {}
 
-  // The next entry of the ghost's Raft log; nothing in it for a term's empty entry.
-  void on_committed(LogIndex index, const std::optional<metadata::Record>& record);
+  // The record at `index` of the ghost's Raft log has changed the ghost's catalogue.
+  void on_catalogue_changed(LogIndex index, const metadata::Record& record);
   // The journal of `node` receives a truncation.
   void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end);
 
@@ -55,6 +57,8 @@ class PartitionChecks {
 
   // Everything is healed: every ISR is looked at once more.
   void finish();
+  // Every partition as the disks and the ghost have it now, for check_idle.
+  std::vector<IdlePartition> idle() const;
 
   // "orders-0 (stream 16)".
   std::string name(StreamId stream) const;

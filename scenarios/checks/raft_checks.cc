@@ -22,7 +22,8 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
   const Ledger* ledger = ledgers_.find(from);
   if (!ledger) return;
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
-    return fmt::format("node {} sends {}, but durably it is in term {}", from, to_string(m), ledger->hard_state().term);
+    return fmt::format("node {} sends {}, and its disk would keep term {}; expected: a term is durable before it is used", from,
+                       to_string(m), ledger->hard_state().term);
   });
   if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) check_vote(from, m, from);
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
@@ -34,7 +35,8 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
     check_leader(from, m);
     check_commit(from, m, r->commit);
     judge_.check(Check::e5, r->snapshot.index <= ghost_.commit(), [&] {
-      return fmt::format("node {} sends a snapshot of index {}, committed is {}", from, r->snapshot.index, ghost_.commit());
+      return fmt::format("node {} sends a snapshot of index {}; expected: at most {}, which is what is committed", from, r->snapshot.index,
+                         ghost_.commit());
     });
   }
   if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, m, r->match);
@@ -43,17 +45,19 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
 void RaftChecks::check_vote(NodeId from, const raft::Message& m, NodeId vote) {
-  const Ledger& ledger = *ledgers_.find(from);
+  Ledger& ledger = *ledgers_.find(from);
+  ledger.check_promise("a vote");
   const wal::HardState& hard = ledger.hard_state();
   if (hard.term > m.term || ledger.damaged()) return;
   judge_.check(Check::e2, (hard == wal::HardState{m.term, vote}), [&] {
-    return fmt::format("node {} sends {}, a vote for {} in term {}; its disk would keep term {} vote {}", from, to_string(m), vote, m.term,
-                       hard.term, hard.vote);
+    return fmt::format("node {} sends {}, a vote for {} in term {}; expected: durable when it leaves; its disk would keep term {} vote {}",
+                       from, to_string(m), vote, m.term, hard.term, hard.vote);
   });
 }
 
 void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match) {
-  const Ledger& ledger = *ledgers_.find(from);
+  Ledger& ledger = *ledgers_.find(from);
+  ledger.check_promise("an acknowledged Raft index");
   // Promises of an older term may leave after a truncation; no leader of that term listens.
   if (ledger.hard_state().term > m.term || ledger.damaged()) return;
   const DurableLog* log = ledger.log(wal::kRaftLog);
@@ -72,15 +76,18 @@ void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match
   auto expected = theirs->chain_at(match.v + 1);
   if (!mine || !expected) return;
   judge_.check(Check::e4, *mine == *expected, [&] {
-    return fmt::format("node {} tells leader {} of term {} that their logs are equal up to index {}; they are not", from, m.to, m.term,
-                       match);
+    return fmt::format(
+        "node {} tells leader {} of term {} that their logs are equal up to index {}; expected: so they are, but they differ at or before "
+        "it",
+        from, m.to, m.term, match);
   });
 }
 
 void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
   auto [leader, is_new] = leaders_.emplace(m.term, from);
   judge_.check(Check::e1, leader->second == from, [&] {
-    return fmt::format("node {} acts as leader of term {} ({}), but node {} did so before", from, m.term, to_string(m), leader->second);
+    return fmt::format("node {} acts as leader of term {} ({}), and node {} did so before; expected: one leader per term", from, m.term,
+                       to_string(m), leader->second);
   });
   if (!is_new) return;
   const Ledger& ledger = *ledgers_.find(from);
@@ -142,8 +149,10 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
 
 void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
   auto leader = leaders_.find(hard.term);
-  judge_.check(Check::e3, leader == leaders_.end() || leader->second != node,
-               [&] { return fmt::format("node {} leads term {} and cuts its own log to end at index {}", node, hard.term, new_end - 1); });
+  judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
+    return fmt::format("node {} leads term {} and cuts its own log to end at index {}; expected: a leader only appends", node, hard.term,
+                       new_end - 1);
+  });
   const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
   const LogIndex first_cut(new_end);
   if (!log || first_cut > ghost_.commit()) return;

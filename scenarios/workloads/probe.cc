@@ -52,6 +52,7 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
                   Send& send = history.sends[index];
                   send.first_attempt = result->first_attempt;
                   send.completed = result->completed;
+                  send.attempts = result->attempts;
                   const bool ok = result->outcome == SendOutcome::ok;
                   send.outcome = ok ? Outcome::ok : result->outcome == SendOutcome::failed ? Outcome::failed : Outcome::unknown;
                   if (ok) send.offset = result->base_offset;

@@ -43,6 +43,7 @@ class Sends {
       Send& send = history_.sends[index];
       send.first_attempt = result.first_attempt;
       send.completed = result.completed;
+      send.attempts = result.attempts;
       send.outcome = to_outcome(result.outcome);
       if (result.outcome == SendOutcome::ok) send.offset = result.base_offset + delta;
       ++delta;

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "scenarios/checks/catalogue_checks.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
+#include "tests/scenarios/pairs.h"
 
 namespace sg::scenario::testing {
 
@@ -62,7 +64,10 @@ class FakeJournal {
 
   // Begins a segment behind the last commit, or behind another one.
   void open() { open(end); }
-  void open(const wal::ChainEnd& previous) {
+  void open(const wal::ChainEnd& previous) { open_in("journal/" + std::to_string(generation + 1) + ".seg", previous); }
+  // In a file that may have held another segment before.
+  void open_in(const std::string& file, const wal::ChainEnd& previous) {
+    path_ = file;
     wal::SegmentHeader header;
     header.directory_id = Uuid{1, 1};
     header.generation = ++generation;
@@ -109,7 +114,7 @@ class FakeJournal {
     end = h.end();
     return bytes;
   }
-  std::string path() const { return "journal/" + std::to_string(generation) + ".seg"; }
+  const std::string& path() const { return path_; }
 
   FakeDisk disk;
   std::unique_ptr<Ledger> ledger;  // until somebody takes it
@@ -122,6 +127,7 @@ class FakeJournal {
  private:
   Ledger* mine_;
   uint64_t op_ = 0;
+  std::string path_;
 };
 
 // Three nodes with all checks.
@@ -162,7 +168,10 @@ class Bench : public LedgerEvents {
     }
     record(metadata::CreateTopic{"orders", Uuid{5, 5}, {{NodeId(1), NodeId(2), NodeId(3)}}, min_insync, {}});
   }
-  void record(metadata::Record r) { partitions.on_committed(LogIndex(++catalogue_index), std::move(r)); }
+  void record(const metadata::Record& r) {
+    const LogIndex index(++catalogue_index);
+    if (catalogue.on_committed(index, r)) partitions.on_catalogue_changed(index, r);
+  }
   void fence(int i) { record(metadata::FenceBroker{NodeId(i), ghost.catalogue.broker(NodeId(i))->epoch}); }
   LeaderEpoch leader_epoch() const { return ghost.catalogue.partition(kOrders)->leader_epoch; }
   replica::Data data(int64_t high_watermark) const { return {kOrders, leader_epoch(), 1, Offset(high_watermark), Offset(0), {}}; }
@@ -172,9 +181,16 @@ class Bench : public LedgerEvents {
 
   // "E14" of the first report; empty if there was none.
   std::string found() const { return reports.empty() ? "" : reports.front().first; }
+  // All of them: "E10 E14".
+  std::string all_found() const {
+    std::string names;
+    for (const auto& [check, text] : reports) add_name(names, check);
+    return names;
+  }
 
   void on_append(NodeId n, StreamId stream, const LogEntry& e, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
     if (stream == wal::kRaftLog) raft.on_append(n, e, static_cast<raft::EntryKind>(aux[0]), payload);
+    if (stream == wal::kRaftSnapshots) catalogue.on_snapshot(n, LogIndex(e.first), payload);
   }
   void on_truncate(NodeId n, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
     if (stream == wal::kRaftLog) raft.on_truncate(n, new_end, hard);
@@ -184,14 +200,47 @@ class Bench : public LedgerEvents {
     if (stream == wal::kRaftLog) raft.on_durable();
   }
 
+  uint64_t committed_chain(StreamId stream, int64_t position) override {
+    return stream == wal::kRaftLog ? ghost.raft.chain(LogIndex(position - 1)).value_or(kEmptyChain) : kEmptyChain;
+  }
+
   std::vector<std::pair<std::string, std::string>> reports;
   Judge judge{[this](Check check, const std::string& text) { reports.emplace_back(to_string(check), text); }};
   Ledgers ledgers;
   Ghost ghost;
   RaftChecks raft{{NodeId(1), NodeId(2), NodeId(3)}, ledgers, ghost.raft, judge, [](LogIndex, raft::EntryKind, ByteSpan) {}};
+  CatalogueChecks catalogue{ghost, judge};
   PartitionChecks partitions{ledgers, ghost, judge};
   std::vector<std::unique_ptr<FakeJournal>> nodes;
   int64_t catalogue_index = 0;
+};
+
+// Raft alone: term 1 with entries 1 and 2 on the nodes 1 and 2; node 1 leads.
+struct RaftBench : Bench {
+  RaftBench() {
+    for (int i = 1; i <= 3; ++i) node(i).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 1)});
+    for (int i = 1; i <= 3; ++i) set_term(i, 1, 1);
+    say(1, 2, 1, raft::AppendEntries{});
+    node(1).commit({raft_entry(1, 1), raft_entry(2, 1)});
+    node(2).commit({raft_entry(1, 1), raft_entry(2, 1)});
+  }
+  static raft::AppendEntries commit(int64_t index) { return {LogIndex(index), Term(1), LogIndex(index), {}}; }
+  static raft::AppendEntriesReply matched(int64_t index) {
+    raft::AppendEntriesReply r;
+    r.success = r.counts = true;
+    r.match = LogIndex(index);
+    return r;
+  }
+};
+
+// One partition that node 1 leads.
+struct PartitionBench : Bench {
+  explicit PartitionBench(int32_t min_insync = 2) { make_topic(min_insync); }
+  // Nodes 1 … n hold [0, 2), synced.
+  void replicate_to(int n) {
+    for (int i = 1; i <= n; ++i) node(i).commit({entry(kOrders, 0, 2, 0)});
+  }
+  int64_t high_watermark() { return ghost.partitions[kOrders].high_watermark(); }
 };
 
 }  // namespace sg::scenario::testing

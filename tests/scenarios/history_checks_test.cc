@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/scenarios/pairs.h"
+
 using namespace sg;
 using namespace sg::scenario;
 
@@ -284,3 +286,71 @@ TEST_CASE("H11: given an end that goes back under one broker and epoch, then it 
   last.end = Offset(3);  // told twice
   CHECK(s.found() == "");
 }
+
+// --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const testing::AddPairs kHistoryPairs({
+    {"H1", "an acknowledged record is on no replica",
+     [](bool broken) {
+       Story s;
+       s.lose_last();
+       if (!broken) s.history.sends.back().outcome = Outcome::unknown;
+       return s.found();
+     }},
+    {"H2", "a record of an idempotent producer stands twice in the log",
+     [](bool broken) {
+       Story s;
+       s.store(3, {1, 2});
+       s.history.sends[2].idempotent = broken;
+       return s.found();
+     }},
+    {"H3", "in-sync replicas differ in the epoch of a record",
+     [](bool broken) {
+       Story s;
+       s.replicas[1].records[2].epoch = LeaderEpoch(2);
+       s.replicas[1].in_sync = broken;
+       return s.found();
+     }},
+    {"H4", "a record stands in the log that nobody sent",
+     [](bool broken) {
+       Story s;
+       s.store(3, {1, 3});
+       if (!broken) s.send(3, Outcome::unknown, -1);  // it timed out, and appears later
+       return s.found();
+     }},
+    {"H4", "a record stands in the log whose send certainly failed",
+     [](bool broken) {
+       Story s;
+       s.store(3, {1, 3});
+       s.send(3, broken ? Outcome::failed : Outcome::unknown, -1);
+       return s.found();
+     }},
+    {"H7", "the records of an idempotent producer stand in another order than they were sent in",
+     [](bool broken) {
+       Story s;
+       s.send(3, Outcome::unknown, -1);
+       s.send(4, Outcome::unknown, -1);
+       s.store(3, {1, broken ? 4 : 3});
+       s.store(4, {1, broken ? 3 : 4});
+       return s.found();
+     }},
+    {"H7", "a send that began after another was acknowledged has the smaller offset",
+     [](bool broken) {
+       Story s;
+       s.replicas.clear();
+       s.history.reads.clear();
+       s.history.sends.erase(s.history.sends.begin() + 1);
+       s.send(3, Outcome::ok, 1).first_attempt = ms(broken ? 26 : 25);  // record 2 was acknowledged at offset 2 at 25 ms
+       return s.found();
+     }},
+    {"H11", "the end that one broker tells one client goes back within an epoch",
+     [](bool broken) {
+       Story s;
+       s.end(1, broken ? 1 : 2, 2);
+       return s.found();
+     }},
+});
+
+}  // namespace

@@ -200,3 +200,131 @@ TEST_CASE("two logs have equal chains exactly as far as they are equal") {
   CHECK(f.ledger.chain_at(kOrders, 3) != f.bench.ledger(2).chain_at(kOrders, 3));
   CHECK_FALSE(f.ledger.chain_at(kOrders, 1).has_value());
 }
+
+// --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const AddPairs kLedgerPairs({
+    {"E21", "a restart goes on without a durable commit",
+     [](bool broken) {
+       Fixture f;
+       const wal::ChainEnd before = f.journal.end;
+       f.journal.disk.syncs = broken;  // else the power cut may take it
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       f.crash();
+       f.journal.disk.syncs = true;
+       f.journal.open(before);
+       return f.bench.all_found();
+     }},
+    {"E21", "a block that holds a synced commit is written again",
+     [](bool broken) {
+       Fixture f;
+       const std::string old = f.journal.path();
+       f.journal.open();
+       f.journal.floor = broken ? 1 : 2;
+       f.journal.commit({truncation(kOrders, 0)});
+       f.journal.write(old, wal::kBlockBytes, ByteVec(wal::kBlockBytes));
+       return f.bench.all_found();
+     }},
+    {"E21", "a file is recycled that only a commit has freed which the power cut has taken",
+     [](bool broken) {
+       Fixture f;
+       const std::string old = f.journal.path();
+       f.journal.open();
+       const wal::ChainEnd before = f.journal.end;
+       f.journal.disk.syncs = false;
+       f.journal.floor = 2;
+       f.journal.commit({truncation(kOrders, 0)});
+       const wal::ChainEnd after = f.journal.end;
+       f.crash();
+       f.journal.disk.syncs = true;
+       f.journal.open_in(old, broken ? before : after);
+       return f.bench.all_found();
+     }},
+    {"E21", "the floor passes a segment with a live entry",
+     [](bool broken) {
+       Fixture f;
+       f.journal.open();
+       if (!broken) f.journal.commit({truncation(kOrders, 0)});
+       f.journal.floor = 2;
+       f.journal.commit({});
+       return f.bench.all_found();
+     }},
+    {"E21", "the old segment is appended to after a crash",
+     [](bool broken) {
+       Fixture f;
+       f.crash(sim::Death::kill);
+       if (!broken) f.journal.open();
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       return f.bench.all_found();
+     }},
+    {"E21", "an entry is written with a checksum that its bytes do not have",
+     [](bool broken) {
+       Fixture f;
+       Item item = entry(kOrders, 3, 4, 1);
+       if (broken) item.payload[0] ^= 1;
+       f.journal.commit({item});
+       return f.bench.all_found();
+     }},
+    {"E22", "a commit comes back that an earlier recovery had cut",
+     [](bool broken) {
+       Fixture f;
+       const wal::ChainEnd before = f.journal.end;
+       f.journal.disk.syncs = false;
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       const wal::ChainEnd cut = f.journal.end;
+       f.crash();
+       f.journal.disk.syncs = true;
+       f.journal.open(before);
+       f.crash();
+       f.journal.open(broken ? cut : before);
+       return f.bench.all_found();
+     }},
+    {"E22", "a node appends as if it held more than was ever written",
+     [](bool broken) {
+       Fixture f;
+       f.journal.commit({entry(kOrders, broken ? 4 : 3, 5, 1)});
+       return f.bench.all_found();
+     }},
+    {"E23", "an acknowledgement leaves after a sync has failed",
+     [](bool broken) {
+       Fixture f;
+       f.bench.make_topic(2);
+       if (broken) f.ledger.failed("a sync of journal/1.seg");
+       f.bench.partitions.on_ack(NodeId(1), {kOrders, f.bench.leader_epoch(), BrokerEpoch(1), 1, Offset(3)});
+       return f.bench.all_found();
+     }},
+    {"E23", "a vote leaves after a write has failed, in the same process",
+     [](bool broken) {
+       Fixture f;
+       f.bench.set_term(1, 2, 2);
+       f.ledger.failed("a write of journal/1.seg");
+       if (!broken) {
+         f.crash(sim::Death::exit);
+         f.journal.open();
+       }
+       f.bench.say(1, 2, 2, raft::RequestVoteReply{false, true});
+       return f.bench.all_found();
+     }},
+    {"E23", "a produce is answered after a write has failed",
+     [](bool broken) {
+       Fixture f;
+       f.bench.make_topic(2);
+       if (broken) f.ledger.failed("a write of journal/1.seg");
+       f.bench.partitions.on_produced(NodeId(1), f.bench.produced(2, 3, 1));
+       return f.bench.all_found();
+     }},
+    {"E24", "a new segment vouches for a commit that would not survive a power cut",
+     [](bool broken) {
+       Fixture f;
+       f.journal.disk.syncs = false;
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       f.crash(sim::Death::kill);
+       f.journal.disk.syncs = !broken;
+       f.journal.open();
+       return f.bench.all_found();
+     }},
+});
+
+}  // namespace

@@ -9,17 +9,7 @@ using namespace sg::scenario::testing;
 
 namespace {
 
-struct Fixture : Bench {
-  explicit Fixture(int32_t min_insync = 2) {
-    make_topic(min_insync);
-    REQUIRE(ghost.catalogue.partition(kOrders)->leader == NodeId(1));
-  }
-  // Nodes 1 … n hold [0, 2), synced.
-  void replicate_to(int n) {
-    for (int i = 1; i <= n; ++i) node(i).commit({entry(kOrders, 0, 2, 0)});
-  }
-  int64_t high_watermark() { return ghost.partitions[kOrders].high_watermark(); }
-};
+using Fixture = PartitionBench;
 
 constexpr Time at(int64_t seconds) { return Time{seconds * 1'000'000'000}; }
 
@@ -222,3 +212,155 @@ TEST_CASE("partition: a batch given to a consumer above the high watermark, or a
   f.partitions.on_batch_given(NodeId(1), kOrders, 0, 2, crc + 1);
   CHECK(f.found() == "E17");
 }
+
+// --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const AddPairs kPartitionPairs({
+    {"E9", "a node sends data as leader of an epoch that another one has",
+     [](bool broken) {
+       Fixture f;
+       f.partitions.on_data(NodeId(broken ? 2 : 1), f.data(0));
+       return f.all_found();
+     }},
+    {"E9", "a deposed leader goes on in the next epoch",
+     [](bool broken) {
+       Fixture f;
+       const replica::Data before = f.data(0);
+       f.fence(1);
+       f.partitions.on_data(NodeId(1), broken ? f.data(0) : before);
+       return f.all_found();
+     }},
+    {"E10", "a leader's high watermark passes what one ISR member lacks",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(broken ? 2 : 3);
+       f.partitions.on_data(NodeId(1), f.data(2));
+       return f.all_found();
+     }},
+    {"E10", "a consumer is told a high watermark that rests on fewer than min ISR",
+     [](bool broken) {
+       Fixture f(broken ? 2 : 1);
+       f.fence(2);
+       f.fence(3);
+       f.replicate_to(1);
+       f.partitions.on_watermark_given(at(1), at(1), NodeId(1), kOrders, 2);
+       return f.all_found();
+     }},
+    {"E10", "a follower acknowledges what its disk would not keep",
+     [](bool broken) {
+       Fixture f;
+       f.node(3).disk.syncs = !broken;
+       f.replicate_to(3);
+       f.partitions.on_ack(NodeId(3), {kOrders, f.leader_epoch(), BrokerEpoch(1), 1, Offset(2)});
+       return f.all_found();
+     }},
+    {"E11", "a member of the ISR has lost what is committed",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_data(NodeId(1), f.data(2));
+       if (!broken) f.fence(3);
+       f.node(3).commit({truncation(kOrders, 0)});
+       f.reports.clear();  // that it cuts inside the ISR is E16
+       f.partitions.finish();
+       return f.all_found();
+     }},
+    {"E12", "a node tells a high watermark over a log that differs from what is committed",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(2);
+       f.fence(3);
+       f.partitions.on_data(NodeId(1), f.data(2));
+       f.node(3).commit({entry(kOrders, 0, 2, 0, broken ? ByteVec{8, 8} : ByteVec{1, 2, 3})});
+       f.partitions.on_watermark_given(at(1), at(1), NodeId(3), kOrders, 2);
+       return f.all_found();
+     }},
+    {"E13", "the high watermark goes back for clients of one leader",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_watermark_given(at(2), at(1), NodeId(1), kOrders, 2);
+       f.partitions.on_watermark_given(at(4), at(3), NodeId(1), kOrders, broken ? 0 : 2);
+       return f.all_found();
+     }},
+    {"E13", "a new leader names a latest offset below what was given before",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_watermark_given(at(2), at(1), NodeId(1), kOrders, 2);
+       f.fence(1);
+       f.partitions.on_latest_given(at(4), at(3), NodeId(2), kOrders, f.leader_epoch(), broken ? 0 : 2);
+       return f.all_found();
+     }},
+    {"E14", "acks=all is answered before every ISR member has the batch",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(broken ? 2 : 3);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2));
+       return f.all_found();
+     }},
+    {"E14", "acks=all is answered on copies that are written and not synced",
+     [](bool broken) {
+       Fixture f;
+       f.node(3).disk.syncs = !broken;
+       f.replicate_to(3);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2));
+       return f.all_found();
+     }},
+    {"E14", "acks=1 is answered before the leader's own sync",
+     [](bool broken) {
+       Fixture f;
+       f.node(1).disk.syncs = !broken;
+       f.replicate_to(1);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2, 1));
+       return f.all_found();
+     }},
+    {"E14", "an answer names a place where another batch stands",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2, -1, broken ? ByteVec{6, 6, 6} : ByteVec{1, 2, 3}));
+       return f.all_found();
+     }},
+    {"E15", "a node is elected that lacks what was acknowledged",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2));
+       if (broken) f.node(2).commit({truncation(kOrders, 0)});
+       f.reports.clear();                                                         // that it cuts inside the ISR is E16
+       f.fence(1);                                                                // node 2 is next
+       std::erase_if(f.reports, [](const auto& r) { return r.first == "E11"; });  // it is in the ISR as well
+       return f.all_found();
+     }},
+    {"E16", "a member of the ISR cuts its log below the high watermark",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_produced(NodeId(1), f.produced(0, 2));
+       f.node(2).commit({entry(kOrders, 2, 5, 0), truncation(kOrders, broken ? 0 : 2)});
+       return f.all_found();
+     }},
+    {"E17", "a consumer reads above the high watermark",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_watermark_given(at(1), at(1), NodeId(1), kOrders, 2);
+       f.node(1).commit({entry(kOrders, 2, 3, 0)});
+       const int64_t base = broken ? 2 : 0;
+       f.partitions.on_batch_given(NodeId(1), kOrders, base, broken ? 3 : 2, crc32c(ByteVec{1, 2, 3}));
+       return f.all_found();
+     }},
+    {"E17", "a consumer reads another batch than the committed one",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(3);
+       f.partitions.on_watermark_given(at(1), at(1), NodeId(1), kOrders, 2);
+       f.partitions.on_batch_given(NodeId(1), kOrders, 0, 2, crc32c(broken ? ByteVec{9} : ByteVec{1, 2, 3}));
+       return f.all_found();
+     }},
+});
+
+}  // namespace

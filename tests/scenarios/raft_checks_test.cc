@@ -7,27 +7,7 @@ using namespace sg;
 using namespace sg::scenario;
 using namespace sg::scenario::testing;
 
-namespace {
-
-// Term 1 with entries 1 and 2 on the nodes 1 and 2; node 1 leads.
-struct Fixture : Bench {
-  Fixture() {
-    for (int i = 1; i <= 3; ++i) node(i).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 1)});
-    for (int i = 1; i <= 3; ++i) set_term(i, 1, 1);
-    say(1, 2, 1, raft::AppendEntries{});
-    node(1).commit({raft_entry(1, 1), raft_entry(2, 1)});
-    node(2).commit({raft_entry(1, 1), raft_entry(2, 1)});
-  }
-  raft::AppendEntries commit(int64_t index) { return {LogIndex(index), Term(1), LogIndex(index), {}}; }
-  raft::AppendEntriesReply matched(int64_t index) {
-    raft::AppendEntriesReply r;
-    r.success = r.counts = true;
-    r.match = LogIndex(index);
-    return r;
-  }
-};
-
-}  // namespace
+using Fixture = RaftBench;
 
 TEST_CASE("raft: a second leader of a term is E1, one of the next term is not") {
   Fixture f;
@@ -137,3 +117,102 @@ TEST_CASE("raft: a leader without what is committed is E6") {
   g.say(2, 1, 2, raft::AppendEntries{});
   CHECK(g.found() == "");
 }
+
+TEST_CASE("raft: a snapshot takes the place of an entry that was not committed; the follower then rightly tells that its log is equal") {
+  Fixture f;
+  f.node(3).commit({raft_entry(1, 1), raft_entry(2, 0)});
+  f.reports.clear();
+  f.say(3, 1, 1, f.matched(2));
+  CHECK(f.all_found() == "E4");
+  f.reports.clear();
+  f.node(3).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 3)});
+  f.say(3, 1, 1, f.matched(2));
+  CHECK(f.all_found() == "");
+}
+
+// --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const AddPairs kRaftPairs({
+    {"E1", "two nodes lead one term",
+     [](bool broken) {
+       Fixture f;
+       f.set_term(2, 2, 2);
+       f.say(2, 3, 2, raft::AppendEntries{});
+       f.set_term(1, broken ? 2 : 3, broken ? 2 : 1);
+       f.say(1, 3, broken ? 2 : 3, raft::AppendEntries{});
+       return f.all_found();
+     }},
+    {"E2", "a vote leaves before it is durable",
+     [](bool broken) {
+       Fixture f;
+       f.set_term(3, 2, kNoNode.v);
+       f.node(3).disk.syncs = !broken;
+       f.set_term(3, 2, 2);
+       f.say(3, 2, 2, raft::RequestVoteReply{false, true});
+       return f.all_found();
+     }},
+    {"E2", "a voter votes twice in one term",
+     [](bool broken) {
+       Fixture f;
+       f.set_term(3, 2, 1);
+       f.set_term(3, broken ? 2 : 3, 2);
+       return f.all_found();
+     }},
+    {"E3", "a leader cuts its own log, as only a follower may",
+     [](bool broken) {
+       Fixture f;
+       f.node(broken ? 1 : 2).commit({raft_entry(3, 1), truncation(wal::kRaftLog, 3)});
+       return f.all_found();
+     }},
+    {"E4", "one index and term with two contents",
+     [](bool broken) {
+       Fixture f;
+       f.node(1).commit({raft_entry(3, 1, {1})});
+       f.node(3).commit({raft_entry(1, 1), raft_entry(2, 1), raft_entry(3, 1, {broken ? uint8_t{2} : uint8_t{1}})});
+       return f.all_found();
+     }},
+    {"E4", "a follower calls a log equal to the leader's that is not",
+     [](bool broken) {
+       Fixture f;
+       f.node(1).commit({raft_entry(3, 1)});
+       f.node(3).commit({raft_entry(1, 1), raft_entry(2, 1), raft_entry(3, broken ? 0 : 1)});
+       f.say(3, 1, 1, f.matched(3));
+       return f.all_found();
+     }},
+    {"E5", "a leader says that an index is committed which only its own disk holds",
+     [](bool broken) {
+       Fixture f;
+       f.node(1).commit({raft_entry(3, 1)});
+       if (!broken) f.node(2).commit({raft_entry(3, 1)});
+       f.say(1, 2, 1, f.commit(3));
+       return f.all_found();
+     }},
+    {"E5", "a follower acknowledges an index that is not durable",
+     [](bool broken) {
+       Fixture f;
+       f.node(3).disk.syncs = !broken;
+       f.node(3).commit({raft_entry(1, 1), raft_entry(2, 1)});
+       f.say(3, 1, 1, f.matched(2));
+       return f.all_found();
+     }},
+    {"E5", "a committed entry is cut",
+     [](bool broken) {
+       Fixture f;
+       f.node(2).commit({raft_entry(3, 1)});
+       f.set_term(2, 2, 3);
+       f.node(2).commit({truncation(wal::kRaftLog, broken ? 2 : 3)});
+       return f.all_found();
+     }},
+    {"E6", "a node leads without what is committed",
+     [](bool broken) {
+       Fixture f;
+       const int leader = broken ? 3 : 2;
+       f.set_term(leader, 2, leader);
+       f.say(leader, 1, 2, raft::AppendEntries{});
+       return f.all_found();
+     }},
+});
+
+}  // namespace

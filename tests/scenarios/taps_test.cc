@@ -4,6 +4,7 @@
 #include "base/archive.h"
 #include "broker/kafka/codec.h"
 #include "scenarios/checks/taps.h"
+#include "tests/scenarios/pairs.h"
 
 using namespace sg;
 using namespace sg::scenario;
@@ -82,3 +83,25 @@ TEST_CASE("taps: an answer is told with the time of its request; one to nothing 
   f.taps.on_send(f.client, false, answer);
   CHECK(f.wrong == std::vector<std::string>{"format"});
 }
+
+namespace {
+
+const testing::AddPairs kFormatPairs({
+    {"format", "a peer frame leaves with a checksum that its bytes do not have",
+     [](bool broken) {
+       Fixture f;
+       ByteVec bytes = ack_frame(10);
+       if (broken) bytes.back() ^= 1;
+       f.taps.on_send(f.peer, true, bytes);
+       return f.wrong.empty() ? std::string() : f.wrong.front();
+     }},
+    {"format", "an answer leaves that answers nothing",
+     [](bool broken) {
+       Fixture f;
+       f.taps.on_send(f.client, true, flat(kafka::request_frame(11, 77, "c", kafka::FetchRequest{})));
+       f.taps.on_send(f.client, false, flat(kafka::response_frame(11, broken ? 78 : 77, kafka::FetchResponse{})));
+       return f.wrong.empty() ? std::string() : f.wrong.front();
+     }},
+});
+
+}  // namespace

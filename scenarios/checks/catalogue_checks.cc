@@ -1,0 +1,106 @@
+#include "scenarios/checks/catalogue_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/metadata/invariants.h"
+
+namespace sg::scenario {
+namespace {
+
+// A change of an ISR that rests on a broker epoch, leader epoch or partition epoch which was not the current one.
+std::string stale_base(const metadata::Catalogue& before, const metadata::ChangeIsr& r) {
+  const metadata::Partition* p = before.partition(r.stream);
+  if (!p) return "the partition does not exist";
+  if (p->leader != r.leader || p->leader_epoch != r.leader_epoch || p->partition_epoch != r.partition_epoch)
+    return fmt::format("node {} changes the ISR in leader epoch {}, partition epoch {}; led by {} in {}, {}", r.leader, r.leader_epoch,
+                       r.partition_epoch, p->leader, p->leader_epoch, p->partition_epoch);
+  for (const metadata::IsrMember& m : r.isr) {
+    const metadata::Broker* b = before.broker(m.node);
+    if (p->in_isr(m.node)) continue;
+    if (!b || b->epoch != m.broker_epoch)
+      return fmt::format("node {} joins the ISR as it was in broker epoch {}; its broker epoch is {}", m.node, m.broker_epoch,
+                         b ? b->epoch : kNoBrokerEpoch);
+  }
+  return "";
+}
+
+}  // namespace
+
+bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata::Record>& record) {
+  metadata::Catalogue& catalogue = ghost_.catalogue;
+  bool changed = false;
+  if (!record) {
+    catalogue.skip(index);
+  } else {
+    const metadata::Catalogue before = catalogue;
+    const bool applied = catalogue.apply(index, *record).has_value();  // else it was overtaken: an ordinary outcome, the same everywhere
+    if (applied) check_step(before, *record, catalogue);
+    changed = ghost_.fold.apply(index, *record) || applied;
+    const CatalogueFacts found = facts_of(catalogue);
+    judge_.check(Check::e8, found == ghost_.fold.facts(), [&] {
+      return fmt::format("catalogue index {} ({}): what the broker makes of the committed records is not what they mean: {}", index,
+                         metadata::describe(*record), difference(ghost_.fold.facts(), found));
+    });
+  }
+  if (changed || recent_.empty()) {
+    recent_.push_back(std::make_shared<const CatalogueFacts>(ghost_.fold.facts()));
+  } else {
+    recent_.push_back(recent_.back());
+  }
+  if (recent_.size() > kKept) recent_.pop_front();
+  last_ = index;
+  return changed;
+}
+
+void CatalogueChecks::check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after) {
+  std::vector<std::string> wrong;
+  if (const auto* r = std::get_if<metadata::ChangeIsr>(&record))
+    if (std::string stale = stale_base(before, *r); !stale.empty()) wrong.push_back("an ISR change counts that was overtaken: " + stale);
+  std::ranges::copy(metadata::check_state(after), std::back_inserter(wrong));
+  std::ranges::copy(metadata::check_transition(before, after), std::back_inserter(wrong));
+  judge_.check(Check::e9, wrong.empty(), [&] {
+    return fmt::format("catalogue index {} ({}) breaks \"{}\"", after.applied(), metadata::describe(record), wrong.front());
+  });
+}
+
+const CatalogueFacts* CatalogueChecks::facts_at(LogIndex index) const {
+  const int64_t back = last_.v - index.v;
+  if (back < 0 || back >= static_cast<int64_t>(recent_.size())) return nullptr;
+  return recent_[recent_.size() - 1 - static_cast<size_t>(back)].get();
+}
+
+void CatalogueChecks::compare(Check check, NodeId node, LogIndex index, std::string_view what, const metadata::Catalogue& catalogue) {
+  judge_.check(check, index <= last_, [&] {
+    return fmt::format("node {}: {} is of index {}; expected: nothing beyond {}, which is what is committed", node, what, index, last_);
+  });
+  const CatalogueFacts* expected = facts_at(index);
+  if (!expected) return;
+  const CatalogueFacts found = facts_of(catalogue);
+  judge_.check(check, found == *expected, [&] {
+    return fmt::format("node {}: {} differs from the committed records up to its index, {}: {}", node, what, index,
+                       difference(*expected, found));
+  });
+}
+
+void CatalogueChecks::on_seen(NodeId node, const metadata::Catalogue& catalogue) {
+  LogIndex& seen = seen_[node];
+  if (catalogue.applied() == seen) return;
+  seen = catalogue.applied();
+  if (seen.v > 0) compare(Check::e8, node, seen, "its catalogue", catalogue);
+}
+
+void CatalogueChecks::on_snapshot(NodeId node, LogIndex index, ByteSpan data) {
+  metadata::Catalogue catalogue;
+  Result<> restored = catalogue.restore(data);
+  const bool is_of_index = restored && catalogue.applied() == index;
+  judge_.check(Check::e7, is_of_index, [&] {
+    return fmt::format("node {} writes a snapshot of index {} that {}", node, index,
+                       restored ? fmt::format("holds the catalogue of index {}", catalogue.applied())
+                                : fmt::format("cannot be read: {}", restored.error().what));
+  });
+  if (is_of_index) compare(Check::e7, node, index, "its snapshot", catalogue);
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,124 @@
+#include "scenarios/checks/liveness.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace sg::scenario {
+namespace {
+
+constexpr Duration kLostDial = 1050ms;
+
+std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
+
+std::string seconds(Duration d) { return fmt::format("{}.{:03} s", d.count() / 1'000'000'000, d.count() / 1'000'000 % 1000); }
+
+// Remembers since when something has held in every view.
+void hold(std::optional<Time>& since, bool holds, Time now) {
+  if (!holds) {
+    since.reset();
+  } else if (!since) {
+    since = now;
+  }
+}
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+
+template <class Is>
+std::vector<NodeId> those(const ClusterView& view, Is&& is) {
+  std::vector<NodeId> out;
+  for (const ClusterView::Node& n : view.nodes)
+    if (is(n)) out.push_back(n.id);
+  return out;
+}
+
+}  // namespace
+
+LivenessBounds bounds_of(const ClusterTiming& timing) {
+  LivenessBounds out;
+  out.controller = 3 * timing.election_max + kLostDial;
+  out.leaders = timing.session_timeout + 2s;
+  return out;
+}
+
+// It has been owed for longer than its bound and is not there.
+bool LivenessChecks::overdue(const std::optional<Time>& since, const std::optional<Time>& reason, Duration bound, Time now) const {
+  return !since && (now > healed_ + bounds_.everything || (reason && now > *reason + bound));
+}
+
+std::optional<Violation> LivenessChecks::look(const ClusterView& view) {
+  const std::vector<NodeId> down = those(view, [](const auto& n) { return !n.up; });
+  hold(majority_since_, down.size() < view.nodes.size() - view.nodes.size() / 2, view.now);
+  hold(up_since_, down.empty(), view.now);
+  if (overdue(up_since_, healed_, bounds_.up, view.now))
+    return Violation{"L8", fmt::format("the nodes {} are not up {} after everything was healed; expected: recovered within {}", list(down),
+                                       seconds(view.now - healed_), seconds(bounds_.up))};
+  if (auto v = look_at_controller(view)) return v;
+  return look_at_partitions(view);
+}
+
+std::optional<Violation> LivenessChecks::look_at_controller(const ClusterView& view) {
+  const std::vector<NodeId> controllers = those(view, [](const auto& n) { return n.controller; });
+  hold(controller_since_, controllers.size() == 1, view.now);
+  hold(ready_since_, controller_since_ && up_since_, view.now);
+  if (overdue(controller_since_, majority_since_, bounds_.controller, view.now))
+    return Violation{"L1", fmt::format("the controllers are {} at {} after everything was healed; expected: exactly one within {} of a "
+                                       "majority of the nodes being up",
+                                       list(controllers), seconds(view.now - healed_), seconds(bounds_.controller))};
+  if (!majority_since_ || view.now <= *majority_since_ + bounds_.controller) return std::nullopt;
+  if (!settled_term_) settled_term_ = view.term;
+  if (view.term == *settled_term_) return std::nullopt;
+  return Violation{"L1", fmt::format("term {} has begun {} after everything was healed; expected: no election any more once a controller "
+                                     "was due, {} after a majority of the nodes was up; the term was {} then",
+                                     view.term, seconds(view.now - healed_), seconds(bounds_.controller), *settled_term_)};
+}
+
+std::optional<Violation> LivenessChecks::look_at_partitions(const ClusterView& view) {
+  auto is_led = [](const ClusterView::Partition& p) { return p.damaged || p.leader != kNoNode; };
+  auto is_full = [&](const ClusterView::Partition& p) {
+    return p.damaged || std::ranges::all_of(p.replicas, [&](NodeId replica) {
+             auto node = std::ranges::find(view.nodes, replica, &ClusterView::Node::id);
+             return contains(p.isr, replica) || node == view.nodes.end() || !node->up || node->spoiled;
+           });
+  };
+  auto hidden = std::ranges::find_if(view.partitions, [](const auto& p) { return p.damaged && p.leader != kNoNode; });
+  if (hidden != view.partitions.end())
+    return Violation{"L2", fmt::format("{} is led by node {}, although its last copy was destroyed; expected: it is offline", hidden->name,
+                                       hidden->leader)};
+  auto unled = std::ranges::find_if_not(view.partitions, is_led);
+  hold(led_since_, ready_since_ && unled == view.partitions.end(), view.now);
+  if (unled != view.partitions.end() && overdue(led_since_, ready_since_, bounds_.leaders, view.now))
+    return Violation{
+        "L2", fmt::format("{} has no leader {} after everything was healed (ISR {} of the replicas {}); expected: one within "
+                          "{} of all nodes being up with a controller",
+                          unled->name, seconds(view.now - healed_), list(unled->isr), list(unled->replicas), seconds(bounds_.leaders))};
+  auto partial = std::ranges::find_if_not(view.partitions, is_full);
+  hold(in_sync_since_, led_since_ && partial == view.partitions.end(), view.now);
+  if (partial != view.partitions.end() && overdue(in_sync_since_, led_since_, bounds_.in_sync, view.now))
+    return Violation{"L3", fmt::format("{} has the ISR {} of the replicas {} at {} after everything was healed (leader {}, epoch {}); "
+                                       "expected: every live one within {} of all partitions being led",
+                                       partial->name, list(partial->isr), list(partial->replicas), seconds(view.now - healed_),
+                                       partial->leader, partial->leader_epoch, seconds(bounds_.in_sync))};
+  return std::nullopt;
+}
+
+std::vector<Violation> check_idle(const std::vector<IdlePartition>& partitions) {
+  std::vector<Violation> out;
+  for (const IdlePartition& p : partitions) {
+    auto leader = std::ranges::find(p.replicas, p.leader, &IdleReplica::node);
+    if (leader == p.replicas.end()) continue;
+    if (leader->durable_end != p.high_watermark)
+      out.push_back({"L5", fmt::format("{}: nothing is written any more, and the high watermark is {}; expected: {}, the end of the log of "
+                                       "its leader, node {}",
+                                       p.name, p.high_watermark, leader->durable_end, p.leader)});
+    for (const IdleReplica& r : p.replicas)
+      if (r.durable_end != leader->durable_end && (r.in_sync || !r.spoiled))
+        out.push_back({"L8", fmt::format("{}: nothing is written any more, and the log of node {} ({} the ISR) durably ends at {}; "
+                                         "expected: {}, as on its leader, node {}",
+                                         p.name, r.node, r.in_sync ? "in" : "outside", r.durable_end, leader->durable_end, p.leader)});
+  }
+  return out;
+}
+
+}  // namespace sg::scenario

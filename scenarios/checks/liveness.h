@@ -1,0 +1,101 @@
+// Progress after the faults have stopped (correctness.md part 2, "After the faults stop"): a function of views of the cluster, one after
+// the other, that says what is owed by now and missing. A view is plain data, so that it can be written by hand.
+//
+// Invariant: what is owed by a bound holds in every view from then on, not only once. What each bound counts from, and why it is what it
+// is, stands at LivenessBounds.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "scenarios/checks/violation.h"
+
+namespace sg::scenario {
+
+// The cluster at one moment.
+struct ClusterView {
+  struct Node {
+    NodeId id;
+    bool up = false;  // has recovered its journal and runs
+    bool controller = false;
+    bool spoiled = false;  // stored bits of it were changed: a copy there may have to stay out of the ISR
+  };
+  struct Partition {
+    std::string name;
+    NodeId leader = kNoNode;
+    LeaderEpoch leader_epoch;
+    PartitionEpoch partition_epoch;
+    std::vector<NodeId> replicas;
+    std::vector<NodeId> isr;
+    bool damaged = false;  // its last copy was destroyed: it owes nothing but to be offline
+  };
+  Time now;
+  Term term;  // the greatest that any node has made durable
+  std::vector<Node> nodes;
+  std::vector<Partition> partitions;
+};
+
+// The timing that the nodes of a run are configured with.
+struct ClusterTiming {
+  Duration election_max;
+  Duration session_timeout;
+};
+
+// What correctness.md owes, stage by stage, so that a late stage cannot hide behind an early one. Each has the allowances that the model
+// needs: a dial to a machine without power ends after 1 s and is made again 50 ms later (broker/peer/control_link.cc), and an ISR proposal
+// that was sent to a controller that is gone counts as lost after 1 s (broker/node.cc). What runs take is in docs/SIMULATION.md.
+struct LivenessBounds {
+  Duration up = 1s;             // since the healing, every node has recovered: it reads its journal
+  Duration controller;          // L1, since a majority is up: 3 election timeouts and one lost dial
+  Duration leaders;             // L2, since all are up and there is a controller: the session timeout and 2 s
+  Duration in_sync = 3s;        // L3, since all partitions are led: one lost dial, one lost proposal, 1 s to copy what was missed
+  Duration everything = 3600s;  // at the latest, since the healing
+};
+LivenessBounds bounds_of(const ClusterTiming& timing);
+
+class LivenessChecks {
+ public:
+  LivenessChecks(Time healed, const LivenessBounds& bounds) : healed_(healed), bounds_(bounds) {}
+
+  // L1, L2, L3 and L8 in a view that is newer than the last: what is owed by now and is not there, if anything.
+  std::optional<Violation> look(const ClusterView& view);
+  // Nothing was missing in the last view, whether it was owed or not.
+  bool healthy() const { return in_sync_since_.has_value(); }
+
+ private:
+  bool overdue(const std::optional<Time>& since, const std::optional<Time>& reason, Duration bound, Time now) const;
+  std::optional<Violation> look_at_controller(const ClusterView& view);
+  std::optional<Violation> look_at_partitions(const ClusterView& view);
+
+  Time healed_;
+  LivenessBounds bounds_;
+  // Since when it has held in every view.
+  std::optional<Time> majority_since_;
+  std::optional<Time> up_since_;
+  std::optional<Time> controller_since_;
+  std::optional<Time> ready_since_;  // all up, and one controller
+  std::optional<Time> led_since_;
+  std::optional<Time> in_sync_since_;
+  std::optional<Term> settled_term_;  // of the controller, once L1 was owed
+};
+
+// One replica when nothing is written any more: from its disk, and what clients are told.
+struct IdleReplica {
+  NodeId node;
+  bool in_sync = false;
+  bool spoiled = false;  // as in ClusterView
+  int64_t durable_end = 0;
+};
+struct IdlePartition {
+  std::string name;
+  NodeId leader = kNoNode;
+  int64_t high_watermark = 0;  // the greatest that a node has claimed, and that held
+  std::vector<IdleReplica> replicas;
+};
+// L5: the high watermark is the end of the leader's log. L8: every replica has caught up with it.
+std::vector<Violation> check_idle(const std::vector<IdlePartition>& partitions);
+
+}  // namespace sg::scenario

@@ -1,0 +1,53 @@
+#include "scenarios/checks/run_checks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "broker/node.h"
+
+namespace sg::scenario {
+namespace {
+
+std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
+
+std::optional<Violation> wrong(std::string text) {
+  return Violation{"calm", std::move(text) + "; expected: nothing changes without a fault"};
+}
+
+}  // namespace
+
+std::optional<Violation> check_calm(const ClusterView& start, const ClusterView& end, const History& history) {
+  if (end.term != start.term) return wrong(fmt::format("term {} has followed term {}", end.term, start.term));
+  for (const ClusterView::Partition& p : end.partitions) {
+    auto was = std::ranges::find(start.partitions, p.name, &ClusterView::Partition::name);
+    if (was == start.partitions.end()) return wrong(fmt::format("{} was not there at first", p.name));
+    if (p.leader != was->leader || p.leader_epoch != was->leader_epoch)
+      return wrong(fmt::format("{} is led by node {} in epoch {}, and was led by node {} in epoch {}", p.name, p.leader, p.leader_epoch,
+                               was->leader, was->leader_epoch));
+    if (p.partition_epoch != was->partition_epoch || p.isr != was->isr)
+      return wrong(fmt::format("the ISR of {} has changed {} times, from {} to {}", p.name, p.partition_epoch.v - was->partition_epoch.v,
+                               list(was->isr), list(p.isr)));
+    if (p.isr.size() != p.replicas.size())
+      return wrong(fmt::format("the ISR of {} is {} of the replicas {}", p.name, list(p.isr), list(p.replicas)));
+  }
+  for (const Send& s : history.sends) {
+    if (s.first_attempt < start.now) continue;
+    if (s.outcome == Outcome::ok && s.attempts == 1) continue;
+    return wrong(fmt::format("record {} of client {} to {} was sent {} times, first at {}.{:03} s, and {}", s.value.number, s.value.client,
+                             to_string(s.partition), s.attempts, s.first_attempt.ns / 1'000'000'000, s.first_attempt.ns / 1'000'000 % 1000,
+                             s.outcome == Outcome::ok ? "acknowledged then" : "never acknowledged"));
+  }
+  return std::nullopt;
+}
+
+std::optional<Violation> check_exit(const ProcessEnd& end) {
+  if (end.code == broker::kExitDisk && end.disk_failures > 0) return std::nullopt;
+  return Violation{"exit",
+                   fmt::format("{} ended by itself with code {}: {}; expected: it runs until it is stopped, or ends with code {} when "
+                               "its disk has failed, which was {} times",
+                               end.node, end.code, end.why, broker::kExitDisk, end.disk_failures)};
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,27 @@
+// The checks on a run as a whole: calm, the control against false alarms, and exit, how processes may end.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "scenarios/checks/liveness.h"
+#include "scenarios/history.h"
+
+namespace sg::scenario {
+
+// Between two views, from set-up to the end: no election, no change of a leader or an ISR, every ISR full; and no client that first sent a
+// batch after the first view had to send it again or failed with it. The first thing that was otherwise.
+// It is for runs without faults, in which nothing has a reason to change.
+std::optional<Violation> check_calm(const ClusterView& start, const ClusterView& end, const History& history);
+
+// A broker's process that ended with a code other than 0 without being killed.
+struct ProcessEnd {
+  std::string node;
+  int code = 0;
+  std::string why;             // as it said itself
+  uint64_t disk_failures = 0;  // how often its disk has failed a write or a sync so far
+};
+// Only a disk that fails is a reason, and then the code is broker::kExitDisk.
+std::optional<Violation> check_exit(const ProcessEnd& end);
+
+}  // namespace sg::scenario

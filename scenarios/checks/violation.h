@@ -1,0 +1,13 @@
+// What a check over data as a whole (histories, views of a cluster) has found.
+#pragma once
+
+#include <string>
+
+namespace sg::scenario {
+
+struct Violation {
+  std::string check;  // "H1"
+  std::string text;   // what was expected and what was seen: both records, both places, both times
+};
+
+}  // namespace sg::scenario
