@@ -33,6 +33,7 @@ class MemoryDisk : public disk::Disk {
   Errc fail_next_write{};  // set with fail_writes
   bool fail_writes = false;
   uint64_t capacity = UINT64_MAX;
+  uint64_t bytes_read = 0;
   std::function<void(const std::string& path, uint64_t offset, size_t bytes)> on_write;
 
   std::map<std::string, std::shared_ptr<Inode>> names;
@@ -145,6 +146,7 @@ class MemoryFile : public disk::File {
     if (offset >= inode_->now.size()) return size_t{0};
     size_t size = std::min<size_t>(into.size(), inode_->now.size() - offset);
     std::copy_n(inode_->now.begin() + static_cast<std::ptrdiff_t>(offset), size, into.begin());
+    disk_.bytes_read += size;
     return size;
   }
   Result<> write(Task& task, uint64_t offset, std::span<const ByteSpan> pieces, disk::Durability durability) override {
