@@ -15,6 +15,8 @@ namespace sg::scenario {
 struct RunOptions {
   const sim::FaultPlan* plan = nullptr;  // instead of the drawn one
   sim::TraceSink* trace = nullptr;
+  // Judges by what clients saw alone (H and L): nobody looks at messages and journals. Events and hash stay the same.
+  bool histories_only = false;
 };
 
 enum class Verdict : uint8_t {

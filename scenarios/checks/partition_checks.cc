@@ -47,7 +47,7 @@ void PartitionChecks::on_committed(LogIndex index, const std::optional<metadata:
   judge_.check(Check::e9, wrong.empty(),
                [&] { return fmt::format("catalogue index {} ({}): {}", index, metadata::describe(*record), wrong.front()); });
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&*record))
-    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered();
+    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered(!r->clean || !r->damaged.empty());
   for (const auto& [stream, p] : catalogue.partitions()) {
     PartitionGhost& ghost = ghost_.partitions[stream];
     const PartitionState* newest = ghost.newest();
@@ -163,7 +163,8 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
   }
   const PartitionState* last = nullptr;
   for (auto s = ghost.states.rbegin(); s != ghost.states.rend(); ++s) {
-    if (s->leader != from || (epoch && s->leader_epoch != *epoch)) continue;
+    // A watermark of an earlier leadership of that node, noted in its journal, counts too.
+    if (s->leader != from || (epoch && s->leader_epoch > *epoch)) continue;
     if (!last) last = &*s;
     if (!whole_isr_holds(*s, from, stream, end)) continue;
     judge_.check(check, true, [] { return std::string(); });
@@ -242,6 +243,19 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
         "{}: node {} answers acks=all for a batch with checksum {:08x} at [{}, {}); committed there is {}", name(p.stream), from, p.crc,
         p.base, p.end,
         entry ? fmt::format("[{}, {}) with {:08x}", entry->first, entry->next, entry->body_crc) : std::string("no such batch"));
+  });
+}
+
+// L5: the high watermark is the end of the log once nothing is outstanding. Judged where nobody else's acknowledgement can be on its way.
+void PartitionChecks::on_timed_out(NodeId from, StreamId stream, uint32_t crc) {
+  const PartitionState* newest = ghost_.partitions[stream].newest();
+  const Ledger* ledger = ledgers_.find(from);
+  const DurableLog* log = ledger && !ledger->damaged() ? ledger->log(stream) : nullptr;
+  if (!newest || newest->leader != from || newest->isr != std::vector<NodeId>{from} || newest->min_isr > 1 || !log) return;
+  auto entry = std::ranges::find(log->entries(), crc, &LogEntry::body_crc);
+  judge_.check(Check::l5, entry == log->entries().end(), [&] {
+    return fmt::format("{}: node {} lets acks=all for [{}, {}) time out; it is on its disk, and nobody else is in the ISR: {}",
+                       name(stream), from, entry->first, entry->next, to_string(*newest));
   });
 }
 

@@ -24,13 +24,18 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
     return fmt::format("node {} sends {}, but durably it is in term {}", from, to_string(m), ledger->hard_state().term);
   });
-  if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) check_vote(from, m, from);
+  if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) {
+    if (!r->transfer) check_candidacy(from, m);
+    check_vote(from, m, from);
+  }
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[m.to][from];
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
   if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
     check_leader(from, m);
     check_commit(from, m, r->commit);
   }
   if (const auto* r = std::get_if<raft::InstallSnapshot>(&m.body)) {
+    snapshots_sent_.insert({m.to, r->snapshot.index});
     check_leader(from, m);
     check_commit(from, m, r->commit);
     judge_.check(Check::e5, r->snapshot.index <= ghost_.commit(), [&] {
@@ -39,6 +44,24 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
   }
   if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, m, r->match);
   if (const auto* r = std::get_if<raft::InstallSnapshotReply>(&m.body)) check_match(from, m, r->match);
+}
+
+// L1, no term storm: a term begins where a majority said that it would vote for it, or by a handover. So a node that was cut off comes
+// back in the term in which it left. What was said may be under way for long; each word counts for one election.
+void RaftChecks::check_candidacy(NodeId from, const raft::Message& m) {
+  Term& last = candidacies_[from];
+  if (m.term <= last) return;
+  last = m.term;
+  size_t ready = 0;
+  for (auto& [voter, said] : pre_votes_[from]) {
+    if (said == 0) continue;
+    --said;
+    ++ready;
+  }
+  judge_.check(Check::l1, ready + 1 >= majority(), [&] {
+    return fmt::format("node {} begins term {} ({}), though only {} of the other {} voters would have voted for it", from, m.term,
+                       to_string(m), ready, voters_.size() - 1);
+  });
 }
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
@@ -147,6 +170,7 @@ void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState&
   const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
   const LogIndex first_cut(new_end);
   if (!log || first_cut > ghost_.commit()) return;
+  if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
   bool is_committed = log->chain_at(new_end + 1) == ghost_.chain(first_cut);
   judge_.check(Check::e5, !is_committed, [&] {
     return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1,

@@ -222,3 +222,19 @@ TEST_CASE("partition: a batch given to a consumer above the high watermark, or a
   f.partitions.on_batch_given(NodeId(1), kOrders, 0, 2, crc + 1);
   CHECK(f.found() == "E17");
 }
+
+TEST_CASE("partitions: a request that times out although the only ISR member holds its batch is L5") {
+  for (bool alone : {true, false}) {
+    Bench f;
+    f.make_topic(1);
+    f.node(1).commit({entry(kOrders, 0, 3, 0)});
+    if (alone) {
+      f.fence(2);
+      f.fence(3);
+    }
+    f.partitions.on_timed_out(NodeId(1), kOrders, crc32c(ByteVec{7, 7}));  // another batch
+    CHECK(f.found() == "");
+    f.partitions.on_timed_out(NodeId(1), kOrders, crc32c(ByteVec{1, 2, 3}));
+    CHECK(f.found() == (alone ? "L5" : ""));
+  }
+}

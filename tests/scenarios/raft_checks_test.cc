@@ -137,3 +137,32 @@ TEST_CASE("raft: a leader without what is committed is E6") {
   g.say(2, 1, 2, raft::AppendEntries{});
   CHECK(g.found() == "");
 }
+
+TEST_CASE("raft: a term that begins without a majority that would vote for it is L1; after a pre-vote or by a handover it may begin") {
+  const raft::RequestVote stands{false, false, LogIndex(2), Term(1)};
+  Fixture f;
+  f.set_term(2, 2, 2);
+  f.say(2, 3, 2, stands);
+  CHECK(f.found() == "L1");
+
+  Fixture asked;
+  asked.say(3, 2, 1, raft::RequestVoteReply{true, true});
+  asked.set_term(2, 2, 2);
+  asked.say(2, 3, 2, stands);
+  asked.say(2, 1, 2, stands);
+  CHECK(asked.found() == "");
+  asked.set_term(2, 3, 2);
+  asked.say(2, 3, 3, stands);  // what was said before the last election does not count for the next
+  CHECK(asked.found() == "L1");
+
+  Fixture refused;
+  refused.say(3, 2, 1, raft::RequestVoteReply{true, false});
+  refused.set_term(2, 2, 2);
+  refused.say(2, 3, 2, stands);
+  CHECK(refused.found() == "L1");
+
+  Fixture handed;
+  handed.set_term(2, 2, 2);
+  handed.say(2, 3, 2, raft::RequestVote{false, true, LogIndex(2), Term(1)});
+  CHECK(handed.found() == "");
+}
