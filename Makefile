@@ -23,6 +23,10 @@ cluster: build ## Three nodes on 127.0.0.1:9092-9094 with data under ./run, unti
 sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000
 	@build/stormglass sweep $(SCENARIO) --seeds $(SEEDS)
 
+.PHONY: mutants
+mutants: install-deps ## Plants known bugs one after the other, and sees to it that the simulator finds each
+	@tests/mutants/run
+
 .PHONY: build
 build: install-deps ## build/stormglassd, build/stormglass, build/tests/wire_echo
 	@$(call meson_build,build,)
@@ -61,7 +65,7 @@ install-deps: ## Installs missing Debian packages, as root or through sudo
 
 .PHONY: clean
 clean: ## Removes all build directories and the local cluster's data
-	@rm -rf build build-debug build-clang build-asan run
+	@rm -rf build build-debug build-clang build-asan build-mutants run
 
 comma := ,
 sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
