@@ -28,7 +28,7 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
     if (!r->transfer) check_candidacy(from, m);
     check_vote(from, m, from);
   }
-  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[m.to][from];
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[m.to];
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
   if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
     check_leader(from, m);
@@ -52,16 +52,13 @@ void RaftChecks::check_candidacy(NodeId from, const raft::Message& m) {
   Term& last = candidacies_[from];
   if (m.term <= last) return;
   last = m.term;
-  size_t ready = 0;
-  for (auto& [voter, said] : pre_votes_[from]) {
-    if (said == 0) continue;
-    --said;
-    ++ready;
-  }
-  judge_.check(Check::l1, ready + 1 >= majority(), [&] {
-    return fmt::format("node {} begins term {} ({}), though only {} of the other {} voters would have voted for it", from, m.term,
-                       to_string(m), ready, voters_.size() - 1);
+  size_t& granted = pre_votes_[from];
+  const size_t needed = majority() - 1;
+  judge_.check(Check::l1, granted >= needed, [&] {
+    return fmt::format("node {} begins term {} ({}), though of the other {} voters {} said that they would vote for it; needed are {}",
+                       from, m.term, to_string(m), voters_.size() - 1, granted, needed);
   });
+  granted -= std::min(granted, needed);
 }
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
@@ -164,13 +161,13 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
 }
 
 void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
+  if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node,
                [&] { return fmt::format("node {} leads term {} and cuts its own log to end at index {}", node, hard.term, new_end - 1); });
   const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
   const LogIndex first_cut(new_end);
   if (!log || first_cut > ghost_.commit()) return;
-  if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
   bool is_committed = log->chain_at(new_end + 1) == ghost_.chain(first_cut);
   judge_.check(Check::e5, !is_committed, [&] {
     return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1,

@@ -59,8 +59,8 @@ class RaftChecks {
   Judge& judge_;
   OnCommitted on_committed_;
   std::map<Term, NodeId> leaders_;
-  std::map<Key, Proposal> proposals_;                  // above the commit index
-  std::map<NodeId, std::map<NodeId, int>> pre_votes_;  // how often each said that it would vote for a node, and that was not used yet
+  std::map<Key, Proposal> proposals_;   // above the commit index
+  std::map<NodeId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
   std::map<NodeId, Term> candidacies_;
   std::set<std::pair<NodeId, LogIndex>> snapshots_sent_;
 };
