@@ -29,6 +29,10 @@ sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000
 bench: build ## Measures the broker on this machine, five minutes (single rows: bench/run NAME...)
 	@bench/run
 
+.PHONY: mutants
+mutants: install-deps ## Plants known bugs one after the other, and sees to it that the simulator finds each
+	@tests/mutants/run
+
 .PHONY: build
 build: install-deps ## build/stormglassd, build/stormglass, build/tests/wire_echo
 	@$(call meson_build,build,)
@@ -82,7 +86,7 @@ install-deps: ## Installs missing Debian packages, as root or through sudo
 
 .PHONY: clean
 clean: ## Removes all build directories and the local cluster's data
-	@rm -rf build build-debug build-clang build-asan build-fuzz run
+	@rm -rf build build-debug build-clang build-asan build-fuzz build-mutants run
 
 comma := ,
 sources = $(shell find base net disk broker sim scenarios bench tests -name '*.h' -o -name '*.cc')

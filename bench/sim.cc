@@ -59,7 +59,7 @@ Sum measure(const Scenario& scenario, uint64_t seeds, bool checks, sim::Pools& p
     const int64_t begun = cpu_ns();
     bool started = false;
     RunOptions options;
-    options.checks = checks;
+    options.judging = checks ? Judging::all : Judging::nothing;
     options.progress = [&](const Progress&) {
       if (!std::exchange(started, true)) sum.start_cpu += cpu_ns() - begun;
     };

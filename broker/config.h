@@ -54,7 +54,8 @@ struct Config {
   } journal;
 
   struct Raft {
-    int64_t snapshot_every = 10'000;  // entries between two snapshots of the catalogue
+    int64_t snapshot_every = 10'000;   // entries between two snapshots of the catalogue
+    size_t append_max_entries = 1024;  // of one message to a follower
   } raft;
 
   // Idempotent producers may begin at any sequence, as with Kafka (replica/producers.h says what that costs).

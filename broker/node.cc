@@ -21,6 +21,7 @@ raft::Config raft_config(const Config& config, Incarnation incarnation) {
   out.heartbeat_interval = config.timing.heartbeat;
   out.election_timeout_min = config.timing.election_min;
   out.election_timeout_max = config.timing.election_max;
+  out.limits.append_max_entries = config.raft.append_max_entries;
   return out;
 }
 
@@ -99,7 +100,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
-  auto recovered = RaftDriver::recover(task, *journal_, opened);
+  auto recovered = RaftDriver::recover(task, *journal_, opened, config_.voter_count() == 1);
   if (!recovered) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
     return kExitDisk;

@@ -35,25 +35,43 @@ RaftDriver::RaftDriver(Env& env, raft::Config config, raft::Recovered recovered,
       snapshot_every_(snapshot_every),
       raft_(std::move(config), std::move(recovered), env.rng.split("raft")) {}
 
-Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened) {
+Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool only_voter) {
   raft::Recovered out;
   out.term = opened.hard_state.term;
   out.vote = opened.hard_state.vote;
   out.may_vote = !has_damage(opened, wal::kRaftLog) && !has_damage(opened, wal::kRaftSnapshots);
+  // What is damaged here is whole at the other voters: this one starts over from what it can still read, barred (raft.h). Its log goes on
+  // where the damage begins, so the rest leaves the journal first, together with the word that it is barred.
+  auto start_over = [&](auto&& cut) -> Result<> {
+    REACHED("raft: recovery stops at damage in the log");
+    out.may_vote = false;
+    if (only_voter) return {};
+    out.vote = raft::kBarredVote;
+    journal.set_hard_state({out.term, out.vote});
+    cut();
+    return journal.settle(task);
+  };
   int64_t snapshots_end = journal.end_of(wal::kRaftSnapshots);
   if (snapshots_end > journal.start_of(wal::kRaftSnapshots)) {
-    TRY(auto read, journal.read(task, wal::kRaftSnapshots, snapshots_end - 1, kRecoveryReadBytes, true));
-    ENSURE(read.size() == 1, "{} snapshots at {}", read.size(), snapshots_end - 1);
-    out.snapshot = raft::Snapshot{LogIndex(read[0].first), Term(read[0].epoch), SharedBytes::copy_of(read[0].payload)};
+    auto read = journal.read(task, wal::kRaftSnapshots, snapshots_end - 1, kRecoveryReadBytes, true);
+    if (read.is(Errc::corrupt) && !only_voter) {
+      TRY_DO(start_over([&] {
+        journal.drop(wal::kRaftLog);
+        journal.drop(wal::kRaftSnapshots);
+      }));
+      return out;
+    }
+    if (!read) return std::unexpected(read.error());
+    ENSURE(read->size() == 1, "{} snapshots at {}", read->size(), snapshots_end - 1);
+    const wal::ReadBatch& s = read->front();
+    out.snapshot = raft::Snapshot{LogIndex(s.first), Term(s.epoch), SharedBytes::copy_of(s.payload)};
   }
   int64_t position = journal.start_of(wal::kRaftLog);
   const int64_t end = journal.end_of(wal::kRaftLog);
   while (position < end) {
     auto batch = journal.read(task, wal::kRaftLog, position, kRecoveryReadBytes, true);
     if (batch.is(Errc::corrupt)) {
-      // What follows the damage cannot be used without what is missing; the voter is readmitted by its leader (raft.h).
-      REACHED("raft: recovery stops at damage in the log");
-      out.may_vote = false;
+      TRY_DO(start_over([&] { journal.truncate(wal::kRaftLog, position, out.term.v); }));
       break;
     }
     if (!batch) return std::unexpected(batch.error());

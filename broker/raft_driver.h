@@ -34,8 +34,10 @@ class RaftDriver {
   RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links,
              RaftMachine& machine, int64_t snapshot_every);
 
-  // What the journal kept of an earlier run. `may_vote` is false when something promised is missing from the log or the snapshot.
-  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened);
+  // What the journal kept of an earlier run. `may_vote` is false when something promised is missing from the log or the snapshot; then the
+  // journal is cut to what is returned. Not so of the only voter, whose journal nobody else could fill again.
+  // The journal has not been started.
+  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool only_voter);
 
   void start();
   // Wakes the core at its deadlines until stopped.

@@ -64,7 +64,7 @@ void print_run(const Scenario& scenario, uint64_t seed, const RunResult& r) {
 
 int exit_code(const RunResult& r) { return r.verdict == Verdict::pass ? kPassed : r.verdict == Verdict::fail ? kFailed : kPlatform; }
 
-// Hands everything on to two others: a file for the user, and the memory that a second run is compared with.
+// Hands everything on to others: a file for the user, and the memory that a second run is compared with.
 struct BothTraces final : sim::TraceSink {
   void on_event(const sim::TraceEvent& event, std::string_view text) override {
     for (sim::TraceSink* sink : sinks) sink->on_event(event, text);
@@ -72,7 +72,7 @@ struct BothTraces final : sim::TraceSink {
   std::vector<sim::TraceSink*> sinks;
 };
 
-int run_command(const std::string& name, uint64_t seed, bool twice, const std::string& trace_file) {
+int run_command(const std::string& name, uint64_t seed, bool twice, bool histories_only, const std::string& trace_file) {
   auto scenario = find_scenario(name);
   if (!scenario) return usage(scenario.error().what);
   sim::Pools pools;
@@ -87,6 +87,7 @@ int run_command(const std::string& name, uint64_t seed, bool twice, const std::s
   }
   if (twice) traces.sinks.push_back(&first);
   RunOptions options;
+  if (histories_only) options.judging = Judging::histories;
   if (!traces.sinks.empty()) options.trace = &traces;
   RunResult result = run_once(*scenario, seed, pools, options);
   print_run(*scenario, seed, result);
@@ -132,18 +133,15 @@ bool parse_seeds(const std::string& text, uint64_t& first, uint64_t& last) {
   return parse(a, first) && parse(b, last) && first <= last;
 }
 
-int sweep_command(const std::vector<std::string>& names, const std::string& seeds, int jobs, bool twice, const std::string& json) {
+int sweep_command(const std::vector<std::string>& names, const std::string& seeds, SweepOptions options) {
   std::vector<Scenario> scenarios;
   for (const std::string& name : names) {
     auto scenario = find_scenario(name);
     if (!scenario) return usage(scenario.error().what);
     scenarios.push_back(std::move(*scenario));
   }
-  SweepOptions options;
   if (!parse_seeds(seeds, options.first_seed, options.last_seed)) return usage(fmt::format("--seeds {}: expected A..B with A <= B", seeds));
-  options.jobs = jobs > 0 ? jobs : static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
-  options.twice = twice;
-  options.json_file = json;
+  if (options.jobs <= 0) options.jobs = static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   options.progress = ::isatty(STDERR_FILENO) != 0;
   auto summary = sweep(scenarios, options, [](const SweepRun& run) {
     fmt::print("{}\n  {}\n  replay: stormglass run {} --seed {} --trace FILE\n", run.line, run.text, run.scenario, run.seed);
@@ -154,7 +152,8 @@ int sweep_command(const std::vector<std::string>& names, const std::string& seed
     return kPlatform;
   }
   const int64_t wall_ms = std::max<int64_t>(1, summary->wall_ns / 1'000'000);
-  const uint64_t ns_per_event = summary->events == 0 ? 0 : static_cast<uint64_t>(summary->cpu_ns) / (summary->events * (twice ? 2 : 1));
+  const uint64_t ns_per_event =
+      summary->events == 0 ? 0 : static_cast<uint64_t>(summary->cpu_ns) / (summary->events * (options.twice ? 2 : 1));
   if (!summary->unreached.empty()) fmt::print("Probes that no run reached: {}\n", fmt::join(summary->unreached, "; "));
   fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n",
              summary->runs, summary->failures.size(), summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000,
@@ -184,8 +183,10 @@ int main(int argc, char** argv) {
   run->add_option("scenario", name, "a name (see list) or a TOML file")->required();
   run->add_option("--seed", seed, "decides everything")->required();
   run->add_flag("--twice", twice, "run it again and compare every event");
+  bool histories_only = false;
+  run->add_flag("--histories", histories_only, "judge by what clients saw alone: H and L, no E");
   run->add_option("--trace", trace, "write every event to this file");
-  run->callback([&] { chosen = [&] { return run_command(name, seed, twice, trace); }; });
+  run->callback([&] { chosen = [&] { return run_command(name, seed, twice, histories_only, trace); }; });
 
   std::string a, b;
   CLI::App* diff = app.add_subcommand("diff", "the first event at which two runs differ: builds, machines, seeds");
@@ -195,15 +196,17 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> names;
   std::string seeds = "1..100";
-  int jobs = 0;
-  std::string json;
+  SweepOptions sweep_options;
+  sweep_options.jobs = 0;
   CLI::App* many = app.add_subcommand("sweep", "many seeds, on all cores");
   many->add_option("scenario", names, "names or TOML files")->required();
   many->add_option("--seeds", seeds, "A..B, both included");
-  many->add_option("--jobs", jobs, "processes (default: one per core)");
-  many->add_flag("--twice", twice, "run each seed twice and compare the hashes");
-  many->add_option("--json", json, "write one line per run to this file");
-  many->callback([&] { chosen = [&] { return sweep_command(names, seeds, jobs, twice, json); }; });
+  many->add_option("--jobs", sweep_options.jobs, "processes (default: one per core)");
+  many->add_flag("--twice", sweep_options.twice, "run each seed twice and compare the hashes");
+  many->add_flag("--until-failure", sweep_options.until_failure, "begin no seed behind the first that fails");
+  many->add_flag("--histories", sweep_options.histories_only, "judge by what clients saw alone: H and L, no E");
+  many->add_option("--json", sweep_options.json_file, "write one line per run to this file");
+  many->callback([&] { chosen = [&] { return sweep_command(names, seeds, sweep_options); }; });
 
   add_bench_command(app, chosen);
   try {

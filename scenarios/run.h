@@ -19,10 +19,17 @@ struct Progress {
   uint64_t sends = 0;  // records that clients have begun to send
 };
 
+// What a run is judged by. Events and hash are the same in each case.
+enum class Judging : uint8_t {
+  all,
+  histories,  // what clients saw alone, H and L4: nobody looks at messages, journals and catalogues
+  nothing,    // so that a measurement can tell what the checks cost
+};
+
 struct RunOptions {
   const sim::FaultPlan* plan = nullptr;  // instead of the drawn one
   sim::TraceSink* trace = nullptr;
-  bool checks = true;  // false: nothing is judged but liveness, so that a measurement can tell what checks cost
+  Judging judging = Judging::all;
   std::function<void(const Progress&)> progress{};  // called before the first event, and after each simulated second of the safety phase
 };
 

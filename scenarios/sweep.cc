@@ -75,12 +75,14 @@ bool read_all(int fd, MutableByteSpan into) {
   return true;
 }
 
-Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, bool twice) {
+Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const SweepOptions& sweep) {
   for (Probe& p : probes()) p.hits = 0;
-  RunResult result = run_once(scenario, seed, pools);
+  RunOptions options;
+  if (sweep.histories_only) options.judging = Judging::histories;
+  RunResult result = run_once(scenario, seed, pools, options);
   Report report;
-  if (twice && result.verdict == Verdict::pass) {
-    RunResult again = run_once(scenario, seed, pools);
+  if (sweep.twice && result.verdict == Verdict::pass) {
+    RunResult again = run_once(scenario, seed, pools, options);
     if (again.hash != result.hash) {
       result.verdict = Verdict::fail;
       result.check = "determinism";
@@ -102,11 +104,12 @@ Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, bool 
   return report;
 }
 
-[[noreturn]] void work(int from, int to, const std::vector<Scenario>& scenarios, const std::vector<Job>& jobs, bool twice) {
+[[noreturn]] void work(int from, int to, const std::vector<Scenario>& scenarios, const std::vector<Job>& jobs,
+                       const SweepOptions& options) {
   sim::Pools pools;
   uint64_t job = 0;
   while (read_all(from, {reinterpret_cast<uint8_t*>(&job), sizeof job})) {
-    Report report = run_job(scenarios[jobs[job].scenario], jobs[job].seed, pools, twice);
+    Report report = run_job(scenarios[jobs[job].scenario], jobs[job].seed, pools, options);
     report.job = job;
     ByteVec bytes(4);
     pack(bytes, report);
@@ -122,6 +125,7 @@ class Sweep {
       : scenarios_(scenarios), options_(options), on_failure_(on_failure) {
     for (size_t s = 0; s < scenarios.size(); ++s)
       for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) jobs_.push_back({s, seed});
+    wanted_ = jobs_.size();
     reached_.resize(probes().size());
   }
 
@@ -133,7 +137,7 @@ class Sweep {
     begun_ = wall_ns();
     workers_.resize(std::min<size_t>(static_cast<size_t>(options_.jobs), std::max<size_t>(1, jobs_.size())));
     for (Worker& w : workers_) TRY_DO(start(w));
-    while (done_ < jobs_.size()) TRY_DO(turn());
+    while (done_ < wanted_) TRY_DO(turn());
     for (Worker& w : workers_) end(w);
     if (json_) std::fclose(json_);
     if (options_.progress) fmt::print(stderr, "\r\033[K");
@@ -166,7 +170,7 @@ class Sweep {
         }
       ::close(to[1]);
       ::close(from[0]);
-      work(to[0], from[1], scenarios_, jobs_, options_.twice);
+      work(to[0], from[1], scenarios_, jobs_, options_);
     }
     ::close(to[0]);
     ::close(from[1]);
@@ -180,7 +184,7 @@ class Sweep {
 
   void give_work(Worker& w) {
     w.busy_with = -1;
-    if (next_ >= jobs_.size()) return;
+    if (next_ >= wanted_) return;
     uint64_t job = next_++;
     w.busy_with = static_cast<int64_t>(job);
     (void)write_all(w.to, {reinterpret_cast<const uint8_t*>(&job), sizeof job});
@@ -268,6 +272,7 @@ class Sweep {
       fmt::print(json_, "{}\n", j.dump());
     }
     if (run.passed) return;
+    if (options_.until_failure) wanted_ = next_;  // jobs are given out in order: each that comes before this one is under way
     if (options_.progress) fmt::print(stderr, "\r\033[K");
     on_failure_(run);
     summary_.failures.push_back(std::move(run));
@@ -293,6 +298,7 @@ class Sweep {
   const std::function<void(const SweepRun&)>& on_failure_;
   std::vector<Job> jobs_;
   size_t next_ = 0;
+  size_t wanted_ = 0;  // jobs behind it are not begun
   size_t done_ = 0;
   std::vector<Worker> workers_;
   std::vector<bool> reached_;

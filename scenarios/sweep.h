@@ -15,9 +15,11 @@ struct SweepOptions {
   uint64_t first_seed = 1;
   uint64_t last_seed = 100;  // included
   int jobs = 1;
-  bool twice = false;     // runs each seed again in the same process and compares the hashes
-  std::string json_file;  // one line per run; empty: none
-  bool progress = false;  // live on standard error
+  bool twice = false;           // runs each seed again in the same process and compares the hashes
+  bool until_failure = false;   // begins no seed behind the first that failed; those before it are finished
+  bool histories_only = false;  // Judging::histories
+  std::string json_file;        // one line per run; empty: none
+  bool progress = false;        // live on standard error
 };
 
 struct SweepRun {

@@ -177,7 +177,7 @@ Result<size_t> SimDisk::complete_write(Op& op) {
   bool synced = op.durability == disk::Durability::synced;
   Result<size_t> result = op.write.length;
   if (op.fails) {
-    inode.fail_write_through(op.write, rng_);
+    inode.fail_write_through(op.write, op.file->direct, rng_);
     result = fail(Errc::io, fmt::format("synced write of '{}' at {} failed", op.file->path, op.offset));
   } else {
     inode.write(op.write, synced, rng_);
@@ -207,7 +207,7 @@ Result<size_t> SimDisk::complete_sync(Op& op) {
   Inode& inode = *op.file->inode;
   Result<size_t> result = 0;
   if (op.fails) {
-    inode.fail_flush(op.flush, rng_);
+    inode.fail_flush(op.flush, op.file->direct, rng_);
     result = fail(Errc::io, fmt::format("sync of '{}' failed", op.file->path));
   } else {
     inode.end_flush(op.flush);
@@ -424,6 +424,8 @@ void SimDisk::flip_bit(std::string_view path, uint64_t offset, int bit) {
   Result<InodeRef> inode = names_.find(path);
   ENSURE(inode, "no file '{}' on node {}", path, node_);
   (*inode)->flip_bit(offset, bit);
+  ++flips_;
+  observe([&](DiskObserver& o) { o.on_flip(node_, {(*inode)->id(), path}, offset); });
 }
 
 }  // namespace sg::sim

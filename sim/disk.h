@@ -56,6 +56,8 @@ class DiskObserver {
   virtual void on_written([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, [[maybe_unused]] uint64_t offset,
                           [[maybe_unused]] uint64_t length, disk::Durability, std::optional<Errc>) {}
   virtual void on_sync([[maybe_unused]] uint32_t node, const FileRef&, std::optional<Errc>) {}
+  // A fault has changed a stored bit.
+  virtual void on_flip([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t offset) {}
   virtual void on_truncate([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t size) {}
   virtual void on_name([[maybe_unused]] uint32_t node, NameChange, std::string_view, std::string_view) {}
   virtual void on_sync_directory([[maybe_unused]] uint32_t node, std::string_view) {}
@@ -87,6 +89,8 @@ class SimDisk final : private EventHandler {
   size_t operations_in_flight() const { return live_ops_; }
   // How many syncs and writes have failed because of fail_syncs().
   uint64_t failures() const { return failures_given_; }
+  // How many bits of it were flipped.
+  uint64_t flips() const { return flips_; }
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
@@ -205,6 +209,7 @@ class SimDisk final : private EventHandler {
   std::vector<FileLatency> file_latencies_;
   std::vector<ArmedFailure> failures_;
   uint64_t failures_given_ = 0;
+  uint64_t flips_ = 0;
   Time stalled_until_;
   Namespace names_;
   std::vector<OpenFile*> open_;

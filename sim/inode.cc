@@ -194,17 +194,25 @@ void Inode::end_flush(const FlushImage& image) {
   if (image.size_changed) media_size_ = image.size;
 }
 
-void Inode::fail_flush(const FlushImage& image, Rng& rng) {
+void Inode::fail_flush(const FlushImage& image, bool direct, Rng& rng) {
   for (const FlushImage::Part& part : image.parts) {
     Slot& s = slot(part.page);
     for_each_sector(part.sectors, [&](unsigned sector) {
-      if (rng.chance(1, 2)) persist(s, part.bytes, sector);
+      const size_t at = sector * kSectorBytes;
+      if (rng.chance(1, 2))
+        persist(s, part.bytes, sector);
+      else if (direct && (s.dirty >> sector & 1) == 0)
+        std::memcpy(s.cache.writable(pool_) + at, s.media.data() + at, kSectorBytes);
     });
   }
-  if (image.size_changed && rng.chance(1, 2)) media_size_ = image.size;
+  if (!image.size_changed) return;
+  if (rng.chance(1, 2))
+    media_size_ = image.size;
+  else if (direct)
+    size_dirty_ = true;
 }
 
-void Inode::fail_write_through(const WriteImage& image, Rng& rng) {
+void Inode::fail_write_through(const WriteImage& image, bool direct, Rng& rng) {
   write(image, false, rng);
   FlushImage lost;
   for (size_t i = 0; i < image.pages.size(); ++i) {
@@ -214,7 +222,7 @@ void Inode::fail_write_through(const WriteImage& image, Rng& rng) {
     s.dirty = static_cast<uint8_t>(s.dirty & ~sectors);
     lost.parts.push_back({static_cast<uint32_t>(page), sectors, s.cache});
   }
-  fail_flush(lost, rng);
+  fail_flush(lost, direct, rng);
 }
 
 bool Inode::survives(uint64_t offset, uint64_t length) const {

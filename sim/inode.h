@@ -69,10 +69,11 @@ class Inode {
   // Takes what is dirty. The flush is "under way" until one of end_flush / fail_flush; flushes end in the order in which they began.
   FlushImage begin_flush();
   void end_flush(const FlushImage& image);
-  // The device failed: each sector reached the medium or not; none is dirty any more, so the next flush "succeeds".
-  void fail_flush(const FlushImage& image, Rng& rng);
-  // A synced write failed: some sectors are on the medium, some not; the cache shows them all.
-  void fail_write_through(const WriteImage& image, Rng& rng);
+  // The device failed: each sector reached the medium or not; none is dirty any more, so the next flush "succeeds". The cache goes on to
+  // show what did not arrive, unless access is direct: then there is no cache between, and what is read is what the medium has.
+  void fail_flush(const FlushImage& image, bool direct, Rng& rng);
+  // A synced write failed: likewise.
+  void fail_write_through(const WriteImage& image, bool direct, Rng& rng);
 
   // Would the medium certainly give back exactly the current bytes of this range after a power cut? Flushes and writes under way are
   // the caller's to ask (covers()).

@@ -75,6 +75,8 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // Before start(): makes durable what was asked for so far.
+  Result<> settle(Task& task);
   // Spawns the tasks into `group`, which the caller stops and joins. The listener outlives the group's tasks.
   void start(TaskGroup& group, JournalListener& listener);
   // Writes what is queued, then the orderly-stop commit. The commit task has ended when this returns.
@@ -90,7 +92,7 @@ class Journal {
   // Entries wholly below `new_start` are dead. Beyond the end: the stream is empty and goes on at `new_start`.
   uint64_t advance_start(StreamId stream, int64_t new_start);
   uint64_t set_hard_state(HardState state);
-  // The stream is gone with all its entries; its id is never used again.
+  // The stream is gone with all its entries. The id of a partition is never used again; Raft's streams begin anew once that is durable.
   uint64_t drop(StreamId stream);
   // Notes a high watermark. Rides along in later commits, starts none; after a restart it is a lower bound.
   void set_mark(StreamId stream, int64_t position);

@@ -31,6 +31,12 @@ void Journal::run_commits(Task& task) {
   ended_signal_.notify_all();
 }
 
+Result<> Journal::settle(Task& task) {
+  ENSURE(!started_);
+  while (!queue_.empty()) TRY_DO(commit_once(task, 0));
+  return {};
+}
+
 Result<> Journal::close(Task& task) {
   closing_ = true;
   work_.notify_all();

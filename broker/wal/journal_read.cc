@@ -54,7 +54,9 @@ Result<std::vector<ReadBatch>> Journal::read(Task& task, StreamId stream, int64_
     const Entry& e = s->log.entries()[index];
     if (!wanted.empty() || !at_least_one)
       if (bytes + e.bytes > max_bytes) break;
-    if (in_hole(*s, e) || (e.first > position && wanted.empty() && stream != kRaftSnapshots)) {
+    // What a lost commit held leaves a gap between intact entries: an answer never reaches over it.
+    bool gap = stream != kRaftSnapshots && e.first > (wanted.empty() ? position : wanted.back().next);
+    if (in_hole(*s, e) || gap) {
       if (wanted.empty()) return fail(Errc::corrupt, fmt::format("stream {} is damaged at {}", stream, position));
       break;
     }

@@ -44,6 +44,8 @@ class LedgerEvents {
   virtual void on_truncate(NodeId, StreamId, [[maybe_unused]] int64_t new_end, [[maybe_unused]] int64_t old_end, const wal::HardState&) {}
   // More of a stream is durable.
   virtual void on_durable(NodeId, StreamId) {}
+  // A leader has sent the node a snapshot that ends before `position`.
+  virtual bool installed(NodeId, [[maybe_unused]] int64_t position) { return false; }
   // A log begins at `position` and its past is not known here (a Raft snapshot was installed): the chain of the committed log there.
   virtual uint64_t committed_chain(StreamId, [[maybe_unused]] int64_t position) { return kEmptyChain; }
 };
@@ -61,6 +63,8 @@ class Ledger {
   void synced() { drain(); }
   // A write or a sync has failed; which one, for a person.
   void failed(std::string what);
+  // A fault has changed a stored bit. The product has to find out and to report it, but where it hit a commit that nothing vouches for.
+  void flipped(std::string_view path, uint64_t offset);
   void died(sim::Death death);
   // A promise leaves the node.
   void check_promise(std::string_view what);
@@ -75,8 +79,11 @@ class Ledger {
   // The last index that a durable Raft snapshot covers; 0 = none.
   int64_t snapshot_index() const;
   // The simulator took something durable from this node; nobody holds the node to it until it registers again.
-  bool damaged() const { return damaged_; }
-  void registered() { damaged_ = false; }
+  bool damaged() const { return damaged_ || exempt_; }
+  // Some bit of its journal was flipped.
+  bool rotten() const { return rotten_; }
+  // The node's registration is committed; `reported`: it says that its journal is damaged.
+  void registered(bool reported = false);
 
  private:
   // A write to the journal that is not known to be durable yet: a commit, or (without records) a segment's header block.
@@ -92,6 +99,14 @@ class Ledger {
     std::vector<LogEntry> appends;  // of the commit's append records, in order
     wal::HardState hard_state() const { return is_commit ? header.hard_state : segment.hard_state; }
   };
+  struct Place {
+    uint64_t sequence = 0;
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+    bool hit = false;  // by a flipped bit
+  };
+  static constexpr size_t kKeptPlaces = 64;
   struct FileUse {
     uint64_t generation = 0;
     uint64_t end = 0;  // bytes below it are durable and named by the log
@@ -100,6 +115,7 @@ class Ledger {
   void receive_segment(Pending pending);
   void receive_commit(Pending pending, ByteSpan bytes);
   void recovered_to(const wal::SegmentHeader& header);
+  void recovered_short(const wal::ChainEnd& found, const std::string& who);
   bool on_disk(const Pending& pending) const;
   void check_hard_state(const wal::HardState& before, const wal::HardState& after, std::string_view where);
   void check_rewrite(std::string_view path, uint64_t offset, size_t length);
@@ -129,7 +145,11 @@ class Ledger {
   bool orderly_ = false;     // the last durable commit says that its process ended in an orderly way
   bool must_open_ = false;   // a process died: the next commit belongs into a new segment
   bool damaged_ = false;
-  std::string failure_;  // the first of this process
+  std::string failure_;       // the first of this process
+  std::deque<Place> places_;  // of the last durable commits
+  bool rotten_ = false;       // some bit of its journal was flipped
+  bool exempt_ = false;       // it lost, unreported, what it could not know to be lost: for good
+  std::string unreported_;    // what is lost and was damaged: the next registration has to say so
 };
 
 }  // namespace sg::scenario

@@ -29,6 +29,10 @@ class SimDiskView final : public DiskView {
   const sim::SimDisk& disk_;
 };
 
+// Within it a broker that is in contact with the controller has an answer to whatever it asked, or has asked again.
+constexpr Duration kSettled = 3s;
+constexpr Duration kContactGap = 500ms;
+
 }  // namespace
 
 struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
@@ -87,6 +91,9 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void disk_failed(uint32_t node, std::string_view what, std::string_view path) {
     brokers.at(node).ledger->failed(fmt::format("{} of {}", what, path));
   }
+  void on_flip(uint32_t node, const sim::FileRef& file, uint64_t offset) override {
+    if (is_journal(file)) brokers.at(node).ledger->flipped(file.path, offset);
+  }
   void on_death(uint32_t node, sim::Death death) override { brokers.at(node).ledger->died(death); }
 
   // --- journals ---
@@ -98,9 +105,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
     if (!wal::is_metadata(stream)) partitions.on_truncate(node, stream, new_end, old_end);
   }
-  void on_durable(NodeId, StreamId stream) override {
+  void on_durable(NodeId node, StreamId stream) override {
+    grown[{node, stream}] = world.now();
     if (stream == wal::kRaftLog) raft.on_durable();
   }
+  bool installed(NodeId node, int64_t position) override { return raft.was_sent_snapshot(node, LogIndex(position - 1)); }
   uint64_t committed_chain(StreamId stream, int64_t position) override {
     if (stream == wal::kRaftLog) return ghost.raft.chain(LogIndex(position - 1)).value_or(kEmptyChain);
     auto it = ghost.partitions.find(stream);
@@ -127,22 +136,56 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     raft.on_message(from, m);
     const broker::Node* node = cluster.running(static_cast<size_t>(from.v - 1));
     if (node && node->catalogue()) catalogue.on_seen(from, *node->catalogue());
+    if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success)
+      for (NodeId other : {from, m.to}) {
+        Contact& c = contact[other];
+        if (world.now() > c.last + kContactGap) c.since = world.now();
+        c.last = world.now();
+      }
   }
   void on_replica(NodeId from, const replica::Message& m) override {
     if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
   }
-  void on_data(NodeId from, const replica::Data& data, const SharedBytes&) override { partitions.on_data(from, data); }
+  void on_data(NodeId from, const replica::Data& data, const SharedBytes& payload) override {
+    partitions.on_data(from, data);
+    size_t at = 0;
+    for (uint32_t bytes : data.batch_bytes) {
+      if (bytes < kafka::kBatchHeaderBytes || bytes > payload.size() - at) return;  // the follower will refuse it
+      kafka::BatchView batch(payload.slice(at, bytes));
+      judge.check(Check::e12, batch.crc_holds(), [&] {
+        return fmt::format("{}: node {} gives a follower the batch at {} with bytes that its checksum {:08x} does not fit",
+                           partitions.name(data.stream), from, batch.base_offset(), batch.crc());
+      });
+      at += bytes;
+    }
+  }
   void on_produced(NodeId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partition_responses) {
         auto stream = stream_of(topic.name, p.index);
         const SharedBytes* records = records_of(asked, topic.name, p.index);
+        if (p.error_code == kafka::ErrorCode::request_timed_out && asked.acks == -1 && stream && records &&
+            records->size() >= kafka::kBatchHeaderBytes && knows_newest_state(from, *stream) &&
+            world.now() >= grown[{from, *stream}] + kSettled && in_contact(from))
+          partitions.on_timed_out(from, *stream, kafka::BatchView(*records).crc());
         if (p.error_code != kafka::ErrorCode::none || !stream || !records || records->size() < kafka::kBatchHeaderBytes) continue;
         kafka::BatchView batch(*records);
         const int64_t end = p.base_offset.v + batch.last_offset_delta() + 1;
         partitions.on_produced(from, {*stream, asked.acks, p.base_offset.v, end, batch.crc()});
       }
     }
+  }
+  bool in_contact(NodeId node) {
+    const Contact& c = contact[node];
+    return world.now() >= c.since + kSettled && world.now() <= c.last + kContactGap;
+  }
+  // Asks the broker itself: what it has not heard yet it cannot act upon.
+  bool knows_newest_state(NodeId node, StreamId stream) const {
+    auto partition = ghost.partitions.find(stream);
+    const PartitionState* newest = partition == ghost.partitions.end() ? nullptr : partition->second.newest();
+    const broker::Node* broker = cluster.running(static_cast<size_t>(node.v - 1));
+    const metadata::Catalogue* heard = broker ? broker->catalogue() : nullptr;
+    return newest && heard && heard->applied() >= newest->since;
   }
   static const SharedBytes* records_of(const kafka::ProduceRequest& asked, std::string_view topic_name, int32_t index) {
     for (const auto& topic : asked.topic_data)
@@ -168,6 +211,10 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       if (!split) return;
       for (const SharedBytes& bytes : split->batches) {
         kafka::BatchView batch(bytes);
+        judge.check(Check::e17, batch.crc_holds(), [&] {
+          return fmt::format("{}: node {} gives a consumer the batch at {} with bytes that its checksum {:08x} does not fit",
+                             partitions.name(stream), from, batch.base_offset(), batch.crc());
+        });
         partitions.on_batch_given(from, stream, batch.base_offset().v, batch.last_offset().v + 1, batch.crc());
       }
     }
@@ -197,7 +244,13 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   };
 
   sim::World& world;
-  Cluster& cluster;
+  const Cluster& cluster;
+  struct Contact {
+    Time since;
+    Time last;
+  };
+  std::map<NodeId, Contact> contact;                  // of followers with Raft's leader, and of a leader with one of them
+  std::map<std::pair<NodeId, StreamId>, Time> grown;  // when more of a stream became durable last
   std::string journal;
   Time now;
   Judge judge;

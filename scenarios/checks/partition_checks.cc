@@ -33,7 +33,7 @@ std::string PartitionChecks::name(StreamId stream) const {
 
 void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&record))
-    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered();
+    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered(!r->clean || !r->damaged.empty());
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
     PartitionGhost& ghost = ghost_.partitions[stream];
     const PartitionState* newest = ghost.newest();
@@ -149,7 +149,8 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
   }
   const PartitionState* last = nullptr;
   for (auto s = ghost.states.rbegin(); s != ghost.states.rend(); ++s) {
-    if (s->leader != from || (epoch && s->leader_epoch != *epoch)) continue;
+    // A watermark of an earlier leadership of that node, noted in its journal, counts too.
+    if (s->leader != from || (epoch && s->leader_epoch > *epoch)) continue;
     if (!last) last = &*s;
     if (!whole_isr_holds(*s, from, stream, end)) continue;
     judge_.check(check, true, [] { return std::string(); });
@@ -234,6 +235,19 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
   });
 }
 
+// L5: the high watermark is the end of the log once nothing is outstanding. Judged where nobody else's acknowledgement can be on its way.
+void PartitionChecks::on_timed_out(NodeId from, StreamId stream, uint32_t crc) {
+  const PartitionState* newest = ghost_.partitions[stream].newest();
+  const Ledger* ledger = ledgers_.find(from);
+  const DurableLog* log = ledger && !ledger->damaged() ? ledger->log(stream) : nullptr;
+  if (!newest || newest->leader != from || newest->isr != std::vector<NodeId>{from} || newest->min_isr > 1 || !log) return;
+  auto entry = std::ranges::find(log->entries(), crc, &LogEntry::body_crc);
+  judge_.check(Check::l5, entry == log->entries().end(), [&] {
+    return fmt::format("{}: node {} lets acks=all for [{}, {}) time out; it is on its disk, and nobody else is in the ISR: {}",
+                       name(stream), from, entry->first, entry->next, to_string(*newest));
+  });
+}
+
 void PartitionChecks::on_watermark_given(Time now, Time asked, NodeId from, StreamId stream, int64_t high_watermark) {
   claim(Check::e10, from, stream, high_watermark, std::nullopt, "tells a consumer the high watermark");
   const PartitionState* newest = ghost_.partitions[stream].newest();
@@ -287,8 +301,10 @@ std::vector<IdlePartition> PartitionChecks::idle() const {
     view.high_watermark = ghost == ghost_.partitions.end() ? 0 : ghost->second.high_watermark();
     for (NodeId node : p.replicas) {
       const Ledger* l = ledgers_.find(node);
-      view.replicas.push_back(
-          {.node = node, .in_sync = std::ranges::find(p.isr, node) != p.isr.end(), .durable_end = l ? l->durable_end(stream) : 0});
+      view.replicas.push_back({.node = node,
+                               .in_sync = std::ranges::find(p.isr, node) != p.isr.end(),
+                               .spoiled = l && l->rotten(),
+                               .durable_end = l ? l->durable_end(stream) : 0});
     }
   }
   return out;

@@ -48,6 +48,9 @@ class PartitionChecks {
     uint32_t crc = 0;  // of the batch
   };
   void on_produced(NodeId from, const Produced& produced);
+  // An acks=all request was answered by "timed out"; its leader has heard of the newest ISR and of the
+  // fate of its own proposals, and nothing was written for a while.
+  void on_timed_out(NodeId from, StreamId stream, uint32_t crc);
   // An answer to a fetch without error: the watermark in it.
   void on_watermark_given(Time now, Time asked, NodeId from, StreamId stream, int64_t high_watermark);
   // A batch in it.

@@ -25,13 +25,18 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
     return fmt::format("node {} sends {}, and its disk would keep term {}; expected: a term is durable before it is used", from,
                        to_string(m), ledger->hard_state().term);
   });
-  if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) check_vote(from, m, from);
+  if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) {
+    if (!r->transfer) check_candidacy(from, m);
+    check_vote(from, m, from);
+  }
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[m.to];
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
   if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
     check_leader(from, m);
     check_commit(from, m, r->commit);
   }
   if (const auto* r = std::get_if<raft::InstallSnapshot>(&m.body)) {
+    snapshots_sent_.insert({m.to, r->snapshot.index});
     check_leader(from, m);
     check_commit(from, m, r->commit);
     judge_.check(Check::e5, r->snapshot.index <= ghost_.commit(), [&] {
@@ -41,6 +46,21 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
   }
   if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, m, r->match);
   if (const auto* r = std::get_if<raft::InstallSnapshotReply>(&m.body)) check_match(from, m, r->match);
+}
+
+// L1, no term storm: a term begins where a majority said that it would vote for it, or by a handover. So a node that was cut off comes
+// back in the term in which it left. What was said may be under way for long; each word counts for one election.
+void RaftChecks::check_candidacy(NodeId from, const raft::Message& m) {
+  Term& last = candidacies_[from];
+  if (m.term <= last) return;
+  last = m.term;
+  size_t& granted = pre_votes_[from];
+  const size_t needed = majority() - 1;
+  judge_.check(Check::l1, granted >= needed, [&] {
+    return fmt::format("node {} begins term {} ({}), though of the other {} voters {} said that they would vote for it; needed are {}",
+                       from, m.term, to_string(m), voters_.size() - 1, granted, needed);
+  });
+  granted -= std::min(granted, needed);
 }
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
@@ -148,6 +168,7 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
 }
 
 void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
+  if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
     return fmt::format("node {} leads term {} and cuts its own log to end at index {}; expected: a leader only appends", node, hard.term,

@@ -31,6 +31,8 @@ class RaftChecks {
   void on_append(NodeId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
   void on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard);
   void on_durable();
+  // A leader has sent the node a snapshot of that index.
+  bool was_sent_snapshot(NodeId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
  private:
   struct Proposal {
@@ -41,6 +43,7 @@ class RaftChecks {
   // Index and term: together they name one entry and everything before it.
   using Key = std::pair<int64_t, int64_t>;
 
+  void check_candidacy(NodeId from, const raft::Message& m);
   void check_vote(NodeId from, const raft::Message& m, NodeId vote);
   void check_match(NodeId from, const raft::Message& m, LogIndex match);
   void check_leader(NodeId from, const raft::Message& m);
@@ -56,7 +59,10 @@ class RaftChecks {
   Judge& judge_;
   OnCommitted on_committed_;
   std::map<Term, NodeId> leaders_;
-  std::map<Key, Proposal> proposals_;  // above the commit index
+  std::map<Key, Proposal> proposals_;   // above the commit index
+  std::map<NodeId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
+  std::map<NodeId, Term> candidacies_;
+  std::set<std::pair<NodeId, LogIndex>> snapshots_sent_;
 };
 
 }  // namespace sg::scenario

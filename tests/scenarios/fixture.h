@@ -200,6 +200,7 @@ class Bench : public LedgerEvents {
     if (stream == wal::kRaftLog) raft.on_durable();
   }
 
+  bool installed(NodeId n, int64_t position) override { return raft.was_sent_snapshot(n, LogIndex(position - 1)); }
   uint64_t committed_chain(StreamId stream, int64_t position) override {
     return stream == wal::kRaftLog ? ghost.raft.chain(LogIndex(position - 1)).value_or(kEmptyChain) : kEmptyChain;
   }

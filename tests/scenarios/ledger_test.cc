@@ -328,3 +328,34 @@ const AddPairs kLedgerPairs({
 });
 
 }  // namespace
+
+TEST_CASE("a flipped bit in the last commit may cost it; in an earlier one the node has to report what it lost") {
+  for (bool last : {true, false}) {
+    for (bool reported : {true, false}) {
+      Fixture f;
+      wal::ChainEnd before = f.journal.end;
+      std::string path = f.journal.path();
+      uint64_t at = f.journal.position;
+      f.journal.commit({entry(kOrders, 3, 4, 1)});
+      if (!last) f.journal.commit({entry(kOrders, 4, 5, 1)});
+      f.ledger.flipped(path, at + 10);
+      f.crash(sim::Death::kill);
+      f.journal.open(before);
+      CHECK(f.bench.found() == "");
+      CHECK(f.ledger.damaged());
+      f.ledger.registered(reported);
+      CHECK(f.bench.found() == (last || reported ? "" : "E21"));
+    }
+  }
+}
+
+TEST_CASE("Raft's own streams are dropped from a damaged journal only") {
+  for (bool damaged : {true, false}) {
+    Fixture f;
+    f.journal.commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 1)});
+    f.journal.commit({raft_entry(1, 1)});
+    if (damaged) f.ledger.flipped(f.journal.path(), 5000);
+    f.journal.commit({fact(wal::RecordKind::drop, wal::kRaftLog, 0)});
+    CHECK(f.bench.found() == (damaged ? "" : "E21"));
+  }
+}

@@ -364,3 +364,19 @@ const AddPairs kPartitionPairs({
 });
 
 }  // namespace
+
+TEST_CASE("partitions: a request that times out although the only ISR member holds its batch is L5") {
+  for (bool alone : {true, false}) {
+    Bench f;
+    f.make_topic(1);
+    f.node(1).commit({entry(kOrders, 0, 3, 0)});
+    if (alone) {
+      f.fence(2);
+      f.fence(3);
+    }
+    f.partitions.on_timed_out(NodeId(1), kOrders, crc32c(ByteVec{7, 7}));  // another batch
+    CHECK(f.found() == "");
+    f.partitions.on_timed_out(NodeId(1), kOrders, crc32c(ByteVec{1, 2, 3}));
+    CHECK(f.found() == (alone ? "L5" : ""));
+  }
+}

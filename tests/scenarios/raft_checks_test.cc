@@ -125,9 +125,21 @@ TEST_CASE("raft: a snapshot takes the place of an entry that was not committed; 
   f.say(3, 1, 1, f.matched(2));
   CHECK(f.all_found() == "E4");
   f.reports.clear();
+  raft::InstallSnapshot snapshot;
+  snapshot.snapshot.index = LogIndex(2);
+  f.say(1, 3, 1, snapshot);
   f.node(3).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 3)});
   f.say(3, 1, 1, f.matched(2));
   CHECK(f.all_found() == "");
+}
+
+TEST_CASE("raft: a follower that forgets the beginning of a log that is not equal, without a snapshot of its leader, is still E4") {
+  Fixture f;
+  f.node(3).commit({raft_entry(1, 1), raft_entry(2, 0)});
+  f.reports.clear();
+  f.node(3).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 3)});
+  f.say(3, 1, 1, f.matched(2));
+  CHECK(f.all_found() == "E4");
 }
 
 // --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
@@ -216,3 +228,32 @@ const AddPairs kRaftPairs({
 });
 
 }  // namespace
+
+TEST_CASE("raft: a term that begins without a majority that would vote for it is L1; after a pre-vote or by a handover it may begin") {
+  const raft::RequestVote stands{false, false, LogIndex(2), Term(1)};
+  Fixture f;
+  f.set_term(2, 2, 2);
+  f.say(2, 3, 2, stands);
+  CHECK(f.found() == "L1");
+
+  Fixture asked;
+  asked.say(3, 2, 1, raft::RequestVoteReply{true, true});
+  asked.set_term(2, 2, 2);
+  asked.say(2, 3, 2, stands);
+  asked.say(2, 1, 2, stands);
+  CHECK(asked.found() == "");
+  asked.set_term(2, 3, 2);
+  asked.say(2, 3, 3, stands);  // what was said before the last election does not count for the next
+  CHECK(asked.found() == "L1");
+
+  Fixture refused;
+  refused.say(3, 2, 1, raft::RequestVoteReply{true, false});
+  refused.set_term(2, 2, 2);
+  refused.say(2, 3, 2, stands);
+  CHECK(refused.found() == "L1");
+
+  Fixture handed;
+  handed.set_term(2, 2, 2);
+  handed.say(2, 3, 2, raft::RequestVote{false, true, LogIndex(2), Term(1)});
+  CHECK(handed.found() == "");
+}

@@ -130,7 +130,7 @@ TEST_CASE("given a failed flush, the next one succeeds and the data is gone") {
   Inode inode(pool, 1);
   ByteVec bytes(kPageBytes, 7);
   inode.write(image_of(pool, 0, bytes), false, rng);
-  inode.fail_flush(inode.begin_flush(), rng);
+  inode.fail_flush(inode.begin_flush(), false, rng);
   CHECK(contents(inode) == bytes);
   CHECK_FALSE(inode.has_dirty());
   inode.end_flush(inode.begin_flush());
@@ -138,6 +138,24 @@ TEST_CASE("given a failed flush, the next one succeeds and the data is gone") {
   CutCount count;
   inode.cut({1, 0, 0}, rng, count);
   CHECK(contents(inode) != bytes);
+}
+
+TEST_CASE("given a failed flush or write without a cache between, what is read is what the medium has") {
+  for (bool through : {true, false}) {
+    PagePool pool;
+    Rng rng(3);
+    Inode inode(pool, 1);
+    ByteVec bytes(kPageBytes, 7);
+    inode.write(image_of(pool, 0, ByteVec(kPageBytes, 1)), true, rng);
+    if (through) {
+      inode.fail_write_through(image_of(pool, 0, bytes), true, rng);
+    } else {
+      inode.write(image_of(pool, 0, bytes), false, rng);
+      inode.fail_flush(inode.begin_flush(), true, rng);
+    }
+    CHECK(contents(inode) != bytes);
+    CHECK(inode.survives(0, kPageBytes));
+  }
 }
 
 TEST_CASE("given a truncation that was not synced, a power cut may bring the old bytes back; synced, it may not") {

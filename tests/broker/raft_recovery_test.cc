@@ -1,0 +1,157 @@
+// What Raft gets back from a journal: everything, or where something is damaged what a barred voter can go on with.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "broker/raft_driver.h"
+#include "tests/wal/world.h"
+
+using namespace sg;
+using namespace sg::broker;
+using wal::test::MemoryDisk;
+using wal::test::Run;
+using wal::test::World;
+
+namespace {
+
+wal::Append entry(int64_t index) {
+  uint8_t kind = static_cast<uint8_t>(raft::EntryKind::command);
+  wal::Append a =
+      wal::Append::whole_payload(wal::kRaftLog, index, index + 1, 3, SharedBytes::copy_of(ByteVec(40, static_cast<uint8_t>(index))));
+  a.aux = wal::Aux({&kind, 1});
+  return a;
+}
+
+wal::Append snapshot(int64_t index) {
+  return wal::Append::whole_payload(wal::kRaftSnapshots, index, index + 1, 3, SharedBytes::copy_of(ByteVec(60, 0xaa)));
+}
+
+// A snapshot of index 2, and the entries 3 to 6; each in a commit of its own.
+void write_log(World& world, MemoryDisk& disk) {
+  world.run([&](Task& task) {
+    Run run(task, *wal::test::open(task, disk));
+    wal::Journal& j = run.journal();
+    REQUIRE(run.durable({j.set_hard_state({Term(3), NodeId(1)}), 0}));
+    REQUIRE(run.durable({j.append(snapshot(2)), 0}));
+    REQUIRE(run.durable({j.advance_start(wal::kRaftLog, 3), 0}));
+    for (int64_t i = 3; i <= 6; ++i) REQUIRE(run.durable({j.append(entry(i)), 0}));
+    REQUIRE(run.close());
+  });
+}
+
+// Flips a bit in the only place of the disk where these bytes stand.
+void spoil(MemoryDisk& disk, const ByteVec& bytes) {
+  for (auto& [path, inode] : disk.names) {
+    auto at = std::search(inode->now.begin(), inode->now.end(), bytes.begin(), bytes.end());
+    if (at != inode->now.end()) *at = static_cast<uint8_t>(*at ^ 1);
+  }
+}
+
+struct Found {
+  raft::Recovered raft;
+  int64_t log_start = 0, log_end = 0, snapshots_end = 0;
+  wal::HardState hard_state;  // as another start finds it
+};
+
+Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
+  Found found;
+  world.run([&](Task& task) {
+    auto opened = wal::test::open(task, disk);
+    REQUIRE(opened);
+    auto recovered = RaftDriver::recover(task, *opened->journal, *opened, only_voter);
+    REQUIRE(recovered);
+    found.raft = std::move(*recovered);
+    found.log_start = opened->journal->start_of(wal::kRaftLog);
+    found.log_end = opened->journal->end_of(wal::kRaftLog);
+    found.snapshots_end = opened->journal->end_of(wal::kRaftSnapshots);
+  });
+  world.run([&](Task& task) { found.hard_state = wal::test::open(task, disk)->hard_state; });
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("given an undamaged journal, Raft gets its vote, snapshot and entries back") {
+  World world;
+  MemoryDisk disk;
+  write_log(world, disk);
+  Found f = recover(world, disk);
+  CHECK(f.raft.may_vote);
+  CHECK(f.raft.vote == NodeId(1));
+  CHECK(f.raft.snapshot->index == LogIndex(2));
+  CHECK(f.raft.entries.size() == 4);
+  CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
+}
+
+TEST_CASE("given damage in the log, Raft goes on before it as a barred voter, and the journal ends there") {
+  World world;
+  MemoryDisk disk;
+  write_log(world, disk);
+  spoil(disk, ByteVec(40, 5));
+  Found f = recover(world, disk);
+  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.raft.snapshot->index == LogIndex(2));
+  CHECK(f.raft.entries.size() == 2);
+  CHECK(f.log_end == 5);
+  CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
+  // The next leader's entries fit.
+  world.run([&](Task& task) {
+    Run run(task, *wal::test::open(task, disk));
+    REQUIRE(run.durable({run.journal().append(entry(5)), 0}));
+    REQUIRE(run.close());
+  });
+  CHECK(recover(world, disk).raft.entries.size() == 3);
+}
+
+TEST_CASE("given a commit of the log that is lost with both its headers, Raft goes on before it") {
+  World world;
+  MemoryDisk disk;
+  write_log(world, disk);
+  const ByteVec lost(40, 4);
+  for (auto& [path, inode] : disk.names) {
+    auto at = std::search(inode->now.begin(), inode->now.end(), lost.begin(), lost.end());
+    if (at == inode->now.end()) continue;
+    const auto block = static_cast<size_t>(at - inode->now.begin()) / 4096 * 4096;
+    inode->now[block + 40] ^= 1;
+    inode->now[block + 4096 - 60] ^= 1;
+  }
+  Found f = recover(world, disk);
+  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.raft.entries.size() == 1);
+  CHECK(f.log_end == 4);
+}
+
+TEST_CASE("given a damaged snapshot, Raft starts over as a barred voter, and its log may begin at 1 again") {
+  World world;
+  MemoryDisk disk;
+  write_log(world, disk);
+  spoil(disk, ByteVec(60, 0xaa));
+  Found f = recover(world, disk);
+  CHECK_FALSE(f.raft.may_vote);
+  CHECK_FALSE(f.raft.snapshot);
+  CHECK(f.raft.entries.empty());
+  CHECK(f.raft.term == Term(3));
+  CHECK(f.log_end == 0);
+  CHECK(f.snapshots_end == 0);
+  CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
+  world.run([&](Task& task) {
+    Run run(task, *wal::test::open(task, disk));
+    run.journal().advance_start(wal::kRaftLog, 1);
+    REQUIRE(run.durable({run.journal().append(entry(1)), 0}));
+    REQUIRE(run.close());
+  });
+  Found again = recover(world, disk);
+  CHECK(again.log_start == 1);
+  CHECK(again.raft.entries.size() == 1);
+}
+
+TEST_CASE("given damage in the log of the only voter, nothing of its journal is given up") {
+  World world;
+  MemoryDisk disk;
+  write_log(world, disk);
+  spoil(disk, ByteVec(40, 5));
+  Found f = recover(world, disk, true);
+  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.log_end == 7);
+  CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
+}
