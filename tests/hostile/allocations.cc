@@ -18,7 +18,9 @@ thread_local uint64_t allocated = 0;
 
 #ifdef SG_ASAN
 
-#include <sanitizer/allocator_interface.h>
+// From <sanitizer/allocator_interface.h>, which g++ does not bring along.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, size_t),
+                                                         void (*on_free)(const volatile void*));
 
 uint64_t sg::hostile::allocated_bytes() {
   static const int hooks =

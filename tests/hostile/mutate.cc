@@ -80,6 +80,11 @@ void lie(Rng& rng, ByteVec& bytes, bool longer) {
   longer ? insert(bytes, where, field) : overwrite(bytes, where, field);
 }
 
+void extreme(Rng& rng, ByteVec& bytes) {
+  size_t where = rng.below(bytes.size() + 1);
+  overwrite(bytes, where, extreme_fields()[rng.below(extreme_fields().size())]);
+}
+
 // A small number becomes one more or one less: a length or a count that is nearly right.
 void nudge(Rng& rng, ByteVec& bytes) {
   if (bytes.empty()) return;
@@ -144,7 +149,7 @@ void swell(Rng& rng, ByteVec& bytes) {
 }
 
 void mutate_once(Rng& rng, ByteVec& bytes, Donors donors) {
-  uint64_t kind = rng.below(64);
+  uint64_t kind = rng.below(72);
   if (kind < 12) return flip_bit(rng, bytes);
   if (kind < 18) return set_byte(rng, bytes);
   if (kind < 30) return lie(rng, bytes, false);
@@ -157,7 +162,8 @@ void mutate_once(Rng& rng, ByteVec& bytes, Donors donors) {
   if (kind < 55) return repeat(rng, bytes);
   if (kind < 60) return splice(rng, bytes, donors);
   if (kind < 63) return graft(rng, bytes, donors);
-  swell(rng, bytes);
+  if (kind < 64) return swell(rng, bytes);
+  extreme(rng, bytes);
 }
 
 }  // namespace
