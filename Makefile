@@ -5,6 +5,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_f
 
 SEEDS ?= 1..1000
 SCENARIO ?= leader_kill
+FUZZ_SECONDS ?= 600
 
 .PHONY: help
 help: ## This list
@@ -46,6 +47,12 @@ asan: install-deps ## Unit tests under AddressSanitizer and UndefinedBehaviorSan
 	@$(call meson_build,build-asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false)
 	@tests/run build-asan unit
 
+.PHONY: fuzz
+fuzz: install-deps ## Fuzzes each family of decoders for FUZZ_SECONDS=600 with clang 19's libFuzzer, two at a time, in build-fuzz
+	@{ [ -f build-fuzz/build.ninja ] || CC=clang-19 CXX=clang++-19 meson setup build-fuzz -Dfuzz=true -Db_pch=false -Db_lundef=false \
+	  -Doptimization=1 >build-fuzz.log 2>&1 || { cat build-fuzz.log; exit 1; }; rm -f build-fuzz.log; } && \
+	echo "building in build-fuzz/"; ninja -C build-fuzz --quiet fuzz && tests/fuzz/run build-fuzz $(FUZZ_SECONDS)
+
 .PHONY: lint
 lint: install-deps ## Architecture and style rules, and formatting
 	@tests/tidy_test
@@ -61,7 +68,7 @@ install-deps: ## Installs missing Debian packages, as root or through sudo
 
 .PHONY: clean
 clean: ## Removes all build directories and the local cluster's data
-	@rm -rf build build-debug build-clang build-asan run
+	@rm -rf build build-debug build-clang build-asan build-fuzz run
 
 comma := ,
 sources = $(shell find base net disk broker sim scenarios tests -name '*.h' -o -name '*.cc')
