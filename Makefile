@@ -42,7 +42,7 @@ test: build ## Every test; the last line is "N passed, N failed"
 	@tests/run build
 
 .PHONY: debug
-debug: install-deps ## Unit tests without optimisation, in build-debug
+debug: install-deps ## Unit tests with hardly any optimisation and with the library's assertions, in build-debug
 	@$(call meson_build,build-debug,$(debug_options))
 	@tests/run build-debug unit
 
@@ -55,7 +55,7 @@ clang: install-deps ## Unit tests built with clang 19, without precompiled heade
 .PHONY: asan
 asan: install-deps ## Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build-asan
 	@$(call meson_build,build-asan,$(asan_options))
-	@tests/run build-asan unit
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run build-asan unit
 
 .PHONY: portability
 portability: build ## The same seeds in g++, debug, clang 19 and sanitizer builds: equal hashes, clean sanitizers. PORTABLE_SEEDS=1..200
@@ -91,7 +91,7 @@ clean: ## Removes all build directories and the local cluster's data
 comma := ,
 sources = $(shell find base net disk broker sim scenarios bench tests -name '*.h' -o -name '*.cc')
 
-debug_options = --buildtype=debug
+debug_options = --buildtype=debug -Doptimization=g -Dcpp_args=-D_GLIBCXX_ASSERTIONS
 clang_options = -Db_pch=false --werror
 clang_compiler = CC=clang-19 CXX=clang++-19
 fuzz_options = -Dfuzz=true -Db_pch=false -Db_lundef=false -Doptimization=1

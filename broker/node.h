@@ -80,7 +80,6 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   Log log_;
   peer::Identity identity_;
   bool stop_requested_ = false;
-  bool serving_ = false;     // partitions follow the catalogue
   bool refresh_all_ = true;  // the next change concerns all partitions
   std::optional<Error> disk_failure_;
   Signal wake_;  // stop requested, or failed

@@ -113,8 +113,18 @@ void SimNetwork::on_dial(Conn& conn) {
   End& end = conn.ends[1];
   if (!end.open) {
     auto listener = host.listeners.find(conn.info.acceptor.port);
-    conn.answer_refused = listener == host.listeners.end();
-    if (!conn.answer_refused) {
+    const bool there = listener != host.listeners.end();
+    auto lingering = host.lingering.find(conn.info.acceptor.port);
+    const bool stillborn = !there && lingering != host.lingering.end() && queue_.now() < lingering->second;
+    conn.answer_refused = !there && !stillborn;
+    if (stillborn) {
+      Time arrive = draw_arrival(link_to(conn, 0), 0);
+      conn.ends[0].last_arrival = std::max(conn.ends[0].last_arrival, arrive);
+      schedule(arrive, What::answer, conn, 0);
+      end.answered = true;
+      return send_mark(conn, 0, Chunk::reset);
+    }
+    if (there) {
       end.open = true;
       for (NetworkTap* tap : taps_) tap->on_open(conn.info);
       listener->second->backlog_.push(&conn);
@@ -238,6 +248,8 @@ void SimNetwork::end_process(uint32_t host, Death death) {
     listener->closed_ = true;
     listener->backlog_.clear();
     wake(std::exchange(listener->accepter_, nullptr));
+    if (death == Death::kill && rng_.chance(1, 2))
+      hosts_[host].lingering[port] = queue_.now() + Duration(rng_.between(0, options_.listener_linger_max.count()));
   }
   hosts_[host].listeners.clear();
   for (auto& owned : connections_) {

@@ -32,6 +32,9 @@ struct NetworkOptions {
   LinkOptions link;
   size_t window_bytes = 256 * 1024;  // sent and not yet read by the peer, per direction
   Duration connect_retry = 1s;       // TCP's initial retransmission timeout for an unanswered connect
+  // A kernel closes what a killed process had open in its own order and time: a listener may outlive the connections by as much, and what
+  // it takes meanwhile is reset. Drawn per listener, half of them close at once.
+  Duration listener_linger_max = 4ms;
 };
 
 struct ConnectionInfo {
@@ -142,6 +145,7 @@ class SimNetwork final : private EventHandler {
     bool powered = true;
     uint16_t next_port = 49152;
     std::map<uint16_t, SimListener*> listeners;
+    std::map<uint16_t, Time> lingering;  // ports of a killed process that still take connections until then
   };
   enum class What : uint8_t { arrive, dial, answer };
 

@@ -10,6 +10,9 @@ namespace {
 constexpr size_t kMaxQueuedBytes = 16u << 20;
 constexpr Duration kDialTimeout = 1s;
 constexpr Duration kRedialPause = 50ms;
+// A process that is killed may take connections for some milliseconds more, until the kernel has closed its listener; they are reset then.
+constexpr Duration kHastyPause = 3ms;
+constexpr int kHastyDials = 20;
 constexpr size_t kMaxFramesPerWrite = 64;
 
 }  // namespace
@@ -65,7 +68,10 @@ void ControlLinks::send(NodeId to, FrameKind kind, ByteSpan metadata) {
 }
 
 void ControlLinks::dial_loop(Task& task, Link& link) {
-  bool was_up = false;  // the attempt that follows is the immediate reconnect after an established link
+  // An established link has ended, and no reconnect has said yet what became of its process. A refusal says it, whenever it comes: the
+  // listener lives as long as the process.
+  bool was_up = false;
+  int hasty = 0;
   while (!task.stopping()) {
     Result<Greeted> greeted = dial(task, env_, identity_, link.node, link.address, LinkKind::control, task.now() + kDialTimeout);
     if (greeted) {
@@ -81,9 +87,11 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       link.queued_bytes = 0;
       log_.info("link_down node={} incarnation={} reason={}", link.node, link.incarnation, to_string(ended.error().code));
       was_up = true;
+      hasty = kHastyDials;
       continue;
     }
     if (greeted.is(Errc::refused) && (was_up || link.probing)) {
+      was_up = false;
       link.probing = false;
       if (link.incarnation.v != 0) {
         REACHED("peer: suspicion after a refused reconnect");
@@ -93,8 +101,9 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       }
     }
     if (greeted.is(Errc::invalid)) log_.warn("link_refused node={} reason={}", link.node, greeted.error().what);
-    was_up = false;
-    if (link.wake.wait(task, task.now() + kRedialPause, "the next dial").is(Errc::stopped)) return;
+    const bool dying = was_up && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
+    if (dying) REACHED("peer: a reconnect was taken and ended at once");
+    if (link.wake.wait(task, task.now() + (dying ? kHastyPause : kRedialPause), "the next dial").is(Errc::stopped)) return;
   }
 }
 

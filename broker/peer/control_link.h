@@ -2,7 +2,7 @@
 // requests; what it receives comes over the links that the others dialed. Sending never waits and promises nothing: whatever must
 // arrive is sent again by its owner.
 //
-// Suspicion (architecture §5): an established link to an incarnation ended and an immediate reconnect was refused. The process is
+// Suspicion (architecture §5): an established link to an incarnation ended and a reconnect was refused. The process is
 // gone, and its host says so; nobody needs to wait for a timeout.
 #pragma once
 

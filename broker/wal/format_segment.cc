@@ -40,6 +40,8 @@ Result<SegmentHeader> decode_copy(ByteSpan bytes) {
   h.hard_state.vote = NodeId(r.le<int32_t>());
   h.hard_state.term = Term(r.le<int64_t>());
   ENSURE(r.ok() && r.remaining() == 0);
+  if (h.block_bytes < 2 * kSegmentHeaderBytes)
+    return fail(Errc::corrupt, fmt::format("segment header: a block of {} bytes, which cannot hold it twice", h.block_bytes));
   if (h.generation == 0 || h.previous.generation >= h.generation || h.floor > h.generation)
     return fail(Errc::corrupt, "segment header: generations do not agree");
   return h;

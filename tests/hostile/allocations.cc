@@ -1,5 +1,6 @@
 #include "tests/hostile/allocations.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
@@ -41,7 +42,7 @@ void* operator new(size_t size) {
 void* operator new(size_t size, std::align_val_t alignment) {
   allocated += size;
   void* p = nullptr;
-  if (posix_memalign(&p, static_cast<size_t>(alignment), size == 0 ? 1 : size) == 0) return p;
+  if (posix_memalign(&p, std::max(static_cast<size_t>(alignment), sizeof p), size == 0 ? 1 : size) == 0) return p;
   throw std::bad_alloc();
 }
 void operator delete(void* p) noexcept { std::free(p); }

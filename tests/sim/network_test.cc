@@ -72,11 +72,36 @@ TEST_CASE("given a killed peer, what it had sent still arrives, then a reset, an
   p.b.die(Death::kill);
   CHECK(p.receive(p.a, *p.at_a) == "last words");
   CHECK(p.receive(p.a, *p.at_a) == "<reset>");
+  stage.run_for(NetworkOptions().listener_linger_max);
   stage.perform(p.a, [&](Task& task, NodeEnv& env) {
     CHECK(env.network.connect(task, {"b", kPort}, task.now() + 1s).is(Errc::refused));
     CHECK(p.at_a->write(task, as_bytes("x")).is(Errc::reset));
     CHECK(env.network.connect(task, {"nobody", kPort}, task.now() + 1s).is(Errc::unavailable));
   });
+}
+
+TEST_CASE("given a peer killed just now, its listener refuses, or takes the connect and then resets it") {
+  int refused = 0;
+  int taken = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    Stage stage(seed);
+    Pair p(stage);
+    p.b.die(Death::kill);
+    stage.perform(p.a, [&](Task& task, NodeEnv& env) {
+      auto connected = env.network.connect(task, {"b", kPort}, task.now() + 1s);
+      if (connected.is(Errc::refused)) {
+        ++refused;
+        return;
+      }
+      REQUIRE(connected);
+      ++taken;
+      (void)(*connected)->write(task, as_bytes("anybody there?"));
+      uint8_t byte;
+      CHECK((*connected)->read(task, {&byte, 1}, task.now() + 1s).is(Errc::reset));
+    });
+  }
+  CHECK(refused > 0);
+  CHECK(taken > 0);
 }
 
 TEST_CASE("given a peer without power, bytes in flight are gone, there is silence, and a reset once it is back and spoken to") {

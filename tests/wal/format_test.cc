@@ -119,6 +119,18 @@ TEST_CASE("given a segment block, then either copy is enough, and both damaged i
   }
 }
 
+TEST_CASE("given a segment header that claims a block too small for two headers, then it is refused") {
+  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, 2 * kSegmentHeaderBytes, {}, {}};
+  ByteVec block = encode_segment_block(h);
+  REQUIRE(decode_segment_block(block));
+  for (size_t from : {size_t{0}, block.size() / 2}) {
+    MutableByteSpan copy = MutableByteSpan(block).subspan(from, kSegmentHeaderBytes);
+    store_le<uint32_t>(copy.data() + 8, 2 * kSegmentHeaderBytes - 1);
+    store_le<uint32_t>(copy.data() + 12, crc32c(copy.subspan(16), crc32c(copy.first(12))));  // the header's checksum, around itself
+  }
+  CHECK(decode_segment_block(block).is(Errc::corrupt));
+}
+
 TEST_CASE("given an index, when decoded, then it holds the commits; any damaged byte is detected") {
   CommitHeader h = sample_header();
   ByteVec header;
