@@ -15,16 +15,24 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+handed_out = set()  # whoever was given a port may not listen on it yet
+
+
 def free_port():
-    """One that nobody listens on, and that the system gives to no outgoing connection: thousands of those come and go in these tests."""
+    """One that nobody listens on, that was given to nobody before, and that the system gives to no outgoing connection: thousands of those
+    come and go in these tests."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         first_given = int(file.read().split()[0])
     low, high = (10_000, first_given) if first_given > 12_000 else (61_000, 65_536)
     for _ in range(1000):
         port = random.randrange(low, high)
+        if port in handed_out:
+            continue
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
+                s.listen(1)
+                handed_out.add(port)
                 return port
             except OSError:
                 continue
