@@ -19,7 +19,7 @@ struct Progress {
   uint64_t sends = 0;  // records that clients have begun to send
 };
 
-// What a run is judged by. Events and hash are the same in each case.
+// What a run is judged by. Up to the judging at the end, the events are the same in each case.
 enum class Judging : uint8_t {
   all,
   histories,  // what clients saw alone, H and L4: nobody looks at messages, journals and catalogues
