@@ -95,7 +95,7 @@ debug_options = --buildtype=debug -Doptimization=g -Dcpp_args=-D_GLIBCXX_ASSERTI
 clang_options = -Db_pch=false --werror
 clang_compiler = CC=clang-19 CXX=clang++-19
 fuzz_options = -Dfuzz=true -Db_pch=false -Db_lundef=false -Doptimization=1
-asan_options = -Db_sanitize=address$(comma)undefined -Db_lundef=false
+asan_options = -Db_sanitize=address$(comma)undefined -Db_lundef=false -Doptimization=1 -Dcpp_args=-fno-var-tracking
 
 # $(1) build directory, $(2) options of its first configuration, $(3) its compiler, $(4) what to build, all if empty. Quiet unless something
 # goes wrong or a person watches.

@@ -97,6 +97,10 @@ void KafkaServer::end_those_who_keep_us_waiting(Time now) {
   }
 }
 
+void KafkaServer::silence() {
+  for (ClientConnection* client : clients_) client->end();
+}
+
 void KafkaServer::on_durable() {
   if (in_flight_.freed.has_waiters()) in_flight_.freed.notify_all();
 }

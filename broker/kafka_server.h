@@ -24,6 +24,9 @@ class KafkaServer {
   // The journal has written something: clients that were held back may have room.
   void on_durable();
 
+  // Ends every client's connection: nothing leaves any more, not even answers that are complete.
+  void silence();
+
   struct Stats {
     uint64_t requests = 0;
     uint64_t connections = 0;

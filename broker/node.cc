@@ -212,6 +212,10 @@ void Node::on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable
 void Node::on_failed(const Error& error) {
   log_.error("halt reason=\"{}\"", error.what);
   disk_failure_ = error;
+  // Nobody knows what is on the disk: what was promised before, and has not left yet, must not leave either.
+  if (links_) links_->silence();
+  if (replication_) replication_->silence();
+  if (kafka_server_) kafka_server_->silence();
   wake_.notify_all();
 }
 

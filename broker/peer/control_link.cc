@@ -61,10 +61,18 @@ void ControlLinks::probe(NodeId node) {
 
 void ControlLinks::send(NodeId to, FrameKind kind, ByteSpan metadata) {
   Link* link = find(to);
-  if (!link || !link->up || link->queued_bytes > kMaxQueuedBytes) return;
+  if (silent_ || !link || !link->up || link->queued_bytes > kMaxQueuedBytes) return;
   link->queue.push_back(encode_head(kind, metadata, 0));
   link->queued_bytes += link->queue.back().size();
   link->wake.notify_one();
+}
+
+void ControlLinks::silence() {
+  silent_ = true;
+  for (auto& link : links_) {
+    link->queue.clear();
+    link->queued_bytes = 0;
+  }
 }
 
 void ControlLinks::dial_loop(Task& task, Link& link) {

@@ -50,6 +50,9 @@ class ControlLinks {
   // Queues a frame. Dropped when the link is down or its queue is full.
   void send(NodeId to, FrameKind kind, ByteSpan metadata);
 
+  // From now on nothing leaves any more, not even what is queued.
+  void silence();
+
  private:
   struct Link;
   Link* find(NodeId node);
@@ -61,6 +64,7 @@ class ControlLinks {
   LinkEvents& events_;
   Log log_;
   std::vector<std::unique_ptr<Link>> links_;
+  bool silent_ = false;
 };
 
 // Dials, greets and checks the answer: the first exchange of either kind of link.

@@ -64,6 +64,16 @@ void Replication::wake_sender(NodeId to, StreamId stream) {
   it->second->outbox.wake.notify_one();
 }
 
+void Replication::silence() {
+  auto end = [](Outbox& outbox) {
+    outbox.broken = true;
+    outbox.frames.clear();
+    outbox.wake.notify_all();
+  };
+  for (auto& [follower, session] : serving_) end(session->outbox);
+  for (auto& [leader, f] : following_) end(f->outbox);
+}
+
 void Replication::want_sessions(const std::set<NodeId>& leaders) {
   for (auto& [leader, f] : following_) {
     if (f->wanted == leaders.contains(leader)) continue;

@@ -32,6 +32,9 @@ class Replication final : public ReplicationSink {
   void wake_sender(NodeId to, StreamId stream) override;
   void want_sessions(const std::set<NodeId>& leaders) override;
 
+  // From now on nothing leaves any more, not even what is queued.
+  void silence();
+
   // A session that a follower dialed, until it ends.
   Result<> serve(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello);
 

@@ -44,6 +44,7 @@ struct RaftGhost {
   struct Entry {
     Term term;
     uint64_t chain = 0;
+    Term committed_in;  // the term of the leader that committed it, its own or a later one; never falls from index to index
   };
   std::vector<Entry> entries;  // [i] = index i + 1
   LogIndex commit() const { return LogIndex(static_cast<int64_t>(entries.size())); }

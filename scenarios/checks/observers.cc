@@ -101,6 +101,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
     if (stream == wal::kRaftSnapshots) catalogue.on_snapshot(node, LogIndex(entry.first), payload);
   }
+  using sim::DiskObserver::on_truncate;
   void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
     if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
     if (!wal::is_metadata(stream)) partitions.on_truncate(node, stream, new_end, old_end);

@@ -112,11 +112,14 @@ void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
   if (!is_new) return;
   const Ledger& ledger = *ledgers_.find(from);
   const DurableLog* log = ledger.log(wal::kRaftLog);
-  const int64_t last = ghost_.commit().v;
-  bool holds = last == 0 || ledger.snapshot_index() >= last || (log && log->chain_at(last + 1) == ghost_.chain(ghost_.commit()));
+  // Leader completeness is about what leaders of earlier terms have committed: a leader whose votes came late may speak up when a later
+  // one has committed more already.
+  int64_t last = ghost_.commit().v;
+  while (last > 0 && ghost_.entries[static_cast<size_t>(last - 1)].committed_in >= m.term) --last;
+  bool holds = last == 0 || ledger.snapshot_index() >= last || (log && log->chain_at(last + 1) == ghost_.chain(LogIndex(last)));
   judge_.check(Check::e6, holds || ledger.damaged(), [&] {
     return fmt::format("node {} leads term {} without holding what is committed up to index {} (term {}); its durable log ends at {}", from,
-                       m.term, last, ghost_.entries.back().term, log ? log->end() - 1 : 0);
+                       m.term, last, ghost_.entries[static_cast<size_t>(last - 1)].term, log ? log->end() - 1 : 0);
   });
 }
 
@@ -221,11 +224,13 @@ void RaftChecks::commit_to(LogIndex index, uint64_t chain) {
   judge_.check(Check::e5, log->chain_at(ghost_.commit().v + 1) == ghost_.chain(ghost_.commit()), [&] {
     return fmt::format("index {} is committed in a log that differs from what was committed up to {} before", index, ghost_.commit());
   });
+  const LogEntry* newest = log->ending_at(index.v + 1);
+  ENSURE(newest, "a log that reaches index {} has no entry there", index);
   while (ghost_.commit() < index) {
     const LogEntry* entry = log->ending_at(ghost_.commit().v + 2);
     auto proposal = proposals_.find({entry->first, entry->epoch});
     if (proposal == proposals_.end()) return;
-    ghost_.entries.push_back({Term(entry->epoch), entry->chain});
+    ghost_.entries.push_back({Term(entry->epoch), entry->chain, Term(newest->epoch)});
     on_committed_(ghost_.commit(), proposal->second.kind, proposal->second.data);
   }
   proposals_.erase(proposals_.begin(), proposals_.lower_bound({index.v + 1, 0}));

@@ -118,6 +118,15 @@ TEST_CASE("raft: a leader without what is committed is E6") {
   CHECK(g.found() == "");
 }
 
+TEST_CASE("raft: a leader of an old term may speak up late, without what a later one has committed meanwhile") {
+  Fixture f;
+  f.node(3).commit({fact(wal::RecordKind::truncate, wal::kRaftLog, 2)});
+  f.set_term(3, 1, 3);
+  f.reports.clear();
+  f.say(3, 2, 1, raft::AppendEntries{});
+  CHECK(f.all_found().find("E6") == std::string::npos);
+}
+
 TEST_CASE("raft: a snapshot takes the place of an entry that was not committed; the follower then rightly tells that its log is equal") {
   Fixture f;
   f.node(3).commit({raft_entry(1, 1), raft_entry(2, 0)});
