@@ -17,10 +17,10 @@
 
 namespace sg::broker {
 
-// The place of one answer in its connection's order. Whoever answers keeps it alive; an answer to a connection that has ended is
-// dropped.
 class ClientConnection;
 
+// The place of one answer in its connection's order. Whoever answers keeps it alive; an answer to a connection that has ended is
+// dropped.
 class ResponseSlot {
  public:
   // The whole frame, its length included, as runs of bytes. Exactly once.
