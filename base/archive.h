@@ -157,6 +157,9 @@ void load(UnpackArchive& a, Id<Tag, Rep>& id) {
 inline void save(PackArchive& a, const Uuid& id) { a(id.high, id.low); }
 inline void load(UnpackArchive& a, Uuid& id) { a(id.high, id.low); }
 
+inline void save(PackArchive& a, const Run& run) { a(run.directory, run.counter, run.nonce); }
+inline void load(UnpackArchive& a, Run& run) { a(run.directory, run.counter, run.nonce); }
+
 inline void save(PackArchive& a, const std::string& text) { a.counted(as_bytes(text)); }
 inline void load(UnpackArchive& a, std::string& text) { text = as_text(a.counted()); }
 

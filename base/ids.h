@@ -36,7 +36,9 @@ using PartitionEpoch = Id<struct PartitionEpochTag, int32_t>;  // grows with eac
 using BrokerEpoch = Id<struct BrokerEpochTag, int64_t>;        // a new one per registration; -1 = none
 using StreamId = Id<struct StreamIdTag, int64_t>;              // a stream of the journal; given out by the catalogue, never reused
 using ProducerId = Id<struct ProducerIdTag, int64_t>;          // -1 = not idempotent
-using Incarnation = Id<struct IncarnationTag, uint64_t>;       // one run of a process; grows with each start of the same node
+using Incarnation = Id<struct IncarnationTag, uint64_t>;       // counts the runs of one data directory; grows by one with each start
+using VoterId = Id<struct VoterIdTag, uint64_t>;               // drawn with a directory, and anew where it forgot what Raft had promised;
+                                                               // 0 = a directory of the older format
 
 inline constexpr NodeId kNoNode{-1};
 inline constexpr LeaderEpoch kNoLeaderEpoch{-1};
@@ -49,6 +51,17 @@ struct Uuid {
   uint64_t low = 0;
   constexpr auto operator<=>(const Uuid&) const = default;
   constexpr bool is_zero() const { return high == 0 && low == 0; }
+};
+
+// One run of a process: a start of one data directory. Counters compare within one directory only; across directories nothing is newer
+// by itself. Two runs with one counter are copies of one directory.
+struct Run {
+  Uuid directory{};
+  Incarnation counter{};
+  uint64_t nonce = 0;                                      // drawn at each start
+  constexpr auto operator<=>(const Run&) const = default;  // an order for containers; it says nothing of age
+  constexpr bool is_none() const { return counter.v == 0; }
+  constexpr bool newer_than(const Run& other) const { return directory == other.directory && counter > other.counter; }
 };
 
 }  // namespace sg
@@ -67,5 +80,15 @@ struct fmt::formatter<sg::Uuid> {
   template <class Context>
   auto format(const sg::Uuid& id, Context& ctx) const {
     return fmt::format_to(ctx.out(), "{:016x}{:016x}", id.high, id.low);
+  }
+};
+
+// Counter and the first digits of the directory: enough for a person to tell two runs apart.
+template <>
+struct fmt::formatter<sg::Run> {
+  constexpr auto parse(fmt::format_parse_context& ctx) { return ctx.begin(); }
+  template <class Context>
+  auto format(const sg::Run& run, Context& ctx) const {
+    return fmt::format_to(ctx.out(), "{}@{:08x}", run.counter, run.directory.high >> 32);
   }
 };

@@ -33,11 +33,9 @@ void ControllerHost::on_request(NodeId from, metadata::ControllerRequest request
 
 void ControllerHost::on_heartbeat(const metadata::Heartbeat& heartbeat) { feed(controller_.on_heartbeat(env_.clock.now(), heartbeat)); }
 
-void ControllerHost::on_alive(NodeId node, Incarnation incarnation) { feed(controller_.on_alive(env_.clock.now(), node, incarnation)); }
+void ControllerHost::on_alive(NodeId node, Run run) { feed(controller_.on_alive(env_.clock.now(), node, run)); }
 
-void ControllerHost::on_suspicion(NodeId node, Incarnation incarnation) {
-  feed(controller_.on_suspicion(env_.clock.now(), node, incarnation));
-}
+void ControllerHost::on_suspicion(NodeId node, Run run) { feed(controller_.on_suspicion(env_.clock.now(), node, run)); }
 
 void ControllerHost::on_probe_refused(NodeId node) { feed(controller_.on_probe_refused(env_.clock.now(), node)); }
 

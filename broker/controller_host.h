@@ -32,8 +32,8 @@ class ControllerHost {
 
   void on_request(NodeId from, metadata::ControllerRequest request);
   void on_heartbeat(const metadata::Heartbeat& heartbeat);
-  void on_alive(NodeId node, Incarnation incarnation);
-  void on_suspicion(NodeId node, Incarnation incarnation);
+  void on_alive(NodeId node, Run run);
+  void on_suspicion(NodeId node, Run run);
   void on_probe_refused(NodeId node);
 
   void on_raft_change(const raft::StateChange& change);

@@ -31,12 +31,12 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
       contact_(contact),
       heard_(env.clock.now()) {
   registration_.node = identity.node;
-  registration_.incarnation = identity.incarnation;
+  registration_.run = identity.run;
 }
 
 BrokerEpoch Membership::broker_epoch() const {
   const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
-  return self && self->incarnation == identity_.incarnation ? self->epoch : kNoBrokerEpoch;
+  return self && self->run == identity_.run ? self->epoch : kNoBrokerEpoch;
 }
 
 void Membership::run(Task& task) {
@@ -171,7 +171,7 @@ Result<metadata::ControllerReply> Membership::request(Task& task, const Body& bo
 }
 
 void Membership::send_heartbeat(Time now, NodeId leader) {
-  metadata::Heartbeat heartbeat{identity_.node, identity_.incarnation, broker_epoch(), machine_.applied(), ++heartbeat_sequence_};
+  metadata::Heartbeat heartbeat{identity_.node, identity_.run, broker_epoch(), machine_.applied(), ++heartbeat_sequence_};
   heartbeats_.push_back({heartbeat.sequence, now, heartbeat.broker_epoch});
   if (heartbeats_.size() > kMaxHeartbeatsOpen) heartbeats_.pop_front();
   reported_applied_ = heartbeat.applied;
@@ -183,7 +183,7 @@ void Membership::send_heartbeat(Time now, NodeId leader) {
 }
 
 void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
-  if (reply.incarnation != identity_.incarnation) return;
+  if (reply.run != identity_.run) return;
   auto it = std::find_if(heartbeats_.begin(), heartbeats_.end(), [&](const SentHeartbeat& h) { return h.sequence == reply.sequence; });
   if (it == heartbeats_.end()) return;
   SentHeartbeat sent = *it;

@@ -2,7 +2,7 @@
 // whoever leads Raft now.
 //
 // The catalogue alone says whether this run is registered: its broker epoch is that of the applied registration that names this
-// incarnation. Until then the node serves neither metadata nor partitions (architecture §6).
+// run. Until then the node serves neither metadata nor partitions (architecture §6).
 #pragma once
 
 #include <deque>
@@ -29,7 +29,7 @@ class Membership final : public LocalReplies {
   using Body = decltype(metadata::ControllerRequest::body);
   using Done = std::function<void(Result<metadata::ControllerReply>)>;
 
-  // `registration` is what this node says of itself, but for the incarnation. The references outlive the membership.
+  // `registration` is what this node says of itself, but for the run. The references outlive the membership.
   Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
              MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
              ControllerContact& contact);

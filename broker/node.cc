@@ -12,10 +12,10 @@ constexpr Duration kDrainTime = 3s;
 constexpr Duration kDrainRetry = 100ms;
 constexpr Duration kIsrAnswer = 1s;
 
-raft::Config raft_config(const Config& config, Incarnation incarnation) {
+raft::Config raft_config(const Config& config, Run run) {
   raft::Config out;
   out.self = config.node_id;
-  out.incarnation = incarnation;
+  out.run = run;
   for (const Voter& v : config.voters) out.voters.push_back(v.id);
   if (out.voters.empty()) out.voters.push_back(config.node_id);
   out.heartbeat_interval = config.timing.heartbeat;
@@ -76,7 +76,7 @@ int Node::run(Task& task) {
   };
   auto opened = wal::Journal::open(task, env_.disk, journal_options(config_, env_), env_.rng.split("journal"), env_.log.with("journal"));
   if (!opened) return refuse(opened.error());
-  identity_.incarnation = opened->incarnation;
+  identity_.run = {opened->directory_id, opened->incarnation, env_.rng.split("run").next()};
   identity_.cluster_id = opened->cluster_id;
   peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
@@ -86,11 +86,10 @@ int Node::run(Task& task) {
 
 int Node::run_opened(Task& task, wal::OpenResult opened) {
   journal_ = std::move(opened.journal);
-  log_.info("opened incarnation={} start={} streams={} term={}", identity_.incarnation, to_string(opened.start), opened.streams.size(),
+  log_.info("opened run={} start={} streams={} term={}", identity_.run, to_string(opened.start), opened.streams.size(),
             opened.hard_state.term);
 
   metadata::RegisterBroker registration;
-  registration.directory_id = opened.directory_id;
   registration.rack = config_.rack;
   registration.clean = opened.start != wal::StartKind::damaged;
   for (const wal::StreamState& s : opened.streams)
@@ -105,7 +104,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
     return kExitDisk;
   }
-  raft_.emplace(env_, raft_config(config_, identity_.incarnation), std::move(*recovered), *journal_, *links_, *machine_,
+  raft_.emplace(env_, raft_config(config_, identity_.run), std::move(*recovered), *journal_, *links_, *machine_,
                 config_.raft.snapshot_every);
   replication_.emplace(env_, identity_);
   partitions_.emplace(env_, config_, *journal_, opened.streams, *replication_, static_cast<ControllerSink&>(*this));
@@ -221,29 +220,29 @@ void Node::on_failed(const Error& error) {
 
 // --- Peers -----------------------------------------------------------------------------------------------------------------------
 
-void Node::on_link_up(NodeId node, Incarnation incarnation) {
-  raft_->on_link_up(node, incarnation);
-  controller_->on_alive(node, incarnation);
+void Node::on_link_up(NodeId node, Run run) {
+  raft_->on_link_up(node, run);
+  controller_->on_alive(node, run);
 }
 
-void Node::on_suspicion(NodeId node, Incarnation incarnation) {
-  log_.warn("suspect node={} incarnation={}", node, incarnation);
-  raft_->suspect(node, incarnation);
-  controller_->on_suspicion(node, incarnation);
+void Node::on_suspicion(NodeId node, Run run) {
+  log_.warn("suspect node={} run={}", node, run);
+  raft_->suspect(node, run);
+  controller_->on_suspicion(node, run);
 }
 
 void Node::on_probe_refused(NodeId node) { controller_->on_probe_refused(node); }
 
-void Node::on_hello(NodeId from, Incarnation incarnation) {
+void Node::on_hello(NodeId from, Run run) {
   // A newer run says that the older one is gone (architecture §5).
-  Incarnation known = raft_->core().incarnation_of(from);
-  if (known.v != 0 && known < incarnation) raft_->suspect(from, known);
-  raft_->on_link_up(from, incarnation);
-  controller_->on_alive(from, incarnation);
+  Run known = raft_->core().run_of(from);
+  if (run.newer_than(known)) raft_->suspect(from, known);
+  raft_->on_link_up(from, run);
+  controller_->on_alive(from, run);
 }
 
-Result<> Node::on_control_frame(NodeId from, Incarnation incarnation, const peer::Frame& frame) {
-  controller_->on_alive(from, incarnation);
+Result<> Node::on_control_frame(NodeId from, Run run, const peer::Frame& frame) {
+  controller_->on_alive(from, run);
   switch (frame.kind) {
     case peer::FrameKind::raft: return raft_->on_frame(frame);
     case peer::FrameKind::heartbeat: {

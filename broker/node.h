@@ -59,11 +59,11 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
 
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) override;
   void on_failed(const Error& error) override;
-  void on_link_up(NodeId node, Incarnation incarnation) override;
-  void on_suspicion(NodeId node, Incarnation incarnation) override;
+  void on_link_up(NodeId node, Run run) override;
+  void on_suspicion(NodeId node, Run run) override;
   void on_probe_refused(NodeId node) override;
-  void on_hello(NodeId from, Incarnation incarnation) override;
-  Result<> on_control_frame(NodeId from, Incarnation incarnation, const peer::Frame& frame) override;
+  void on_hello(NodeId from, Run run) override;
+  Result<> on_control_frame(NodeId from, Run run, const peer::Frame& frame) override;
   Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) override;
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome) override;
   void on_catalogue_restored() override;

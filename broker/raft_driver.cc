@@ -127,9 +127,9 @@ void RaftDriver::on_durable(uint64_t metadata_ticket) {
   if (sequence > 0) feed(raft_.durable(env_.clock.now(), sequence));
 }
 
-void RaftDriver::on_link_up(NodeId node, Incarnation incarnation) { feed(raft_.link_up(env_.clock.now(), node, incarnation)); }
+void RaftDriver::on_link_up(NodeId node, Run run) { feed(raft_.link_up(env_.clock.now(), node, run)); }
 
-void RaftDriver::suspect(NodeId node, Incarnation incarnation) { feed(raft_.suspect(env_.clock.now(), node, incarnation)); }
+void RaftDriver::suspect(NodeId node, Run run) { feed(raft_.suspect(env_.clock.now(), node, run)); }
 
 void RaftDriver::transfer_leadership() { feed(raft_.transfer_leadership(env_.clock.now())); }
 

@@ -48,8 +48,8 @@ class RaftDriver {
 
   Result<> on_frame(const peer::Frame& frame);
   void on_durable(uint64_t metadata_ticket);
-  void on_link_up(NodeId node, Incarnation incarnation);
-  void suspect(NodeId node, Incarnation incarnation);
+  void on_link_up(NodeId node, Run run);
+  void suspect(NodeId node, Run run);
   void transfer_leadership();
 
   const raft::Raft& core() const { return raft_; }

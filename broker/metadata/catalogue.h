@@ -23,8 +23,8 @@ namespace sg::metadata {
 struct Broker {
   NodeId node{-1};
   BrokerEpoch epoch = kNoBrokerEpoch;  // the log index of its last registration
-  Incarnation incarnation;
-  Uuid directory_id;
+  Run run;
+  VoterId voter;
   Endpoint kafka;
   Endpoint peer;
   std::string rack;
@@ -34,7 +34,7 @@ struct Broker {
   bool operator==(const Broker&) const = default;
   template <class A>
   void serialize(A& a) {
-    a(node, epoch, incarnation, directory_id, kafka, peer, rack, fenced, draining, since);
+    a(node, epoch, run, voter, kafka, peer, rack, fenced, draining, since);
   }
 };
 

@@ -105,18 +105,17 @@ Result<> Catalogue::on(const RegisterBroker& r, Applied& out) {
   if (r.node.v < 0) return fail(Errc::invalid, fmt::format("node id {}", r.node));
   auto at = state_.brokers.find(r.node);
   bool known = at != state_.brokers.end();
-  bool same_directory = known && at->second.directory_id == r.directory_id;
-  // Within one directory incarnations grow; an emptied node may count from the beginning again.
-  if (known && (same_directory ? r.incarnation <= at->second.incarnation : r.incarnation == at->second.incarnation)) {
-    return fail(Errc::stale, fmt::format("broker {} has registered as incarnation {} already, the request is of {}", r.node,
-                                         at->second.incarnation, r.incarnation));
+  bool same_directory = known && at->second.run.directory == r.run.directory;
+  if (same_directory && !r.run.newer_than(at->second.run)) {
+    return fail(Errc::stale,
+                fmt::format("broker {} has registered as run {} already, the request is of {}", r.node, at->second.run, r.run));
   }
   bool kept = same_directory && !at->second.fenced;
 
   state_.brokers[r.node] = Broker{.node = r.node,
                                   .epoch = BrokerEpoch(state_.applied.v),
-                                  .incarnation = r.incarnation,
-                                  .directory_id = r.directory_id,
+                                  .run = r.run,
+                                  .voter = r.voter,
                                   .kafka = r.kafka,
                                   .peer = r.peer,
                                   .rack = r.rack,

@@ -30,7 +30,7 @@ ControllerOutput Controller::start(Time now) {
   if (catalogue_.cluster_id().is_zero()) propose(SetCluster{draw_uuid()}, {}, out);
   for (const auto& [node, broker] : catalogue_.brokers()) {
     if (node == options_.node || broker.fenced) continue;
-    probed_[node] = broker.incarnation;
+    probed_[node] = broker.run;
     out.probes.push_back(node);
   }
   return out;
@@ -54,22 +54,22 @@ ControllerOutput Controller::stop(Time) {
 
 // --- Who lives -----------------------------------------------------------------------------------------------------------------------
 
-// A broker that is seen for the first time, or under a new incarnation, has a full session from now.
+// A broker that is seen for the first time, or under a new run, has a full session from now.
 void Controller::watch_all(Time now) {
   for (const auto& [node, broker] : catalogue_.brokers()) {
     Watch& w = watches_[node];
-    if (w.incarnation != broker.incarnation || w.epoch != broker.epoch) {
-      w = Watch{.incarnation = broker.incarnation, .epoch = broker.epoch, .heard = now, .fence_at = {}, .retry_at = {}};
+    if (w.run != broker.run || w.epoch != broker.epoch) {
+      w = Watch{.run = broker.run, .epoch = broker.epoch, .heard = now, .fence_at = {}, .retry_at = {}};
     }
   }
 }
 
 ControllerOutput Controller::on_heartbeat(Time now, const Heartbeat& hb) {
-  ControllerOutput out = on_alive(now, hb.node, hb.incarnation);
+  ControllerOutput out = on_alive(now, hb.node, hb.run);
   if (!active_) return out;
-  HeartbeatReply reply{.to = hb.node, .incarnation = hb.incarnation, .sequence = hb.sequence, .status = HeartbeatStatus::register_again};
+  HeartbeatReply reply{.to = hb.node, .run = hb.run, .sequence = hb.sequence, .status = HeartbeatStatus::register_again};
   const Broker* b = catalogue_.broker(hb.node);
-  if (b && b->incarnation == hb.incarnation && b->epoch == hb.broker_epoch) {
+  if (b && b->run == hb.run && b->epoch == hb.broker_epoch) {
     reply.status = b->fenced ? HeartbeatStatus::fenced : HeartbeatStatus::ok;
     // A heartbeat that was sent before the fencing, and arrives after it, proves nothing: it has not applied that far.
     bool proven = hb.applied >= b->since && now >= watches_.at(hb.node).retry_at;
@@ -79,34 +79,34 @@ ControllerOutput Controller::on_heartbeat(Time now, const Heartbeat& hb) {
   return out;
 }
 
-ControllerOutput Controller::on_alive(Time now, NodeId node, Incarnation incarnation) {
+ControllerOutput Controller::on_alive(Time now, NodeId node, Run run) {
   ControllerOutput out;
   const Broker* b = catalogue_.broker(node);
   if (!active_ || !b) return out;
   watch_all(now);
   Watch& w = watches_.at(node);
-  if (incarnation == b->incarnation) {
+  if (run == b->run) {
     w.heard = std::max(w.heard, now);
     w.suspected = false;
     if (b->fenced) w.fence_at.reset();
-  } else if (incarnation > b->incarnation && !b->fenced && !w.fence_at) {
-    out.notes.push_back(fmt::format("broker_restarted node={} incarnation={} was={}", node, incarnation, b->incarnation));
+  } else if (run.newer_than(b->run) && !b->fenced && !w.fence_at) {
+    out.notes.push_back(fmt::format("broker_restarted node={} run={} was={}", node, run, b->run));
     w.fence_at = now + options_.registration_grace;
   }
   propose_fences(now, out);
   return out;
 }
 
-ControllerOutput Controller::on_suspicion(Time now, NodeId node, Incarnation incarnation) {
+ControllerOutput Controller::on_suspicion(Time now, NodeId node, Run run) {
   ControllerOutput out;
   const Broker* b = catalogue_.broker(node);
-  // An older incarnation has been replaced already. A newer one that is gone again has ended the registered one before.
-  if (!active_ || !b || b->fenced || incarnation < b->incarnation) return out;
+  // An older run has been replaced already. A newer one that is gone again has ended the registered one before.
+  if (!active_ || !b || b->fenced || (run != b->run && !run.newer_than(b->run))) return out;
   watch_all(now);
   Watch& w = watches_.at(node);
   if (w.suspicion_spent) return out;
   w.suspected = w.suspicion_spent = true;
-  out.notes.push_back(fmt::format("broker_suspected node={} incarnation={}", node, incarnation));
+  out.notes.push_back(fmt::format("broker_suspected node={} run={}", node, run));
   propose_fences(now, out);
   return out;
 }

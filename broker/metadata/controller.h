@@ -2,7 +2,7 @@
 // asked into records. It decides nothing by itself: a record that is applied is the decision, and the replies leave when it is applied.
 // Invariant: it keeps no fact that the catalogue keeps; whatever it forgets when leadership moves costs a retry, never a wrong record.
 //
-// Failure detection (architecture §5) has two speeds. Suspicion fences at once; it counts once per incarnation and is cancelled by later
+// Failure detection (architecture §5) has two speeds. Suspicion fences at once; it counts once per run and is cancelled by later
 // traffic from it. Silence fences after `session_timeout`. A new controller probes every broker at once, and gives each a full session
 // from its own start. Being wrong never loses data; it costs an election and a copy.
 //
@@ -33,7 +33,7 @@ struct ControllerOptions {
   NodeId node{-1};  // this one: it is not probed
   Duration session_timeout = 3s;
   Duration retry = 100ms;  // before a proposal that failed is made again
-  // After a newer incarnation of a broker has said hello, how long its registration may take before the old one is fenced. A broker that
+  // After a newer run of a broker has said hello, how long its registration may take before the old one is fenced. A broker that
   // registers in time and clean keeps its places in ISRs, which after a power cut of all nodes keeps every copy counted.
   Duration registration_grace = 100ms;
   int32_t default_replication_factor = 1;    // resolved: min(3, voters)
@@ -84,11 +84,11 @@ class Controller {
   // `from`: the sender as the connection knows it.
   ControllerOutput on_request(Time now, NodeId from, ControllerRequest request);
 
-  // Something came from this incarnation: a hello, an answer to a probe, any frame.
-  ControllerOutput on_alive(Time now, NodeId node, Incarnation incarnation);
-  // An established link to this incarnation ended and a reconnect was refused at once.
-  ControllerOutput on_suspicion(Time now, NodeId node, Incarnation incarnation);
-  // Nobody listened at a node that was to be probed. Suspicion of the incarnation that was registered when the probe was asked for.
+  // Something came from this run: a hello, an answer to a probe, any frame.
+  ControllerOutput on_alive(Time now, NodeId node, Run run);
+  // An established link to this run ended and a reconnect was refused at once.
+  ControllerOutput on_suspicion(Time now, NodeId node, Run run);
+  // Nobody listened at a node that was to be probed. Suspicion of the run that was registered when the probe was asked for.
   ControllerOutput on_probe_refused(Time now, NodeId node);
 
   // The entry with this token has been applied to the catalogue, with this outcome. Unknown tokens (of before a stop()) are ignored.
@@ -103,12 +103,12 @@ class Controller {
  private:
   // What this controller has seen of one broker's process.
   struct Watch {
-    Incarnation incarnation;  // the registration that the rest speaks of
+    Run run;  // the registration that the rest speaks of
     BrokerEpoch epoch = kNoBrokerEpoch;
     Time heard;                    // last traffic
     bool suspected = false;        // fence at once, or as soon as it can be proposed
-    bool suspicion_spent = false;  // counts once per incarnation
-    std::optional<Time> fence_at;  // a newer incarnation said hello and has not registered yet
+    bool suspicion_spent = false;  // counts once per run
+    std::optional<Time> fence_at;  // a newer run said hello and has not registered yet
     Time retry_at;                 // no proposal about this broker before
   };
   // One reply that is put together from the outcomes of one or more records.
@@ -158,7 +158,7 @@ class Controller {
   Token next_token_ = 1;
   uint64_t next_open_ = 1;
   std::map<NodeId, Watch> watches_;
-  std::map<NodeId, Incarnation> probed_;
+  std::map<NodeId, Run> probed_;
   std::map<NodeId, int> changing_;  // records in flight that change this broker's state; no fence or unfence is added to them
   std::map<Token, Pending> pending_;
   std::map<uint64_t, Open> open_;

@@ -152,7 +152,7 @@ void Controller::fill(Open& o, const Waiter& waiter, const Record& record, const
 
 void Controller::request(NodeId from, uint64_t id, const RegisterBroker& r, ControllerOutput& out) {
   const Broker* b = catalogue_.broker(r.node);
-  if (b && b->incarnation == r.incarnation && b->directory_id == r.directory_id) {
+  if (b && b->run == r.run) {
     // Its reply was lost. One run of a process is one registration.
     ControllerReply reply{.id = id, .error = {}, .message = {}, .body = RegisterReply{b->epoch, catalogue_.cluster_id()}};
     out.replies.push_back({from, std::move(reply)});

@@ -93,7 +93,7 @@ void check_broker_step(const Catalogue& before, const Catalogue& after, const Br
   if (!is) return;
   found.expect(is->epoch >= was.epoch && is->since >= was.since, "broker {}: epochs grow", was.node);
   if (is->epoch == was.epoch) {
-    found.expect(is->incarnation == was.incarnation && is->directory_id == was.directory_id, "broker {}: one run has one epoch", was.node);
+    found.expect(is->run == was.run, "broker {}: one run has one epoch", was.node);
     return;
   }
   found.expect(is->epoch.v == after.applied().v, "broker {}: its epoch is the index of its registration", was.node);
@@ -102,7 +102,7 @@ void check_broker_step(const Catalogue& before, const Catalogue& after, const Br
     if (!now) continue;
     const auto what = [&] { return line(*now); };
     if (p.leader == was.node) found.expect(now->leader_epoch > p.leader_epoch, "a leader that registers begins an epoch: {}", what);
-    bool other_copy = is->directory_id != was.directory_id;
+    bool other_copy = is->run.directory != was.run.directory;
     if (other_copy) found.expect(now->leader != was.node, "another directory leads nothing: {}", what);
     if (other_copy && now->in_isr(was.node)) found.expect(now->last_copy_damaged, "another directory leaves the ISR: {}", what);
   }

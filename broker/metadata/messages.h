@@ -35,30 +35,30 @@ std::string_view to_string(ControllerError error);
 // Sent every heartbeat interval, and at once when a broker has applied the log up to its registration.
 struct Heartbeat {
   NodeId node{-1};
-  Incarnation incarnation;
+  Run run;
   BrokerEpoch broker_epoch = kNoBrokerEpoch;  // none before the registration is known
   LogIndex applied;                           // of the sender's catalogue
   uint64_t sequence = 0;                      // echoed, so that the broker knows how long ago it sent what was answered
   template <class A>
   void serialize(A& a) {
-    a(node, incarnation, broker_epoch, applied, sequence);
+    a(node, run, broker_epoch, applied, sequence);
   }
 };
 
 enum class HeartbeatStatus : uint8_t {
   ok,              // registered and unfenced
   fenced,          // registered; will be unfenced once it has applied enough
-  register_again,  // this incarnation is not registered under this epoch
+  register_again,  // this run is not registered under this epoch
 };
 
 struct HeartbeatReply {
   NodeId to{-1};
-  Incarnation incarnation;  // of the broker that is answered
+  Run run;  // of the broker that is answered
   uint64_t sequence = 0;
   HeartbeatStatus status = HeartbeatStatus::register_again;
   template <class A>
   void serialize(A& a) {
-    a(to, incarnation, sequence, status);
+    a(to, run, sequence, status);
   }
 };
 
@@ -179,7 +179,7 @@ struct DrainReply {
 
 // Where the request is exactly a record, the record is the request.
 struct ControllerRequest {
-  uint64_t id = 0;  // chosen by the sender, unique within its incarnation
+  uint64_t id = 0;  // chosen by the sender, unique within its run
   std::variant<RegisterBroker, DrainBroker, ReportDamage, ChangeIsr, CreateTopicsRequest, DeleteTopicsRequest, AllocateProducerIds> body;
   template <class A>
   void serialize(A& a) {

@@ -28,8 +28,8 @@ std::string values(const std::vector<StreamId>& ids) { return fmt::format("{}", 
 struct Describe {
   std::string operator()(const SetCluster& r) const { return fmt::format("set_cluster id={}", r.cluster_id); }
   std::string operator()(const RegisterBroker& r) const {
-    return fmt::format("register_broker node={} incarnation={} directory={} kafka={}:{} peer={}:{} rack={} clean={} damaged=[{}]", r.node,
-                       r.incarnation, r.directory_id, r.kafka.host, r.kafka.port, r.peer.host, r.peer.port, r.rack, r.clean,
+    return fmt::format("register_broker node={} run={} directory={} voter={} kafka={}:{} peer={}:{} rack={} clean={} damaged=[{}]", r.node,
+                       r.run, r.run.directory, r.voter, r.kafka.host, r.kafka.port, r.peer.host, r.peer.port, r.rack, r.clean,
                        values(r.damaged));
   }
   std::string operator()(const FenceBroker& r) const { return fmt::format("fence_broker node={} epoch={}", r.node, r.broker_epoch); }

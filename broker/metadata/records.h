@@ -42,13 +42,13 @@ struct Endpoint {
 
 // One run of a broker's process introduces itself. Its broker epoch is the index of this record in the log.
 //
-// A stream's copy on the broker is *intact* when the directory id is that of the last registration and recovery found a clean end or a
+// A stream's copy on the broker is *intact* when the directory is that of the last registration and recovery found a clean end or a
 // torn tail: `clean`, and the stream not among `damaged`. `clean` is false when there is damage that recovery could not attribute: it
 // counts for every stream of the node.
 struct RegisterBroker {
   NodeId node{-1};
-  Incarnation incarnation;
-  Uuid directory_id;
+  Run run;
+  VoterId voter;   // under which this run takes part in Raft
   Endpoint kafka;  // what clients are told
   Endpoint peer;
   std::string rack;  // empty: none
@@ -57,7 +57,7 @@ struct RegisterBroker {
   bool operator==(const RegisterBroker&) const = default;
   template <class A>
   void serialize(A& a) {
-    a(node, incarnation, directory_id, kafka, peer, rack, clean, damaged);
+    a(node, run, voter, kafka, peer, rack, clean, damaged);
   }
 };
 

@@ -22,8 +22,8 @@ struct ControlLinks::Link {
   net::Address address;
   bool up = false;
   bool broken = false;
-  bool probing = false;     // somebody wants to know what becomes of the next attempt
-  Incarnation incarnation;  // of the last established link; 0 = never had one
+  bool probing = false;  // somebody wants to know what becomes of the next attempt
+  Run run;               // of the last established link; none = never had one
   std::deque<ByteVec> queue;
   size_t queued_bytes = 0;
   Signal wake;
@@ -83,17 +83,17 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   while (!task.stopping()) {
     Result<Greeted> greeted = dial(task, env_, identity_, link.node, link.address, LinkKind::control, task.now() + kDialTimeout);
     if (greeted) {
-      link.incarnation = greeted->incarnation;
+      link.run = greeted->run;
       link.up = true;
       link.broken = false;
       link.probing = false;
-      events_.on_link_up(link.node, link.incarnation);
-      log_.info("link_up node={} address={} incarnation={}", link.node, to_string(link.address), link.incarnation);
+      events_.on_link_up(link.node, link.run);
+      log_.info("link_up node={} address={} run={}", link.node, to_string(link.address), link.run);
       Result<> ended = run_link(task, link, *greeted->connection);
       link.up = false;
       link.queue.clear();
       link.queued_bytes = 0;
-      log_.info("link_down node={} incarnation={} reason={}", link.node, link.incarnation, to_string(ended.error().code));
+      log_.info("link_down node={} run={} reason={}", link.node, link.run, to_string(ended.error().code));
       was_up = true;
       hasty = kHastyDials;
       continue;
@@ -101,9 +101,9 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
     if (greeted.is(Errc::refused) && (was_up || link.probing)) {
       was_up = false;
       link.probing = false;
-      if (link.incarnation.v != 0) {
+      if (!link.run.is_none()) {
         REACHED("peer: suspicion after a refused reconnect");
-        events_.on_suspicion(link.node, link.incarnation);
+        events_.on_suspicion(link.node, link.run);
       } else {
         events_.on_probe_refused(link.node);
       }
@@ -152,7 +152,7 @@ Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connect
 
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
   TRY(auto connection, env.network.connect(task, address, deadline));
-  Hello hello{.link = kind, .cluster_id = identity.cluster_id, .from = identity.node, .to = to, .incarnation = identity.incarnation};
+  Hello hello{.link = kind, .cluster_id = identity.cluster_id, .from = identity.node, .to = to, .run = identity.run};
   ByteVec metadata;
   pack(metadata, hello);
   TRY_DO(connection->write(task, encode_head(FrameKind::hello, metadata, 0), deadline));
@@ -163,7 +163,7 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
   TRY(HelloReply reply, unpack<HelloReply>(frame.metadata));
   if (!reply.accepted) return fail(Errc::invalid, reply.reason);
   if (reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), reply.from, to));
-  return Greeted{std::move(connection), reply.incarnation};
+  return Greeted{std::move(connection), reply.run};
 }
 
 }  // namespace sg::broker::peer

@@ -2,7 +2,7 @@
 // requests; what it receives comes over the links that the others dialed. Sending never waits and promises nothing: whatever must
 // arrive is sent again by its owner.
 //
-// Suspicion (architecture §5): an established link to an incarnation ended and a reconnect was refused. The process is
+// Suspicion (architecture §5): an established link to a run ended and a reconnect was refused. The process is
 // gone, and its host says so; nobody needs to wait for a timeout.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace sg::broker::peer {
 // Who this process is, for every Hello it sends.
 struct Identity {
   NodeId node;
-  Incarnation incarnation;
+  Run run;
   Uuid cluster_id;  // zero until the catalogue tells
 };
 
@@ -28,8 +28,8 @@ struct Identity {
 class LinkEvents {
  public:
   virtual ~LinkEvents() = default;
-  virtual void on_link_up(NodeId node, Incarnation incarnation) = 0;
-  virtual void on_suspicion(NodeId node, Incarnation incarnation) = 0;
+  virtual void on_link_up(NodeId node, Run run) = 0;
+  virtual void on_suspicion(NodeId node, Run run) = 0;
   // A probe of a node to which this process never had a link was refused.
   virtual void on_probe_refused(NodeId node) = 0;
 };
@@ -70,7 +70,7 @@ class ControlLinks {
 // Dials, greets and checks the answer: the first exchange of either kind of link.
 struct Greeted {
   std::unique_ptr<net::Connection> connection;
-  Incarnation incarnation;  // of the node that answered
+  Run run;  // of the node that answered
 };
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline);
 

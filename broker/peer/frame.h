@@ -50,10 +50,10 @@ struct Hello {
   Uuid cluster_id;  // zero while this node does not know it yet
   NodeId from;
   NodeId to;
-  Incarnation incarnation;
+  Run run;
   template <class A>
   void serialize(A& a) {
-    a(magic, link, cluster_id, from, to, incarnation);
+    a(magic, link, cluster_id, from, to, run);
   }
 };
 
@@ -62,10 +62,10 @@ struct HelloReply {
   bool accepted = false;
   std::string reason{};
   NodeId from;
-  Incarnation incarnation;
+  Run run;
   template <class A>
   void serialize(A& a) {
-    a(accepted, reason, from, incarnation);
+    a(accepted, reason, from, run);
   }
 };
 

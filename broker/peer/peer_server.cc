@@ -46,7 +46,7 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   TRY(Hello hello, unpack<Hello>(frame.metadata));
   if (hello.magic != kHelloMagic) return fail(Errc::corrupt, "the greeting's magic is wrong: not a Stormglass node");
 
-  HelloReply reply{.accepted = true, .from = identity_.node, .incarnation = identity_.incarnation};
+  HelloReply reply{.accepted = true, .from = identity_.node, .run = identity_.run};
   if (hello.to != identity_.node)
     reply.reason = fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
   if (hello.from == identity_.node) reply.reason = fmt::format("two processes claim to be node {}", identity_.node);
@@ -62,12 +62,12 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   if (!reply.accepted) return fail(Errc::invalid, reply.reason);
 
   reader.set_max_frame_bytes(kMaxFrameBytes);
-  events_.on_hello(hello.from, hello.incarnation);
+  events_.on_hello(hello.from, hello.run);
   if (hello.link == LinkKind::replication) return events_.serve_replication(task, connection, reader, hello);
   while (true) {
     TRY(SharedBytes next, reader.next(task));
     TRY(Frame control, decode(next));
-    TRY_DO(events_.on_control_frame(hello.from, hello.incarnation, control));
+    TRY_DO(events_.on_control_frame(hello.from, hello.run, control));
   }
 }
 

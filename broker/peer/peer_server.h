@@ -15,10 +15,10 @@ namespace sg::broker::peer {
 class PeerEvents {
  public:
   virtual ~PeerEvents() = default;
-  // A greeting of this incarnation was accepted: whatever an older incarnation of the node was doing is over. Does not suspend.
-  virtual void on_hello(NodeId from, Incarnation incarnation) = 0;
+  // A greeting of this run was accepted: whatever an older run of the node was doing is over. Does not suspend.
+  virtual void on_hello(NodeId from, Run run) = 0;
   // Any frame on a control link. Does not suspend. An error ends the link.
-  virtual Result<> on_control_frame(NodeId from, Incarnation incarnation, const Frame& frame) = 0;
+  virtual Result<> on_control_frame(NodeId from, Run run, const Frame& frame) = 0;
   // Serves a replication link until it ends.
   virtual Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) = 0;
 };

@@ -204,7 +204,7 @@ Result<> Replication::serve(Task& task, net::Connection& connection, FrameReader
     old.connection.close();
   }
   serving_[hello.from] = &session;
-  log_.info("session_accepted follower={} incarnation={}", hello.from, hello.incarnation);
+  log_.info("session_accepted follower={} run={}", hello.from, hello.run);
   TaskGroup writer(task.scheduler());
   writer.spawn(fmt::format("to follower {}", hello.from), [&](Task& t) { send_loop(t, session); });
   Result<> result;

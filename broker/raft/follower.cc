@@ -24,7 +24,7 @@ void Raft::follow(NodeId leader) {
 
 void Raft::on_append_entries(const Message& m, AppendEntries& r) {
   follow(m.from);
-  if (m.to_incarnation == config_.incarnation) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
+  if (m.to_run == config_.run) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
   LogIndex end = r.prev_index + static_cast<int64_t>(r.entries.size());
   // What is committed here is in the leader's log (§3.6.3): an older prev_index needs no comparison, and may be compacted away.
   bool behind_commit = r.prev_index < commit_;
@@ -81,7 +81,7 @@ void Raft::acknowledge(bool even_if_unchanged) {
 void Raft::on_install_snapshot(const Message& m, InstallSnapshot& r) {
   follow(m.from);
   if (r.offset != 0 || !r.done) return;  // no leader of this version sends chunks
-  if (m.to_incarnation == config_.incarnation) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
+  if (m.to_run == config_.run) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
   Snapshot& snapshot = r.snapshot;
   bool has_it = snapshot.index <= commit_ || log_.term_at(snapshot.index) == snapshot.term;
   if (has_it) {

@@ -140,7 +140,7 @@ Result<> Invariants::check_committed(const Raft& raft, const Output& output) con
 
 Result<> Invariants::check_message(const Raft& raft, const Message& m) const {
   NodeId self = raft.config().self;
-  REQUIRE_THAT(m.from == self && m.to != self && m.from_incarnation == raft.config().incarnation, "{}", to_string(m));
+  REQUIRE_THAT(m.from == self && m.to != self && m.from_run == raft.config().run, "{}", to_string(m));
   REQUIRE_THAT(well_formed(m), "{}", to_string(m));
   const HardState& hard = disk_.hard_state();
   REQUIRE_THAT(m.term <= hard.term, "{} with durable term {}", to_string(m), hard.term);

@@ -127,14 +127,14 @@ using MessageBody =
 struct Message {
   NodeId from = kNoNode;
   NodeId to = kNoNode;
-  Incarnation from_incarnation;
-  Incarnation to_incarnation;  // the run of the receiver that the sender knows of; 0 = none yet
-  Term term;                   // the sender's
+  Run from_run;
+  Run to_run;  // the run of the receiver that the sender knows of; 0 = none yet
+  Term term;   // the sender's
   MessageBody body;
 
   template <class A>
   void serialize(A& a) {
-    a(from, to, from_incarnation, to_incarnation, term, body);
+    a(from, to, from_run, to_run, term, body);
   }
 };
 

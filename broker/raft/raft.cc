@@ -1,4 +1,4 @@
-// The frame around every rule: one event in, one Output out; the terms (§3.3), the incarnations, and what must wait for the disk.
+// The frame around every rule: one event in, one Output out; the terms (§3.3), the runs, and what must wait for the disk.
 #include "broker/raft/raft.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ Raft::Raft(Config config, Recovered recovered, Rng rng) : config_(std::move(conf
   ENSURE(voters == 1 || voters == 3 || voters == 5 || voters == 7, "{} voters; 1, 3, 5 or 7 are possible", voters);
   ENSURE(config_.heartbeat_interval.count() > 0 && config_.heartbeat_interval < config_.election_timeout_min);
   ENSURE(config_.election_timeout_min <= config_.election_timeout_max && config_.suspicion_delay_max.count() >= 0);
-  ENSURE(config_.incarnation.v > 0 && config_.kept_behind_snapshot >= 0);
+  ENSURE(!config_.run.is_none() && config_.kept_behind_snapshot >= 0);
   for (NodeId observer : config_.observers) ENSURE(!is_voter(observer), "voter {} cannot be an observer", observer);
 
   hard_ = {recovered.term, recovered.vote};
@@ -111,18 +111,18 @@ Output Raft::tick(Time now) {
   return end();
 }
 
-Output Raft::suspect(Time now, NodeId node, Incarnation incarnation) {
+Output Raft::suspect(Time now, NodeId node, Run run) {
   begin(now);
-  if (is_peer(node) && note_incarnation(node, incarnation) && suspected_[node] < incarnation) {
-    suspected_[node] = incarnation;
+  if (is_peer(node) && note_run(node, run) && suspected_[node] != run) {
+    suspected_[node] = run;
     if (node == leader_) forget_leader();
   }
   return end();
 }
 
-Output Raft::link_up(Time now, NodeId node, Incarnation incarnation) {
+Output Raft::link_up(Time now, NodeId node, Run run) {
   begin(now);
-  if (is_peer(node) && note_incarnation(node, incarnation)) {
+  if (is_peer(node) && note_run(node, run)) {
     if (auto p = progress_.find(node); p != progress_.end()) p->second.restart_probe();
     bool asking = role_ == Role::candidate || role_ == Role::pre_candidate;
     if (is_voter(node) && (barred_ ? !heard_voters_.contains(node) : asking && !votes_.contains(node))) ask_for_vote(node);
@@ -157,9 +157,9 @@ Time Raft::deadline() const {
   return transferring() ? std::min(deadline, transfer_deadline_) : deadline;
 }
 
-Incarnation Raft::incarnation_of(NodeId node) const {
-  auto known = incarnations_.find(node);
-  return known == incarnations_.end() ? Incarnation{} : known->second;
+Run Raft::run_of(NodeId node) const {
+  auto known = runs_.find(node);
+  return known == runs_.end() ? Run{} : known->second;
 }
 
 // --- The frame of an event ---------------------------------------------------------------------------------------------------------
@@ -186,23 +186,24 @@ Output Raft::end() {
 // it may have asked something else.
 bool Raft::admit(const Message& m) {
   if (m.to != config_.self || !is_peer(m.from) || !well_formed(m)) return false;
-  if (!note_incarnation(m.from, m.from_incarnation)) {
-    REACHED("raft.message_of_an_older_incarnation");
+  if (!note_run(m.from, m.from_run)) {
+    REACHED("raft.message_of_an_older_run");
     return false;
   }
   bool is_reply = std::holds_alternative<RequestVoteReply>(m.body) || std::holds_alternative<AppendEntriesReply>(m.body) ||
                   std::holds_alternative<InstallSnapshotReply>(m.body);
   // Only voters lead and hold elections.
-  return is_reply ? m.to_incarnation == config_.incarnation : is_voter(m.from);
+  return is_reply ? m.to_run == config_.run : is_voter(m.from);
 }
 
-// False if it is an older run than one that is known.
-bool Raft::note_incarnation(NodeId node, Incarnation incarnation) {
-  Incarnation& known = incarnations_[node];
-  if (incarnation < known) return false;
-  if (incarnation > known) {
-    bool restarted = known.v > 0;
-    known = incarnation;
+// False if it is an older run than one that is known. A run of another directory replaces the known one: who may bear a node's id is the
+// shell's to decide, and what a run says is only ever counted for its own voter id.
+bool Raft::note_run(NodeId node, Run run) {
+  Run& known = runs_[node];
+  if (known.newer_than(run)) return false;
+  if (run != known) {
+    bool restarted = !known.is_none();
+    known = run;
     if (auto p = progress_.find(node); restarted && p != progress_.end()) p->second.forget(log_.last_index() + 1);
     if (restarted && node == leader_) forget_leader();  // whatever it was, it leads no longer
   }
@@ -223,7 +224,7 @@ void Raft::dispatch(Message& m) {
     }
     become_follower(m.term, kNoNode, fmt::format("term {} of node {}", m.term, m.from));
   }
-  if (m.to_incarnation == config_.incarnation && is_voter(m.from)) heard_voters_.insert(m.from);
+  if (m.to_run == config_.run && is_voter(m.from)) heard_voters_.insert(m.from);
   if (m.term < hard_.term && !(vote_reply && vote_reply->pre_vote)) {
     if (vote_request) send(m.from, RequestVoteReply{false, false});
     bool of_a_leader = std::holds_alternative<AppendEntries>(m.body) || std::holds_alternative<InstallSnapshot>(m.body);
@@ -281,7 +282,7 @@ void Raft::truncate_log(LogIndex from) {
 
 // Leaves now, or when both the term and `after_sequence` are durable.
 void Raft::send(NodeId to, MessageBody body, uint64_t after_sequence) {
-  Message m{config_.self, to, config_.incarnation, incarnation_of(to), hard_.term, std::move(body)};
+  Message m{config_.self, to, config_.run, run_of(to), hard_.term, std::move(body)};
   uint64_t sequence = std::max(after_sequence, hard_state_sequence_);
   if (sequence <= durable_sequence_) {
     out_.messages.push_back(std::move(m));

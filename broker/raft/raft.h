@@ -14,11 +14,11 @@
 // Damaged or wiped voters (Recovered::may_vote == false; not in the dissertation, which assumes that storage is never lost). Such a
 // voter may have forgotten a vote or entries that it acknowledged. It is *barred*: it neither votes nor stands for election, and its
 // acknowledgements do not count, until within one term T
-//   (a) every other voter has addressed this incarnation at least once. Whoever got a forgotten vote for a term U had U durable before it
+//   (a) every other voter has addressed this run at least once. Whoever got a forgotten vote for a term U had U durable before it
 //       asked, so having heard it means T >= U: no forgotten vote belongs to a term after T. (A probe, a pre-vote that is never acted
 //       upon, asks them.) And
-//   (b) a leader of T has said to this incarnation that its commit index is c, c is an entry of T, and the log up to c is durable here.
-//       The leader forgets what an incarnation has acknowledged when it learns of a newer one, so c was committed, or had been before
+//   (b) a leader of T has said to this run that its commit index is c, c is an entry of T, and the log up to c is durable here.
+//       The leader forgets what a run has acknowledged when it learns of a newer one, so c was committed, or had been before
 //       the leader knew, without any acknowledgement still under way, and everything that rests on a forgotten one is below c.
 // Then its vote in T becomes the leader it follows (nobody else can win T) and it is a voter again once that is durable. While it is
 // barred its durable vote is kBarredVote, so a restart in between finds it barred. It cannot tell when a second voter forgets as well.
@@ -48,7 +48,7 @@ inline constexpr NodeId kBarredVote{-2};
 
 struct Config {
   NodeId self;
-  Incarnation incarnation;        // of this run; greater than that of every earlier run of this node
+  Run run;                        // of this run; greater than that of every earlier run of this node
   std::vector<NodeId> voters;     // fixed: 1, 3, 5 or 7 of them
   std::vector<NodeId> observers;  // follow the log, never vote; see set_observers()
   Duration heartbeat_interval = 100ms;
@@ -122,7 +122,7 @@ class Raft {
 
   // The first. Restores the recovered snapshot; a single voter stands for election at once.
   Output start(Time now);
-  // Messages for another node, from an unknown node, or of an older incarnation of the sender are dropped.
+  // Messages for another node, from an unknown node, or of an older run of the sender are dropped.
   Output receive(Time now, Message message);
   // A batch of commands, as one append. Refused unless this node leads and is not handing over.
   Output propose(Time now, std::span<const SharedBytes> commands);
@@ -130,11 +130,11 @@ class Raft {
   Output durable(Time now, uint64_t sequence);
   // deadline() has come. Harmless when it has not.
   Output tick(Time now);
-  // The process `incarnation` of `node` seems to be dead (architecture, Failure detection). Forgets that a leader there was heard; an
-  // election still needs a majority that has forgotten it. Counts once per incarnation.
-  Output suspect(Time now, NodeId node, Incarnation incarnation);
+  // The process `run` of `node` seems to be dead (architecture, Failure detection). Forgets that a leader there was heard; an
+  // election still needs a majority that has forgotten it. Counts once per run.
+  Output suspect(Time now, NodeId node, Run run);
   // A link to this run of `node` stands: what was lost on the old one is sent again without waiting.
-  Output link_up(Time now, NodeId node, Incarnation incarnation);
+  Output link_up(Time now, NodeId node, Run run);
   // §3.10. Hands leadership to `target`, or to the voter that is furthest (kNoNode). New proposals are refused until it is done or an
   // election timeout has passed. Nothing happens where this node does not lead or nobody can take over; see transferring().
   Output transfer_leadership(Time now, NodeId target = kNoNode);
@@ -164,7 +164,7 @@ class Raft {
   const Snapshot& snapshot() const { return snapshot_; }
   // Of each follower, while this node leads.
   const std::map<NodeId, Progress>& progress() const { return progress_; }
-  Incarnation incarnation_of(NodeId node) const;  // the newest known; 0 = none
+  Run run_of(NodeId node) const;  // the newest known; none if there is none
 
  private:
   struct PendingWrite {
@@ -180,7 +180,7 @@ class Raft {
   void begin(Time now);
   Output end();
   bool admit(const Message& message);
-  bool note_incarnation(NodeId node, Incarnation incarnation);
+  bool note_run(NodeId node, Run run);
   void dispatch(Message& message);
   void set_hard_state(Term term, NodeId vote);
   Persist& persist();
@@ -262,8 +262,8 @@ class Raft {
   NodeId leader_ = kNoNode;
   LogIndex commit_;
   LogIndex applied_;
-  std::map<NodeId, Incarnation> incarnations_;
-  std::map<NodeId, Incarnation> suspected_;
+  std::map<NodeId, Run> runs_;
+  std::map<NodeId, Run> suspected_;
   bool leader_heard_ = false;
   Time leader_contact_;  // when, if leader_heard_
   Time election_deadline_ = Time::never();
@@ -274,7 +274,7 @@ class Raft {
 
   // Of a barred voter.
   std::set<NodeId> heard_voters_;
-  LogIndex leader_commit_to_me_;  // the greatest commit of this term's leader that was addressed to this incarnation
+  LogIndex leader_commit_to_me_;  // the greatest commit of this term's leader that was addressed to this run
 
   // Of a candidate.
   std::map<NodeId, bool> votes_;

@@ -6,7 +6,7 @@
 
 namespace sg::raft {
 
-// Makes every other voter answer, and so tell its term to this incarnation. Goes on until readmission, leader or not.
+// Makes every other voter answer, and so tell its term to this run. Goes on until readmission, leader or not.
 void Raft::probe_voters() {
   ENSURE(barred_ && !is_leader());
   reset_election_deadline();

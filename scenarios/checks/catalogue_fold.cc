@@ -17,7 +17,7 @@ std::string line(const CatalogueFacts::Partition& p) {
                      fmt::join(p.isr, ","), fmt::join(p.replicas, ","), p.min_isr, p.last_copy_damaged ? ", last copy damaged" : "");
 }
 std::string line(const CatalogueFacts::Broker& b) {
-  return fmt::format("epoch {} incarnation {}{}{}", b.epoch, b.incarnation, b.fenced ? " fenced" : "", b.draining ? " draining" : "");
+  return fmt::format("epoch {} run {}{}{}", b.epoch, b.run, b.fenced ? " fenced" : "", b.draining ? " draining" : "");
 }
 
 template <class Map>
@@ -36,7 +36,7 @@ std::string first_difference(const char* what, const Map& expected, const Map& f
 
 CatalogueFacts facts_of(const metadata::Catalogue& catalogue) {
   CatalogueFacts out;
-  for (const auto& [node, b] : catalogue.brokers()) out.brokers[node] = {b.epoch, b.incarnation, b.directory_id, b.fenced, b.draining};
+  for (const auto& [node, b] : catalogue.brokers()) out.brokers[node] = {b.epoch, b.run, b.fenced, b.draining};
   for (const auto& [stream, p] : catalogue.partitions())
     out.partitions[stream] = {p.replicas, p.isr, p.leader, p.leader_epoch, p.partition_epoch, p.min_isr, p.last_copy_damaged};
   return out;
@@ -106,12 +106,11 @@ CatalogueFold::Broker* CatalogueFold::current(NodeId node, BrokerEpoch epoch) {
 bool CatalogueFold::on(const metadata::RegisterBroker& r) {
   auto it = facts_.brokers.find(r.node);
   const bool known = it != facts_.brokers.end();
-  const bool same_disk = known && it->second.directory_id == r.directory_id;
-  if (r.node.v < 0 || (known && r.incarnation == it->second.incarnation) || (same_disk && r.incarnation < it->second.incarnation))
-    return false;
+  const bool same_disk = known && it->second.run.directory == r.run.directory;
+  if (r.node.v < 0 || (same_disk && r.run.counter <= it->second.run.counter)) return false;
   // A run that follows a live one keeps its places; one that was fenced, or has another disk, is heard of first.
   const bool fenced = !same_disk || it->second.fenced;
-  facts_.brokers[r.node] = {BrokerEpoch(index_.v), r.incarnation, r.directory_id, fenced, false};
+  facts_.brokers[r.node] = {BrokerEpoch(index_.v), r.run, fenced, false};
   for (auto& [stream, p] : facts_.partitions) {
     if (!contains(p.isr, r.node)) continue;
     const bool intact = same_disk && r.clean && std::ranges::find(r.damaged, stream) == r.damaged.end();

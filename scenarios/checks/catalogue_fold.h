@@ -18,8 +18,7 @@ namespace sg::scenario {
 struct CatalogueFacts {
   struct Broker {
     BrokerEpoch epoch = kNoBrokerEpoch;
-    Incarnation incarnation;
-    Uuid directory_id;
+    Run run;
     bool fenced = true;
     bool draining = false;
     bool operator==(const Broker&) const = default;

@@ -16,17 +16,17 @@ constexpr uint16_t kPort = 9192;
 
 struct Heard final : LinkEvents {
   explicit Heard(sim::World& w) : world(w) {}
-  void on_link_up(NodeId, Incarnation) override { up = true; }
-  void on_suspicion(NodeId, Incarnation incarnation) override { suspected = {world.now(), incarnation}; }
+  void on_link_up(NodeId, Run) override { up = true; }
+  void on_suspicion(NodeId, Run run) override { suspected = {world.now(), run}; }
   void on_probe_refused(NodeId) override {}
   sim::World& world;
   bool up = false;
-  std::optional<std::pair<Time, Incarnation>> suspected;
+  std::optional<std::pair<Time, Run>> suspected;
 };
 
 struct Silent final : PeerEvents {
-  void on_hello(NodeId, Incarnation) override {}
-  Result<> on_control_frame(NodeId, Incarnation, const Frame&) override { return {}; }
+  void on_hello(NodeId, Run) override {}
+  Result<> on_control_frame(NodeId, Run, const Frame&) override { return {}; }
   Result<> serve_replication(Task&, net::Connection&, FrameReader&, const Hello&) override { return {}; }
 };
 
@@ -40,7 +40,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   Heard heard(stage.world);
   stage.begin(victim, [](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
-    Identity identity{NodeId{2}, Incarnation{20}, {}};
+    Identity identity{NodeId{2}, Run{20}, {}};
     Silent events;
     PeerServer server(env, identity, events, 8);
     CHECK(server.listen({"node2", kPort}));
@@ -48,7 +48,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   });
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
-    Identity identity{NodeId{1}, Incarnation{10}, {}};
+    Identity identity{NodeId{1}, Run{10}, {}};
     ControlLinks links(env, identity, heard);
     TaskGroup tasks(task.scheduler());
     links.add(tasks, NodeId{2}, {"node2", kPort});
@@ -63,7 +63,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   stage.world.run_while([&] { return !heard.suspected; }, killed + 1s);
   std::optional<Duration> out;
   if (heard.suspected) {
-    CHECK(heard.suspected->second == Incarnation{20});
+    CHECK(heard.suspected->second == Run{20});
     out = heard.suspected->first - killed;
   }
   watcher.die(sim::Death::kill);

@@ -5,6 +5,7 @@
 
 #include "base/archive.h"
 #include "base/crc32c.h"
+#include "tests/base/nth_run.h"
 
 using namespace sg;
 using namespace sg::broker::peer;
@@ -52,7 +53,7 @@ TEST_CASE("given a frame, when it is decoded, then its parts share the body inst
 }
 
 TEST_CASE("given a hello, when it travels as metadata, then all its fields arrive") {
-  Hello hello{.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .incarnation = Incarnation(5)};
+  Hello hello{.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .run = sg::test::nth_run(5)};
   ByteVec packed;
   pack(packed, hello);
   Result<Frame> frame = decoded(body_of(FrameKind::hello, as_text(packed), ""));
@@ -64,7 +65,7 @@ TEST_CASE("given a hello, when it travels as metadata, then all its fields arriv
   CHECK(back->cluster_id == Uuid{1, 2});
   CHECK(back->from == NodeId(3));
   CHECK(back->to == NodeId(4));
-  CHECK(back->incarnation == Incarnation(5));
+  CHECK(back->run == sg::test::nth_run(5));
 }
 
 TEST_CASE("given one damaged bit in header or metadata, when the frame is decoded, then it is corrupt; the payload has its own checksums") {

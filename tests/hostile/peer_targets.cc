@@ -10,6 +10,7 @@
 #include "broker/peer/frame.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
+#include "tests/base/nth_run.h"
 #include "tests/hostile/target.h"
 
 namespace sg::hostile {
@@ -56,8 +57,15 @@ Target packed(std::string name, const std::vector<T>& samples) {
 
 std::vector<Record> records() {
   return {SetCluster{Uuid{1, 2}},
-          RegisterBroker{NodeId(1), Incarnation(4), Uuid{5, 6}, {"kafka.example", 9092}, {"10.0.0.3", 9192}, "r1", false, {StreamId(17)}},
-          RegisterBroker{NodeId(4), Incarnation(1), Uuid{5, 9}, {"k", 9092}, {"p", 9192}, "", true, {}},
+          RegisterBroker{NodeId(1),
+                         Run{Uuid{5, 6}, Incarnation(4), 1},
+                         VoterId(1),
+                         {"kafka.example", 9092},
+                         {"10.0.0.3", 9192},
+                         "r1",
+                         false,
+                         {StreamId(17)}},
+          RegisterBroker{NodeId(4), Run{Uuid{5, 9}, Incarnation(1), 1}, VoterId(1), {"k", 9092}, {"p", 9192}, "", true, {}},
           FenceBroker{NodeId(1), BrokerEpoch(2)},
           UnfenceBroker{NodeId(1), BrokerEpoch(2)},
           DrainBroker{NodeId(2), BrokerEpoch(3)},
@@ -78,7 +86,14 @@ Catalogue small_catalogue() {
   };
   apply(SetCluster{Uuid{1, 2}});
   for (int32_t node : {1, 2, 3})
-    apply(RegisterBroker{NodeId(node), Incarnation(3), Uuid{5, static_cast<uint64_t>(5 + node)}, {"k", 9092}, {"p", 9192}, "", true, {}});
+    apply(RegisterBroker{NodeId(node),
+                         Run{Uuid{5, static_cast<uint64_t>(5 + node)}, Incarnation(3), 1},
+                         VoterId(1),
+                         {"k", 9092},
+                         {"p", 9192},
+                         "",
+                         true,
+                         {}});
   for (int32_t node : {1, 2, 3}) apply(UnfenceBroker{NodeId(node), BrokerEpoch(1 + node)});
   apply(CreateTopic{"t", Uuid{7, 7}, {{NodeId(1), NodeId(2), NodeId(3)}, {NodeId(2), NodeId(3), NodeId(1)}}, 2, {{"a", "b"}}});
   return catalogue;
@@ -102,12 +117,14 @@ std::vector<raft::Message> raft_messages() {
       raft::TimeoutNow{}};
   std::vector<raft::Message> messages;
   for (raft::MessageBody& body : bodies)
-    messages.push_back({NodeId(1), NodeId(2), Incarnation(3), Incarnation(4), Term(3), std::move(body)});
+    messages.push_back({NodeId(1), NodeId(2), sg::test::nth_run(3), sg::test::nth_run(4), Term(3), std::move(body)});
   return messages;
 }
 
 std::vector<ControllerRequest> controller_requests() {
-  return {{1, RegisterBroker{NodeId(1), Incarnation(4), Uuid{5, 6}, {"host", 9092}, {"peer", 9192}, "rack", true, {StreamId(17)}}},
+  return {{1,
+           RegisterBroker{
+               NodeId(1), Run{Uuid{5, 6}, Incarnation(4), 1}, VoterId(1), {"host", 9092}, {"peer", 9192}, "rack", true, {StreamId(17)}}},
           {2, DrainBroker{NodeId(1), BrokerEpoch(2)}},
           {3, ReportDamage{NodeId(1), BrokerEpoch(2), {StreamId(16)}}},
           {4, ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(2), LeaderEpoch(0), PartitionEpoch(0), {{NodeId(1), BrokerEpoch(2)}}}},
@@ -128,10 +145,10 @@ std::vector<ControllerReply> controller_replies() {
 }
 
 const std::vector<Hello> kHellos{
-    {.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .incarnation = Incarnation(5)}};
-const std::vector<HelloReply> kHelloReplies{{false, "another cluster", NodeId(4), Incarnation(5)}};
-const std::vector<Heartbeat> kHeartbeats{{NodeId(1), Incarnation(4), BrokerEpoch(2), LogIndex(9), 7}};
-const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), Incarnation(4), 7, HeartbeatStatus::ok}};
+    {.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .run = sg::test::nth_run(5)}};
+const std::vector<HelloReply> kHelloReplies{{false, "another cluster", NodeId(4), sg::test::nth_run(5)}};
+const std::vector<Heartbeat> kHeartbeats{{NodeId(1), sg::test::nth_run(4), BrokerEpoch(2), LogIndex(9), 7}};
+const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), sg::test::nth_run(4), 7, HeartbeatStatus::ok}};
 const std::vector<replica::Subscribe> kSubscribes{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4), LeaderEpoch(0)}};
 const std::vector<replica::Unsubscribe> kUnsubscribes{{StreamId(16), 3}};
 const std::vector<replica::Ack> kAcks{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4)}};

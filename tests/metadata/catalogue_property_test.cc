@@ -35,9 +35,9 @@ class Commands {
  private:
   Record registration(NodeId node, const Broker* known) {
     RegisterBroker r{
-        .node = node, .incarnation = {}, .directory_id = Uuid{1, 1}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
+        .node = node, .run = {}, .directory_id = Uuid{1, 1}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
     if (known) {
-      r.incarnation = known->incarnation + static_cast<uint64_t>(rng_.between(0, 2));
+      r.run = known->run + static_cast<uint64_t>(rng_.between(0, 2));
       r.directory_id = known->directory_id;
     }
     if (rng_.chance(1, 10)) ++r.directory_id.low;

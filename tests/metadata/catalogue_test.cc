@@ -36,7 +36,7 @@ TEST_CASE("given an unknown broker, when it registers, then its epoch is the log
   CHECK(r.apply(UnfenceBroker{NodeId(1), r.epoch(1)}).is(Errc::stale));
 }
 
-TEST_CASE("given a registered broker, when the same or an older incarnation registers, then it is stale") {
+TEST_CASE("given a registered broker, when the same or an older run registers, then it is stale") {
   Replayed r;
   r.bring_up(1, 5);
   CHECK(r.apply(Replayed::registration(1, 5)).is(Errc::stale));

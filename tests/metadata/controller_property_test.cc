@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "tests/base/nth_run.h"
 #include "tests/metadata/timeline.h"
 
 namespace sg::metadata {
@@ -33,22 +34,22 @@ class Cluster {
       case 0:
         if (p.alive) {
           p.alive = false;
-          if (rng_.chance(1, 2)) t_.take(t_.controller().on_suspicion(t_.now, NodeId(node), Incarnation(p.incarnation)));
+          if (rng_.chance(1, 2)) t_.take(t_.controller().on_suspicion(t_.now, NodeId(node), sg::test::nth_run(p.run)));
         }
         break;
       case 1:
         if (!p.alive) {
           p.alive = true;
-          ++p.incarnation;
+          ++p.run;
           if (rng_.chance(1, 10)) {
             ++p.directory;
             wiped = true;
           }
-          if (rng_.chance(1, 2)) t_.take(t_.controller().on_alive(t_.now, NodeId(node), Incarnation(p.incarnation)));
+          if (rng_.chance(1, 2)) t_.take(t_.controller().on_alive(t_.now, NodeId(node), sg::test::nth_run(p.run)));
         }
         break;
       case 2:
-        t_.take(t_.controller().on_suspicion(t_.now, NodeId(node), Incarnation(p.incarnation)));  // perhaps false
+        t_.take(t_.controller().on_suspicion(t_.now, NodeId(node), sg::test::nth_run(p.run)));  // perhaps false
         break;
       case 3:
         t_.fail_over(node);
@@ -76,7 +77,7 @@ class Cluster {
   void heal() {
     for (int node = 1; node <= kNodes; ++node) {
       Process& p = at(node);
-      if (!p.alive) ++p.incarnation;
+      if (!p.alive) ++p.run;
       p.alive = true;
     }
     for (int round = 0; round < 40; ++round) {
@@ -92,8 +93,8 @@ class Cluster {
     Process& p = at(node);
     if (!p.alive) return;
     const Broker* b = t_.catalogue().broker(NodeId(node));
-    if (b->incarnation.v != p.incarnation || b->directory_id.high != p.directory) {
-      t_.request(node, Replayed::registration(node, p.incarnation, p.directory));
+    if (b->run.v != p.run || b->directory_id.high != p.directory) {
+      t_.request(node, Replayed::registration(node, p.run, p.directory));
       return;
     }
     t_.beat(node);
@@ -113,7 +114,7 @@ class Cluster {
  private:
   struct Process {
     bool alive = true;
-    uint64_t incarnation = 1;
+    uint64_t run = 1;
     uint64_t directory = 1;
   };
   Process& at(int node) { return processes_.at(static_cast<size_t>(node - 1)); }

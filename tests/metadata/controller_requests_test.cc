@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tests/base/nth_run.h"
 #include "tests/metadata/timeline.h"
 
 namespace sg::metadata {
@@ -60,7 +61,7 @@ TEST_CASE("given a leader's ISR wish, when it is granted or overtaken, then the 
 
 TEST_CASE("given a fenced replica, when a leader wants to add it, then the reply says that it is not eligible") {
   ThreeNodes t;
-  t.take(t.controller().on_suspicion(t.now, NodeId(3), Incarnation(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(3), sg::test::nth_run(10)));
   t.apply_all();
   uint64_t id = t.request(2, t.log.wish(t.stream, nodes({1, 2, 3})));
   t.apply_all();
@@ -112,7 +113,7 @@ TEST_CASE("given defaults, when a topic is created, then they are resolved, and 
 
 TEST_CASE("given too few live brokers, when a topic is created, then the factor is invalid and never made smaller") {
   ThreeNodes t;
-  t.take(t.controller().on_suspicion(t.now, NodeId(3), Incarnation(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(3), sg::test::nth_run(10)));
   t.apply_all();
   auto reply = t.ask<CreateTopicsReply>(1, create("u"));
   CHECK(reply.topics[0].error == ControllerError::invalid_replication_factor);

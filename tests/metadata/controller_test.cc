@@ -1,5 +1,6 @@
 // Timelines of failure detection: who is fenced when, who comes back how.
 #include "broker/metadata/controller.h"
+#include "tests/base/nth_run.h"
 
 #include <algorithm>
 
@@ -62,7 +63,7 @@ TEST_CASE("given heartbeats, when they stop, then the broker is fenced a session
 
 TEST_CASE("given a fence that Raft lost, when the retry is due, then it is proposed again, unless the broker was heard of") {
   ThreeNodes t;
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(10)));
   REQUIRE(t.proposed.size() == 1);
   t.lose_one();
   CHECK(t.proposed.empty());
@@ -79,12 +80,12 @@ TEST_CASE("given a fence that Raft lost, when the retry is due, then it is propo
   }
 }
 
-TEST_CASE("given suspicion, when it comes, then the broker is fenced at once; once per incarnation; and traffic brings it back") {
+TEST_CASE("given suspicion, when it comes, then the broker is fenced at once; once per run; and traffic brings it back") {
   ThreeNodes t;
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(9)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(9)));
   CHECK(t.proposed.empty());  // of a run that is over
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(10)));
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(10)));
   REQUIRE(t.proposed.size() == 1);
   LogIndex before = t.catalogue().applied();
   t.apply_all();
@@ -100,17 +101,17 @@ TEST_CASE("given suspicion, when it comes, then the broker is fenced at once; on
   CHECK(!t.broker(2).fenced);
   CHECK(t.proposed.empty());
 
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(10)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(10)));
   CHECK(t.proposed.empty());  // it was wrong once: now only silence counts
 
   t.boot(2, 11);
-  t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(11)));
+  t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(11)));
   CHECK(t.proposed.size() == 1);
 }
 
-TEST_CASE("given a newer incarnation says hello, when it registers in time, then it keeps its place; else the old one is fenced") {
+TEST_CASE("given a newer run says hello, when it registers in time, then it keeps its place; else the old one is fenced") {
   ThreeNodes t;
-  t.take(t.controller().on_alive(t.now, NodeId(2), Incarnation(11)));
+  t.take(t.controller().on_alive(t.now, NodeId(2), sg::test::nth_run(11)));
   CHECK(t.proposed.empty());
   CHECK(t.controller().deadline() == t.now + 100ms);
   SUBCASE("in time") {
@@ -136,7 +137,7 @@ TEST_CASE("given a newer incarnation says hello, when it registers in time, then
     CHECK(t.p().isr == nodes({3, 1}));
   }
   SUBCASE("gone again: it is fenced at once") {
-    t.take(t.controller().on_suspicion(t.now, NodeId(2), Incarnation(11)));
+    t.take(t.controller().on_suspicion(t.now, NodeId(2), sg::test::nth_run(11)));
     t.apply_all();
     CHECK(t.broker(2).fenced);
   }
@@ -150,7 +151,7 @@ TEST_CASE("given a new controller, when it starts, then it probes the others at 
   CHECK(t.probes == nodes({1, 2}));
   CHECK(t.controller().deadline() == t.now + 3s);
   t.take(t.controller().on_probe_refused(t.now, NodeId(1)));
-  t.take(t.controller().on_alive(t.now, NodeId(2), Incarnation(10)));
+  t.take(t.controller().on_alive(t.now, NodeId(2), sg::test::nth_run(10)));
   REQUIRE(t.proposed.size() == 1);
   t.apply_all();
   CHECK(t.broker(1).fenced);
@@ -168,7 +169,7 @@ TEST_CASE("given a probe that is refused late, when the node has registered anew
 TEST_CASE("given the last in-sync replica, when it dies and returns, then its partition is offline in between") {
   ThreeNodes t;
   for (int node : {3, 1, 2}) {
-    t.take(t.controller().on_suspicion(t.now, NodeId(node), Incarnation(10)));
+    t.take(t.controller().on_suspicion(t.now, NodeId(node), sg::test::nth_run(10)));
     t.apply_all();
   }
   CHECK(t.p().isr == nodes({2}));
@@ -195,7 +196,7 @@ TEST_CASE(
     t.pass(1s);
     t.fail_over(order[0]);
     for (int node : order) {
-      t.take(t.controller().on_alive(t.now, NodeId(node), Incarnation(11)));
+      t.take(t.controller().on_alive(t.now, NodeId(node), sg::test::nth_run(11)));
       t.pass(20ms);
       t.boot(node, 11);
     }
@@ -205,19 +206,19 @@ TEST_CASE(
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_CASE("given a heartbeat of another epoch, incarnation or node, when it comes, then it is told to register") {
+TEST_CASE("given a heartbeat of another epoch, run or node, when it comes, then it is told to register") {
   ThreeNodes t;
   const Broker b = t.broker(2);
-  auto status = [&](NodeId node, Incarnation incarnation, BrokerEpoch epoch) {
-    t.take(t.controller().on_heartbeat(t.now, {node, incarnation, epoch, t.catalogue().applied(), 5}));
+  auto status = [&](NodeId node, Run run, BrokerEpoch epoch) {
+    t.take(t.controller().on_heartbeat(t.now, {node, run, epoch, t.catalogue().applied(), 5}));
     CHECK(t.heartbeats.back().sequence == 5);
     CHECK(t.heartbeats.back().to == node);
     return t.heartbeats.back().status;
   };
-  CHECK(status(b.node, b.incarnation, b.epoch) == HeartbeatStatus::ok);
-  CHECK(status(b.node, b.incarnation + 1, b.epoch) == HeartbeatStatus::register_again);
-  CHECK(status(b.node, b.incarnation, b.epoch - 1) == HeartbeatStatus::register_again);
-  CHECK(status(NodeId(8), b.incarnation, b.epoch) == HeartbeatStatus::register_again);
+  CHECK(status(b.node, b.run, b.epoch) == HeartbeatStatus::ok);
+  CHECK(status(b.node, b.run + 1, b.epoch) == HeartbeatStatus::register_again);
+  CHECK(status(b.node, b.run, b.epoch - 1) == HeartbeatStatus::register_again);
+  CHECK(status(NodeId(8), b.run, b.epoch) == HeartbeatStatus::register_again);
 }
 
 TEST_CASE("given requests in flight, when leadership is lost, then each is answered not_controller, and old tokens mean nothing") {
@@ -233,7 +234,7 @@ TEST_CASE("given requests in flight, when leadership is lost, then each is answe
   id = t.request(2, DeleteTopicsRequest{});
   CHECK(t.reply(id).error == ControllerError::not_controller);
   size_t answered = t.heartbeats.size();
-  t.take(t.controller().on_heartbeat(t.now, {NodeId(2), Incarnation(10), t.broker(2).epoch, t.catalogue().applied(), 1}));
+  t.take(t.controller().on_heartbeat(t.now, {NodeId(2), sg::test::nth_run(10), t.broker(2).epoch, t.catalogue().applied(), 1}));
   CHECK(t.heartbeats.size() == answered);
 }
 

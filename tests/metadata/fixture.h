@@ -9,6 +9,7 @@
 
 #include "broker/metadata/catalogue.h"
 #include "broker/metadata/invariants.h"
+#include "tests/base/nth_run.h"
 
 namespace sg::metadata {
 
@@ -54,9 +55,9 @@ class Replayed {
 
   // --- short forms ---
 
-  static RegisterBroker registration(int node, uint64_t incarnation, uint64_t directory = 1, std::string rack = "") {
+  static RegisterBroker registration(int node, uint64_t run, uint64_t directory = 1, std::string rack = "") {
     return {.node = NodeId(node),
-            .incarnation = Incarnation(incarnation),
+            .run = sg::test::nth_run(run),
             .directory_id = Uuid{directory, static_cast<uint64_t>(node)},
             .kafka = {"127.0.0.1", static_cast<uint16_t>(9092 + node)},
             .peer = {"127.0.0.1", static_cast<uint16_t>(9192 + node)},
@@ -68,8 +69,8 @@ class Replayed {
   const Broker& broker(int node) const { return *catalogue_.broker(NodeId(node)); }
   const Partition& partition(StreamId stream) const { return *catalogue_.partition(stream); }
 
-  void bring_up(int node, uint64_t incarnation = 1) {
-    must(registration(node, incarnation));
+  void bring_up(int node, uint64_t run = 1) {
+    must(registration(node, run));
     must(UnfenceBroker{NodeId(node), epoch(node)});
   }
   void fence(int node) { must(FenceBroker{NodeId(node), epoch(node)}); }

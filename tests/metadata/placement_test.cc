@@ -89,7 +89,7 @@ TEST_CASE("given a catalogue, when candidates are asked for, then fenced and dra
     REQUIRE(applied.has_value());
   };
   for (int n : {1, 2, 3, 4}) {
-    apply(RegisterBroker{NodeId(n), Incarnation(1), Uuid{1, 1}, {}, {}, "r" + std::to_string(n), true, {}});
+    apply(RegisterBroker{NodeId(n), Run{Uuid{1, 1}, Incarnation(1), 1}, VoterId(1), {}, {}, "r" + std::to_string(n), true, {}});
     apply(UnfenceBroker{NodeId(n), BrokerEpoch(index.v)});
   }
   apply(CreateTopic{"t", Uuid{1, 1}, {{NodeId(1), NodeId(2)}, {NodeId(1), NodeId(3)}}, 1, {}});

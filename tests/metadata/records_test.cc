@@ -14,7 +14,14 @@ namespace {
 std::vector<Record> one_of_each() {
   return {
       SetCluster{Uuid{1, 2}},
-      RegisterBroker{NodeId(3), Incarnation(4), Uuid{5, 6}, {"kafka.example", 9092}, {"10.0.0.3", 9192}, "r1", false, {StreamId(17)}},
+      RegisterBroker{NodeId(3),
+                     Run{Uuid{5, 6}, Incarnation(4), 1},
+                     VoterId(1),
+                     {"kafka.example", 9092},
+                     {"10.0.0.3", 9192},
+                     "r1",
+                     false,
+                     {StreamId(17)}},
       FenceBroker{NodeId(3), BrokerEpoch(8)},
       UnfenceBroker{NodeId(3), BrokerEpoch(8)},
       DrainBroker{NodeId(3), BrokerEpoch(8)},

@@ -69,16 +69,16 @@ class Timeline {
     take(controller_->on_proposal_failed(now, token));
   }
 
-  // A heartbeat of the incarnation that is registered, by a broker that has applied everything.
+  // A heartbeat of the run that is registered, by a broker that has applied everything.
   HeartbeatStatus beat(int node) { return beat(node, log.catalogue().applied()); }
   HeartbeatStatus beat(int node, LogIndex applied) {
     const Broker& b = broker(node);
-    take(controller_->on_heartbeat(now, {b.node, b.incarnation, b.epoch, applied, 1}));
+    take(controller_->on_heartbeat(now, {b.node, b.run, b.epoch, applied, 1}));
     return heartbeats.back().status;
   }
   // Registers a run of a broker, and lets it be heard of.
-  void boot(int node, uint64_t incarnation, uint64_t directory = 1) {
-    request(node, Replayed::registration(node, incarnation, directory));
+  void boot(int node, uint64_t run, uint64_t directory = 1) {
+    request(node, Replayed::registration(node, run, directory));
     apply_all();
     if (broker(node).fenced) CHECK(beat(node) == HeartbeatStatus::fenced);
     apply_all();

@@ -61,19 +61,19 @@ void Cluster::restart(NodeId id, bool wipe) {
   // Until the mark of a barred voter is durable, recovery finds the empty disk again; from then on it finds the mark.
   bool empty_again = wiped_.contains(id) && n.disk.hard_state().vote != kBarredVote;
   Recovered recovered = n.disk.recover(!empty_again);
-  ++n.incarnation;
+  ++n.run;
   n.applied = LogIndex{};
   n.state = 0;
   n.disk_free = now_;
   Config config;
   config.self = id;
-  config.incarnation = n.incarnation;
+  config.run = n.run;
   config.voters = voters_;
   config.observers = observers_;
   config.kept_behind_snapshot = 3;
   config.limits = {4, 64, 3, 128};
   n.invariants = std::make_unique<Invariants>(recovered);
-  Rng rng = rng_.split(fmt::format("raft {}", id), n.incarnation.v);
+  Rng rng = rng_.split(fmt::format("raft {}", id), n.run.v);
   n.raft = std::make_unique<Raft>(std::move(config), std::move(recovered), rng);
   step(id, [this](Raft& r) { return r.start(now_); });
 }
@@ -94,8 +94,8 @@ void Cluster::suspect_everywhere(NodeId suspect) {
     if (id == suspect || !up(id)) continue;
     // A link ends behind what it has carried; traffic after the suspicion would cancel it.
     Duration delay = faults.delay_max + Duration(rng_.between(0, 2'000'000));
-    Incarnation incarnation = node(suspect).incarnation;
-    at(now_ + delay, [this, id, suspect, incarnation] { step(id, [&](Raft& r) { return r.suspect(now_, suspect, incarnation); }); });
+    Run run = node(suspect).run;
+    at(now_ + delay, [this, id, suspect, run] { step(id, [&](Raft& r) { return r.suspect(now_, suspect, run); }); });
   }
 }
 
@@ -165,9 +165,9 @@ void Cluster::handle(NodeId id, Output output) {
     Duration duration(rng_.between(0, faults.disk_max.count()));
     n.disk_free = std::max(n.disk_free, now_) + duration;
     uint64_t sequence = output.persist->sequence;
-    at(n.disk_free, [this, id, sequence, incarnation = n.incarnation] {
+    at(n.disk_free, [this, id, sequence, run = n.run] {
       Node& m = node(id);
-      if (!m.raft || m.incarnation != incarnation) return;
+      if (!m.raft || m.run != run) return;
       while (!m.in_flight.empty() && m.in_flight.front().sequence <= sequence) {
         m.disk.write(m.in_flight.front());
         m.in_flight.pop_front();
@@ -189,9 +189,9 @@ void Cluster::schedule_tick(NodeId id) {
   Time deadline = raft(id).deadline();
   if (deadline == Time::never()) return;
   Time when = std::max(deadline, now_);
-  at(when, [this, id, deadline, incarnation = node(id).incarnation] {
+  at(when, [this, id, deadline, run = node(id).run] {
     Node& n = node(id);
-    if (!n.raft || n.incarnation != incarnation || n.raft->deadline() != deadline) return;
+    if (!n.raft || n.run != run || n.raft->deadline() != deadline) return;
     step(id, [&](Raft& r) { return r.tick(now_); });
   });
 }

@@ -68,7 +68,7 @@ class Cluster {
     ShadowDisk disk;                // what a restart finds
     std::deque<Persist> in_flight;  // handed to the disk, not durable
     Time disk_free;                 // the disk answers in order
-    Incarnation incarnation;
+    Run run;
     LogIndex applied;
     uint64_t state = 0;  // of the state machine: a hash over all it has applied
   };

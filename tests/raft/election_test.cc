@@ -1,4 +1,5 @@
 // Elections seen from one node, as timelines.
+#include "tests/base/nth_run.h"
 #include "tests/raft/solo.h"
 
 namespace sg::raft::test {
@@ -101,30 +102,30 @@ TEST_CASE("raft: given a leader is heard, when it is suspected, then pre-votes a
   Solo n(3);
   n.receive(2, 1, heartbeat());
   n.disk_done();
-  n.take(n.raft.suspect(n.now, NodeId(2), Incarnation(1)));
+  n.take(n.raft.suspect(n.now, NodeId(2), sg::test::nth_run(1)));
   CHECK(n.raft.leader() == kNoNode);
   CHECK(n.raft.deadline() <= n.now + 20ms);
   CHECK(n.receive(3, 1, asks(9, 1, true)) == Texts{"1->3 t1 PreVoteReply granted"});
-  // Traffic cancels it, and it counts once per incarnation.
+  // Traffic cancels it, and it counts once per run.
   n.receive(2, 1, heartbeat());
   CHECK(n.raft.leader() == NodeId(2));
   CHECK(n.raft.deadline() >= n.now + 500ms);
-  n.take(n.raft.suspect(n.now, NodeId(2), Incarnation(1)));
+  n.take(n.raft.suspect(n.now, NodeId(2), sg::test::nth_run(1)));
   CHECK(n.raft.leader() == NodeId(2));
 }
 
 TEST_CASE("raft: given a suspicion of somebody who is not the leader, or of an older run of the leader, then nothing happens") {
   Solo n(3);
   n.receive(2, 1, heartbeat(), 5);
-  n.take(n.raft.suspect(n.now, NodeId(3), Incarnation(1)));
-  n.take(n.raft.suspect(n.now, NodeId(2), Incarnation(4)));
+  n.take(n.raft.suspect(n.now, NodeId(3), sg::test::nth_run(1)));
+  n.take(n.raft.suspect(n.now, NodeId(2), sg::test::nth_run(4)));
   CHECK(n.raft.leader() == NodeId(2));
 }
 
 TEST_CASE("raft: given a leader, when a newer run of its process says hello, then it is forgotten") {
   Solo n(3);
   n.receive(2, 1, heartbeat(), 5);
-  n.take(n.raft.link_up(n.now, NodeId(2), Incarnation(6)));
+  n.take(n.raft.link_up(n.now, NodeId(2), sg::test::nth_run(6)));
   CHECK(n.raft.leader() == kNoNode);
   CHECK(n.receive(2, 1, heartbeat(), 5) == Texts{});  // what the old run had sent
   CHECK(n.raft.leader() == kNoNode);
@@ -215,13 +216,13 @@ TEST_CASE("raft: given messages for others, of strangers, of old runs, or answer
     CHECK(n.raft.term() == Term{0});
   };
   n.receive(2, 0, RequestVoteReply{}, 5);
-  drop({NodeId(2), NodeId(3), Incarnation(5), Incarnation(10), Term(3), heartbeat()});
-  drop({NodeId(9), NodeId(1), Incarnation(5), Incarnation(10), Term(3), heartbeat()});
-  drop({NodeId(2), NodeId(1), Incarnation(4), Incarnation(10), Term(3), heartbeat()});
-  drop({NodeId(2), NodeId(1), Incarnation(5), Incarnation(9), Term(3), RequestVoteReply{false, true}});
+  drop({NodeId(2), NodeId(3), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(9), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(2), NodeId(1), sg::test::nth_run(4), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(9), Term(3), RequestVoteReply{false, true}});
   AppendEntries gap{LogIndex(0), Term(0), LogIndex(0), {command(1, 2)}};
-  drop({NodeId(2), NodeId(1), Incarnation(5), Incarnation(10), Term(3), gap});
-  drop({NodeId(2), NodeId(1), Incarnation(5), Incarnation(10), Term(3), AppendEntries{LogIndex(-1), Term(0), LogIndex(0), {}}});
+  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), gap});
+  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), AppendEntries{LogIndex(-1), Term(0), LogIndex(0), {}}});
 }
 
 }  // namespace sg::raft::test

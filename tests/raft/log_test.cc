@@ -6,6 +6,7 @@
 
 #include "base/archive.h"
 #include "broker/raft/quorum.h"
+#include "tests/base/nth_run.h"
 
 namespace sg::raft::test {
 namespace {
@@ -132,7 +133,7 @@ TEST_CASE("raft messages: given each kind, when packed and unpacked, then it is 
                                   InstallSnapshotReply{true, LogIndex(8)},
                                   TimeoutNow{}};
   for (const MessageBody& body : bodies) {
-    Message m{NodeId(1), NodeId(2), Incarnation(7), Incarnation(8), Term(3), body};
+    Message m{NodeId(1), NodeId(2), sg::test::nth_run(7), sg::test::nth_run(8), Term(3), body};
     CHECK(well_formed(m));
     ByteVec packed = pack(m);
     auto back = unpack<Message>(SharedBytes::copy_of(packed));
@@ -151,7 +152,8 @@ TEST_CASE("raft messages: given each kind, when packed and unpacked, then it is 
 
 TEST_CASE("raft messages: given entries with a gap, a falling term, a term beyond the sender's or an unknown kind, then not well formed") {
   auto append = [](std::vector<Entry> entries) {
-    return Message{NodeId(1), NodeId(2), Incarnation(1), {}, Term(5), AppendEntries{LogIndex(1), Term(2), LogIndex(0), std::move(entries)}};
+    return Message{NodeId(1), NodeId(2), sg::test::nth_run(1),
+                   {},        Term(5),   AppendEntries{LogIndex(1), Term(2), LogIndex(0), std::move(entries)}};
   };
   CHECK(well_formed(append({entry(2, 2, 1), entry(5, 3, 1)})));
   CHECK(!well_formed(append({entry(2, 3, 1)})));

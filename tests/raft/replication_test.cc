@@ -1,6 +1,7 @@
 // Replication, commitment and snapshots seen from one node, as timelines.
 #include <algorithm>
 
+#include "tests/base/nth_run.h"
 #include "tests/raft/solo.h"
 
 namespace sg::raft::test {
@@ -176,7 +177,7 @@ TEST_CASE("raft: given a link that comes up, then what the old one may have lost
   n.disk_done();
   n.acknowledge(2, 1);
   n.propose("lost");
-  CHECK(n.take(n.raft.link_up(n.now, NodeId(2), Incarnation(1))) == Texts{"1->2 t1 AppendEntries prev=1/1 +1 commit=1"});
+  CHECK(n.take(n.raft.link_up(n.now, NodeId(2), sg::test::nth_run(1))) == Texts{"1->2 t1 AppendEntries prev=1/1 +1 commit=1"});
 }
 
 TEST_CASE("raft: given a snapshot, when a follower is behind what is kept, then it gets the snapshot and then the rest (ch. 5)") {
@@ -300,7 +301,7 @@ TEST_CASE("raft: given a barred voter that has heard all, when the commit is of 
   n.disk_done();
   n.receive(2, 4, append(2, 4, 1));
   CHECK(n.raft.barred());
-  n.take(n.raft.receive(n.now, {NodeId(2), NodeId(1), Incarnation(1), Incarnation(9), Term(4), append(2, 4, 2)}));
+  n.take(n.raft.receive(n.now, {NodeId(2), NodeId(1), sg::test::nth_run(1), sg::test::nth_run(9), Term(4), append(2, 4, 2)}));
   CHECK(n.raft.barred());
   CHECK(n.receive(3, 4, RequestVote{true, false, LogIndex(9), Term(4)}) == Texts{"1->3 t4 PreVoteReply refused"});
   n.receive(2, 4, append(2, 4, 2));

@@ -9,6 +9,7 @@
 
 #include "broker/raft/invariants.h"
 #include "broker/raft/raft.h"
+#include "tests/base/nth_run.h"
 
 namespace sg::raft::test {
 
@@ -20,7 +21,7 @@ inline Entry command(int64_t term, int64_t index, std::string_view data = "x") {
 inline Config config_of(int voters) {
   Config c;
   c.self = NodeId(1);
-  c.incarnation = Incarnation(10);
+  c.run = sg::test::nth_run(10);
   for (int i = 1; i <= voters; ++i) c.voters.push_back(NodeId(i));
   return c;
 }
@@ -42,8 +43,8 @@ class Solo {
     last = std::move(output);
     return texts;
   }
-  std::vector<std::string> receive(int from, int64_t term, MessageBody body, uint64_t incarnation = 1) {
-    return take(raft.receive(now, {NodeId(from), NodeId(1), Incarnation(incarnation), Incarnation(10), Term(term), std::move(body)}));
+  std::vector<std::string> receive(int from, int64_t term, MessageBody body, uint64_t run = 1) {
+    return take(raft.receive(now, {NodeId(from), NodeId(1), sg::test::nth_run(run), sg::test::nth_run(10), Term(term), std::move(body)}));
   }
   std::vector<std::string> disk_done() { return take(raft.durable(now, raft.last_sequence())); }
   std::vector<std::string> tick_at_deadline() {

@@ -106,14 +106,14 @@ void Cluster::run(Duration faults) {
 void Cluster::start(Node& n) {
   ENSURE(!n.up);
   n.up = true;
-  ++n.incarnation;
+  ++n.run;
   n.log = n.disk;
   n.registered = false;
   n.invariants = std::make_unique<Invariants>();
   n.partition = std::make_unique<Partition>(n.id, kStream, config_, Offset(0), n.disk_mark);
   for (const Entry& e : n.disk) n.partition->recover(e.batch);
-  at(some(1'000, 50'000), [this, &n, run = n.incarnation] {
-    if (n.up && n.incarnation == run) register_broker(n);
+  at(some(1'000, 50'000), [this, &n, run = n.run] {
+    if (n.up && n.run == run) register_broker(n);
   });
 }
 
@@ -127,15 +127,15 @@ void Cluster::crash(Node& n) {
   n.queue.clear();
   n.sync_under_way = false;
   n.up = false;
-  ++n.incarnation;
+  ++n.run;
   n.partition.reset();
   for (Node& other : nodes_) {
     if (other.id == n.id) continue;
     cut(n.id, other.id);
     cut(other.id, n.id);
   }
-  at(some(1'000, 200'000), [this, id = n.id, run = n.incarnation] {
-    if (node(id).incarnation == run) fence(id);
+  at(some(1'000, 200'000), [this, id = n.id, run = n.run] {
+    if (node(id).run == run) fence(id);
   });
 }
 
@@ -151,8 +151,8 @@ void Cluster::step(Node& n, const std::function<void(Partition&, Output&)>& even
 void Cluster::arm(Node& n) {
   Time deadline = n.partition->deadline();
   if (deadline == Time::never()) return;
-  queue_.emplace(std::max(now_, deadline) + some(1, 1000), [this, &n, run = n.incarnation] {
-    if (n.up && n.incarnation == run && n.partition->deadline() <= now_) step(n, [&](Partition& p, Output& out) { p.wake(now_, out); });
+  queue_.emplace(std::max(now_, deadline) + some(1, 1000), [this, &n, run = n.run] {
+    if (n.up && n.run == run && n.partition->deadline() <= now_) step(n, [&](Partition& p, Output& out) { p.wake(now_, out); });
   });
 }
 
@@ -175,8 +175,8 @@ void Cluster::perform(Node& n, Output& out) {
         });
       });
     } else if (auto* w = std::get_if<WakeSender>(&action)) {
-      at(some(1, 200), [this, &n, to = w->to, run = n.incarnation] {
-        if (n.up && n.incarnation == run) pump(n, to);
+      at(some(1, 200), [this, &n, to = w->to, run = n.run] {
+        if (n.up && n.run == run) pump(n, to);
       });
     } else if (auto* c = std::get_if<Complete>(&action)) {
       completed(n, *c);
@@ -193,8 +193,8 @@ void Cluster::perform(Node& n, Output& out) {
 void Cluster::start_sync(Node& n) {
   if (n.sync_under_way || n.queue.empty()) return;
   n.sync_under_way = true;
-  at(some(50, 20'000), [this, &n, run = n.incarnation, count = n.queue.size()] {
-    if (!n.up || n.incarnation != run) return;
+  at(some(50, 20'000), [this, &n, run = n.run, count = n.queue.size()] {
+    if (!n.up || n.run != run) return;
     std::vector<JournalOp> done(n.queue.begin(), n.queue.begin() + static_cast<ptrdiff_t>(count));
     n.queue.erase(n.queue.begin(), n.queue.begin() + static_cast<ptrdiff_t>(count));
     n.sync_under_way = false;
@@ -285,8 +285,8 @@ void Cluster::transmit(NodeId dialer, NodeId from, NodeId to, std::function<void
 void Cluster::publish() {
   history_.push_back(state_);
   for (Node& n : nodes_)
-    at(some(50, 50'000), [this, &n, run = n.incarnation, upto = history_.size()] {
-      if (!n.up || n.incarnation != run || !n.registered) return;
+    at(some(50, 50'000), [this, &n, run = n.run, upto = history_.size()] {
+      if (!n.up || n.run != run || !n.registered) return;
       while (n.applied < upto) apply(n);
     });
 }
@@ -322,9 +322,9 @@ void Cluster::fence(NodeId id) {
   elect();
   publish();
   // A living broker finds out and registers again.
-  at(some(1'000, 100'000), [this, id, run = node(id).incarnation] {
+  at(some(1'000, 100'000), [this, id, run = node(id).run] {
     Node& n = node(id);
-    if (n.up && n.incarnation == run) register_broker(n);
+    if (n.up && n.run == run) register_broker(n);
   });
 }
 
@@ -340,8 +340,8 @@ void Cluster::register_broker(Node& n) {
   }
   elect();
   publish();
-  at(some(50, 20'000), [this, &n, run = n.incarnation, epoch = replica->broker_epoch, upto = history_.size()] {
-    if (!n.up || n.incarnation != run || epoch <= n.broker_epoch) return;
+  at(some(50, 20'000), [this, &n, run = n.run, epoch = replica->broker_epoch, upto = history_.size()] {
+    if (!n.up || n.run != run || epoch <= n.broker_epoch) return;
     n.broker_epoch = epoch;
     // From its registration on; if that was applied already, once more, under the new epoch.
     n.applied = n.registered ? std::min(n.applied, upto - 1) : upto - 1;
@@ -351,9 +351,9 @@ void Cluster::register_broker(Node& n) {
 }
 
 void Cluster::propose(Node& n, const IsrProposal& proposal) {
-  auto answer = [this, &n, run = n.incarnation, epoch = proposal.partition_epoch](IsrRefusal why) {
+  auto answer = [this, &n, run = n.run, epoch = proposal.partition_epoch](IsrRefusal why) {
     at(some(50, 20'000), [this, &n, run, epoch, why] {
-      if (n.up && n.incarnation == run) step(n, [&](Partition& p, Output& out) { p.isr_refused(now_, epoch, why, out); });
+      if (n.up && n.run == run) step(n, [&](Partition& p, Output& out) { p.isr_refused(now_, epoch, why, out); });
     });
   };
   // The request and its answer may each be late or lost; a lost one is reported as unknown, and may still take effect.

@@ -31,7 +31,7 @@ struct JournalOp {
 struct Node {
   NodeId id;
   bool up = false;
-  uint64_t incarnation = 0;
+  uint64_t run = 0;
   BrokerEpoch broker_epoch = kNoBrokerEpoch;
   bool registered = false;  // has applied the catalogue up to its own registration
   size_t applied = 0;       // index into Cluster::history_

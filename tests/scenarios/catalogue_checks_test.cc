@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "base/archive.h"
+#include "tests/base/nth_run.h"
 #include "tests/scenarios/fixture.h"
 
 using namespace sg;
@@ -50,10 +51,10 @@ struct Fixture : PartitionBench {
     for (int i : members) r.isr.push_back({NodeId(i), epoch(i)});
     return r;
   }
-  metadata::RegisterBroker registration(int i, uint64_t incarnation) const {
+  metadata::RegisterBroker registration(int i, uint64_t run) const {
     metadata::RegisterBroker r;
     r.node = NodeId(i);
-    r.incarnation = Incarnation(incarnation);
+    r.run = sg::test::nth_run(run);
     r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
     return r;
   }

@@ -13,6 +13,7 @@
 #include "scenarios/checks/catalogue_checks.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
+#include "tests/base/nth_run.h"
 #include "tests/scenarios/pairs.h"
 
 namespace sg::scenario::testing {
@@ -150,7 +151,7 @@ class Bench : public LedgerEvents {
     node(i).commit({});
   }
   raft::Message message(int from, int to, int64_t term, raft::MessageBody body) const {
-    return {NodeId(from), NodeId(to), Incarnation(1), Incarnation(1), Term(term), std::move(body)};
+    return {NodeId(from), NodeId(to), sg::test::nth_run(1), sg::test::nth_run(1), Term(term), std::move(body)};
   }
   void say(int from, int to, int64_t term, raft::MessageBody body) {
     raft.on_message(NodeId(from), message(from, to, term, std::move(body)));
@@ -161,7 +162,7 @@ class Bench : public LedgerEvents {
     for (int32_t i = 1; i <= 3; ++i) {
       metadata::RegisterBroker r;
       r.node = NodeId(i);
-      r.incarnation = Incarnation(1);
+      r.run = sg::test::nth_run(1);
       r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
       record(r);
       record(metadata::UnfenceBroker{NodeId(i), ghost.catalogue.broker(NodeId(i))->epoch});
