@@ -19,12 +19,11 @@ void Raft::follow(NodeId leader) {
   leader_heard_ = true;
   leader_contact_ = now_;
   attempts_ = 0;
-  if (!barred_) reset_election_deadline();  // a barred voter goes on asking
+  reset_election_deadline();
 }
 
 void Raft::on_append_entries(const Message& m, AppendEntries& r) {
   follow(m.from);
-  if (m.to_run == config_.run) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
   LogIndex end = r.prev_index + static_cast<int64_t>(r.entries.size());
   // What is committed here is in the leader's log (§3.6.3): an older prev_index needs no comparison, and may be compacted away.
   bool behind_commit = r.prev_index < commit_;
@@ -35,7 +34,6 @@ void Raft::on_append_entries(const Message& m, AppendEntries& r) {
   // New entries are acknowledged when they are durable; everything else is answered at once: the leader wants to know that we live.
   bool wrote = out_.persist && !out_.persist->entries.empty();
   acknowledge(!wrote);
-  maybe_readmit();
 }
 
 // §3.5: an entry of another term at the same index, and all behind it, goes; what is there already stays, so that an old message does
@@ -72,7 +70,6 @@ void Raft::acknowledge(bool even_if_unchanged) {
   acknowledged_ = std::max(acknowledged_, match);
   AppendEntriesReply reply;
   reply.success = true;
-  reply.counts = !barred_;
   reply.match = match;
   send(leader_, std::move(reply));
 }
@@ -81,7 +78,6 @@ void Raft::acknowledge(bool even_if_unchanged) {
 void Raft::on_install_snapshot(const Message& m, InstallSnapshot& r) {
   follow(m.from);
   if (r.offset != 0 || !r.done) return;  // no leader of this version sends chunks
-  if (m.to_run == config_.run) leader_commit_to_me_ = std::max(leader_commit_to_me_, r.commit);
   Snapshot& snapshot = r.snapshot;
   bool has_it = snapshot.index <= commit_ || log_.term_at(snapshot.index) == snapshot.term;
   if (has_it) {
@@ -90,20 +86,22 @@ void Raft::on_install_snapshot(const Message& m, InstallSnapshot& r) {
     verified_ = std::max({verified_, commit_, snapshot.index});
     set_commit(snapshot.index);
     acknowledged_ = std::min(durable_index_, verified_);
-    send(m.from, InstallSnapshotReply{!barred_, acknowledged_});
-    return maybe_readmit();
+    send(m.from, InstallSnapshotReply{acknowledged_});
+    return;
   }
   REACHED("raft.snapshot_installed");
   // Until the snapshot is durable, what is durable and agreed is what was committed before.
   durable_index_ = std::min(durable_index_, commit_);
   for (PendingWrite& write : pending_) write.log_end = std::min(write.log_end, commit_);
   log_.reset(snapshot.index, snapshot.term);
+  configurations_ = ConfigurationLog(snapshot.configuration, snapshot.index);
+  configuration_changed();
   commit_ = applied_ = verified_ = acknowledged_ = snapshot.index;
   persist().snapshot = snapshot;
   persist().truncate_from = snapshot.index + 1;
   snapshot_ = std::move(snapshot);
   out_.restore = snapshot_;
-  send(m.from, InstallSnapshotReply{!barred_, snapshot_.index}, persist().sequence);
+  send(m.from, InstallSnapshotReply{snapshot_.index}, persist().sequence);
 }
 
 }  // namespace sg::raft

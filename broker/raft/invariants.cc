@@ -31,8 +31,10 @@ bool ShadowDisk::holds(LogIndex index, Term term) const {
   return found != entries_.end() && found->second.term == term;
 }
 
-Recovered ShadowDisk::recover(bool may_vote) const {
-  Recovered r{hard_.term, hard_.vote, std::nullopt, {}, may_vote};
+Recovered ShadowDisk::recover() const {
+  Recovered r;
+  r.term = hard_.term;
+  r.vote = hard_.vote;
   if (snapshot_.index.v > 0) r.snapshot = snapshot_;
   for (const auto& [index, entry] : entries_) r.entries.push_back(entry);
   return r;
@@ -54,27 +56,25 @@ Result<> Invariants::check(const Raft& raft, const Output& output) {
 
 Result<> Invariants::check_state(const Raft& raft) const {
   const Log& log = raft.log();
-  const auto& voters = raft.config().voters;
-  bool voter = std::ranges::find(voters, raft.config().self) != voters.end();
   REQUIRE_THAT(log.base_index() <= raft.snapshot().index, "base {}, snapshot {}", log.base_index(), raft.snapshot().index);
   REQUIRE_THAT(raft.snapshot().index <= raft.commit(), "snapshot {}, commit {}", raft.snapshot().index, raft.commit());
   REQUIRE_THAT(raft.applied() == raft.commit(), "applied {}, commit {}", raft.applied(), raft.commit());
   REQUIRE_THAT(raft.commit() <= log.last_index(), "commit {}, last {}", raft.commit(), log.last_index());
   REQUIRE_THAT(log.last_term() <= raft.term(), "entry of term {} in term {}", log.last_term(), raft.term());
-  REQUIRE_THAT(raft.barred() ? raft.vote() == kBarredVote : raft.vote() != kBarredVote, "vote {}", raft.vote());
-  REQUIRE_THAT(raft.role() == Role::follower || (voter && !raft.barred()), "{} stands for election", raft.config().self);
-  REQUIRE_THAT(!voter || raft.role() != Role::follower || raft.deadline() != Time::never(), "a voter waits for nothing");
-  if (raft.role() == Role::candidate) REQUIRE_THAT(raft.vote() == raft.config().self, "a candidate voted for {}", raft.vote());
+  // A leader that is to leave the voters leads until that is committed.
+  REQUIRE_THAT(raft.role() == Role::follower || raft.is_leader() || raft.stands(), "{} stands for election", raft.self());
+  REQUIRE_THAT(!raft.stands() || raft.is_leader() || raft.deadline() != Time::never(), "a voter waits for nothing");
+  if (raft.role() == Role::candidate) REQUIRE_THAT(raft.vote() == raft.self(), "a candidate voted for {}", raft.vote());
   if (!raft.is_leader()) {
     REQUIRE_THAT(raft.progress().empty() && !raft.transferring() && raft.leader() != raft.config().self, "leftovers of a leader");
     return {};
   }
-  REQUIRE_THAT(raft.leader() == raft.config().self && raft.vote() == raft.config().self, "leads, and voted for {}", raft.vote());
-  REQUIRE_THAT((disk_.hard_state() == HardState{raft.term(), raft.config().self}), "leads term {} that is not durable", raft.term());
+  REQUIRE_THAT(raft.leader() == raft.config().self && raft.vote() == raft.self(), "leads, and voted for {}", raft.vote());
+  REQUIRE_THAT((disk_.hard_state() == HardState{raft.term(), raft.self()}), "leads term {} that is not durable", raft.term());
   REQUIRE_THAT(log.last_term() == raft.term(), "leads without an entry of its term");
   for (const auto& [node, p] : raft.progress()) {
-    REQUIRE_THAT(p.counted() <= p.match() && p.match() < p.next() && p.next() <= log.last_index() + 1, "node {}: {} {} {} of {}", node,
-                 p.counted(), p.match(), p.next(), log.last_index());
+    REQUIRE_THAT(p.match() < p.next() && p.next() <= log.last_index() + 1, "node {}: {} {} of {}", node, p.match(), p.next(),
+                 log.last_index());
     // The last message may overshoot the bound in bytes, never the one in messages.
     REQUIRE_THAT(p.in_flight_messages() <= raft.config().limits.in_flight_max_messages, "node {}: {}", node, p.in_flight_messages());
   }
@@ -85,8 +85,7 @@ Result<> Invariants::check_transition(const Raft& raft, const Output& output) co
   const Seen& was = *before_;
   REQUIRE_THAT(raft.term() >= was.hard.term, "term {} after {}", raft.term(), was.hard.term);
   bool vote_changed = raft.term() == was.hard.term && raft.vote() != was.hard.vote;
-  REQUIRE_THAT(!vote_changed || was.hard.vote == kNoNode || was.hard.vote == kBarredVote, "second vote {} after {} in term {}", raft.vote(),
-               was.hard.vote, raft.term());
+  REQUIRE_THAT(!vote_changed || was.hard.vote == kNoVoter, "second vote {} after {} in term {}", raft.vote(), was.hard.vote, raft.term());
   REQUIRE_THAT(raft.commit() >= was.commit, "commit {} after {}", raft.commit(), was.commit);
   if (was.role == Role::leader && raft.is_leader()) {
     REQUIRE_THAT(raft.term() == was.hard.term, "leads term {} right after term {}", raft.term(), was.hard.term);
@@ -121,6 +120,23 @@ Result<> Invariants::check_persist(const Raft& raft, const Output& output) {
     term = e.term;
   }
   not_durable_.push_back(step);
+  bool concerns_configuration = step.snapshot || step.truncate_from;
+  for (const Entry& e : step.entries) concerns_configuration = concerns_configuration || e.kind == EntryKind::configuration;
+  return concerns_configuration ? check_configuration(raft) : Result<>();
+}
+
+// What is in force is what the log says: the newest of its entries, or else what came with the snapshot.
+Result<> Invariants::check_configuration(const Raft& raft) const {
+  const Log& log = raft.log();
+  for (LogIndex i = log.last_index(); i > std::max(log.base_index(), raft.snapshot().index); i = i - 1) {
+    if (log.at(i).kind != EntryKind::configuration) continue;
+    REQUIRE_THAT(decode_configuration(log.at(i).data).value() == raft.configuration(), "{} is in force, {} says otherwise",
+                 to_string(raft.configuration()), i);
+    return {};
+  }
+  if (raft.snapshot().configuration.known())
+    REQUIRE_THAT(raft.snapshot().configuration == raft.configuration(), "{} is in force, the snapshot says otherwise",
+                 to_string(raft.configuration()));
   return {};
 }
 
@@ -140,28 +156,26 @@ Result<> Invariants::check_committed(const Raft& raft, const Output& output) con
 
 Result<> Invariants::check_message(const Raft& raft, const Message& m) const {
   NodeId self = raft.config().self;
-  REQUIRE_THAT(m.from == self && m.to != self && m.from_run == raft.config().run, "{}", to_string(m));
+  REQUIRE_THAT(m.sender() == raft.self() && m.to != self && m.from_run == raft.config().run, "{}", to_string(m));
   REQUIRE_THAT(well_formed(m), "{}", to_string(m));
   const HardState& hard = disk_.hard_state();
   REQUIRE_THAT(m.term <= hard.term, "{} with durable term {}", to_string(m), hard.term);
   if (const auto* r = std::get_if<RequestVote>(&m.body); r && !r->pre_vote) {
-    REQUIRE_THAT((hard == HardState{m.term, self}), "{} with durable vote {}/{}", to_string(m), hard.term, hard.vote);
+    REQUIRE_THAT((hard == HardState{m.term, raft.self()}), "{} with durable vote {}/{}", to_string(m), hard.term, hard.vote);
   }
   if (const auto* r = std::get_if<RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) {
-    REQUIRE_THAT((hard == HardState{m.term, m.to}), "{} with durable vote {}/{}", to_string(m), hard.term, hard.vote);
+    REQUIRE_THAT(hard.term == m.term && hard.vote.node == m.to, "{} with durable vote {}/{}", to_string(m), hard.term, hard.vote);
   }
   bool leads = std::holds_alternative<AppendEntries>(m.body) || std::holds_alternative<InstallSnapshot>(m.body);
   REQUIRE_THAT(!leads || (raft.is_leader() && m.term == raft.term()), "{} from a {}", to_string(m), to_string(raft.role()));
   std::optional<LogIndex> promised;
-  bool counts = false;
-  if (const auto* r = std::get_if<AppendEntriesReply>(&m.body); r && r->success) promised = r->match, counts = r->counts;
-  if (const auto* r = std::get_if<InstallSnapshotReply>(&m.body)) promised = r->match, counts = r->counts;
+  if (const auto* r = std::get_if<AppendEntriesReply>(&m.body); r && r->success) promised = r->match;
+  if (const auto* r = std::get_if<InstallSnapshotReply>(&m.body)) promised = r->match;
   if (!promised) return {};
   // Below a snapshot that is installed and not yet durable the log no longer knows the terms; what was committed there is still durable.
   std::optional<Term> term = raft.log().term_at(*promised);
   bool durable = term ? disk_.holds(*promised, *term) : *promised < raft.log().base_index() && *promised <= disk_.last_index();
   REQUIRE_THAT(durable, "{}, durable up to {}", to_string(m), disk_.last_index());
-  REQUIRE_THAT(!counts || hard.vote != kBarredVote, "{} from a barred voter", to_string(m));
   return {};
 }
 

@@ -26,7 +26,7 @@ class ShadowDisk {
   LogIndex last_index() const { return entries_.empty() ? snapshot_.index : std::max(snapshot_.index, entries_.rbegin()->first); }
   // Whether `index` of `term` is here: as an entry, or below the snapshot.
   bool holds(LogIndex index, Term term) const;
-  Recovered recover(bool may_vote = true) const;
+  Recovered recover() const;
 
  private:
   HardState hard_;
@@ -57,6 +57,7 @@ class Invariants {
   Result<> check_state(const Raft& raft) const;
   Result<> check_transition(const Raft& raft, const Output& output) const;
   Result<> check_persist(const Raft& raft, const Output& output);
+  Result<> check_configuration(const Raft& raft) const;
   Result<> check_committed(const Raft& raft, const Output& output) const;
   Result<> check_message(const Raft& raft, const Message& m) const;
 

@@ -19,7 +19,9 @@ void Raft::on_append_entries_reply(const Message& m, const AppendEntriesReply& r
   if (found == progress_.end()) return;
   Progress& p = found->second;
   p.heard(now_);
-  if (r.success) return note_match(m.from, r.match, r.counts);
+  if (distrusted_.contains(m.sender())) return;
+  if (r.success) return note_match(m, r.match);
+  if (states_less(m, r)) return;
   // §3.5: skip the terms that the follower has and this log has not, one round trip per term.
   LogIndex try_next = r.conflict_index;
   if (r.conflict_term.v > 0) {
@@ -33,22 +35,43 @@ void Raft::on_install_snapshot_reply(const Message& m, const InstallSnapshotRepl
   auto found = progress_.find(m.from);
   if (found == progress_.end()) return;
   found->second.heard(now_);
-  note_match(m.from, r.match, r.counts);
+  if (!distrusted_.contains(m.sender())) note_match(m, r.match);
 }
 
-void Raft::note_match(NodeId node, LogIndex match, bool counts) {
-  ENSURE(match <= log_.last_index(), "node {} acknowledges {}, the log ends at {}", node, match, log_.last_index());
-  progress_.at(node).acknowledged(match, counts);
+void Raft::note_match(const Message& m, LogIndex match) {
+  ENSURE(match <= log_.last_index(), "node {} acknowledges {}, the log ends at {}", m.from, match, log_.last_index());
+  progress_.at(m.from).acknowledged(match);
+  Promised& promised = promised_[m.sender()];
+  promised = {m.from_run, std::max(promised.match, match)};
+}
+
+// What was acknowledged in this term was durable and equal to this log there. A later run of that very memory that refuses it has lost
+// it without knowing.
+bool Raft::states_less(const Message& m, const AppendEntriesReply& r) {
+  auto promised = promised_.find(m.sender());
+  if (promised == promised_.end() || !m.from_run.newer_than(promised->second.run)) return false;
+  const LogIndex counted = promised->second.match;
+  if (r.rejected > counted && r.conflict_index > counted) return false;
+  REACHED("raft.voter_distrusted");
+  distrusted_.insert(m.sender());
+  send(m.from, Distrust{counted});
+  report(fmt::format("node {} has come back with less than the {} that it had acknowledged: it counts no longer", m.from, counted));
+  return true;
+}
+
+// How far a voter is known to hold this log durably. §10.2.1: the leader's own copy counts when it is durable.
+LogIndex Raft::counted(const Voter& voter) const {
+  if (voter == self()) return durable_index_;
+  auto peer = peers_.find(voter.node);
+  auto p = progress_.find(voter.node);
+  bool present = peer != peers_.end() && peer->second.voter == voter.id && p != progress_.end();
+  return present ? p->second.match() : LogIndex{};
 }
 
 // §3.6.2: an index is committed when a majority of the voters holds it durably and its entry is of this term; what stands below it is
-// then committed too. §10.2.1: the leader's own copy counts when it is durable, which may be later than those of others.
+// then committed too. §4.3: of a joint configuration, a majority of both sets.
 void Raft::advance_commit() {
-  std::vector<LogIndex> durable_at;
-  for (NodeId voter : config_.voters) {
-    durable_at.push_back(voter == config_.self ? durable_index_ : progress_.at(voter).counted());
-  }
-  LogIndex reached = majority_reached(std::move(durable_at));
+  LogIndex reached = reached_by_majority(configuration(), [&](const Voter& voter) { return counted(voter); });
   if (reached > commit_ && log_.term_at(reached) == hard_.term) set_commit(reached);
 }
 
@@ -120,9 +143,14 @@ bool Raft::answers(const Progress& p) const { return now_ < p.last_contact() + c
 
 // Since when a majority, this node included, has not been silent.
 Time Raft::quorum_contact() const {
-  std::vector<Time> contacts;
-  for (NodeId voter : config_.voters) contacts.push_back(voter == config_.self ? Time::never() : progress_.at(voter).last_contact());
-  return majority_reached(std::move(contacts));
+  return reached_by_majority(configuration(), [&](const Voter& voter) {
+    if (voter == self()) return Time::never();
+    auto peer = peers_.find(voter.node);
+    // A node that has never answered in this run has been given until an election timeout after the election; one that answers under
+    // another voter id is not this voter.
+    bool other = voter.node == config_.self || (peer != peers_.end() && peer->second.voter && *peer->second.voter != voter.id);
+    return other ? leads_since_ : progress_.at(voter.node).last_contact();
+  });
 }
 
 // §6.2: a leader that no majority answers within an election timeout steps down, so that its clients go elsewhere.
@@ -136,11 +164,14 @@ Output Raft::transfer_leadership(Time now, NodeId target) {
   begin(now);
   if (!is_leader() || transferring()) return end();
   NodeId best = kNoNode;
-  for (NodeId voter : config_.voters) {
-    if (voter == config_.self || (target != kNoNode && voter != target)) continue;
-    const Progress& p = progress_.at(voter);
-    bool alive = now_ < p.last_contact() + config_.election_timeout_min && p.counted().v > 0;
-    if (alive && (best == kNoNode || p.counted() > progress_.at(best).counted())) best = voter;
+  LogIndex best_match;
+  for (const Voter& voter : configuration().joint() ? configuration().next : configuration().voters) {
+    if (voter == self() || (target != kNoNode && voter.node != target)) continue;
+    LogIndex match = counted(voter);
+    bool alive = match.v > 0 && now_ < progress_.at(voter.node).last_contact() + config_.election_timeout_min;
+    if (!alive || match <= best_match) continue;
+    best = voter.node;
+    best_match = match;
   }
   if (best == kNoNode) return end();
   transfer_target_ = best;
@@ -152,7 +183,7 @@ Output Raft::transfer_leadership(Time now, NodeId target) {
 
 // §3.10: the target's log is first made as long as this one.
 void Raft::maybe_send_timeout_now() {
-  if (!transferring() || timeout_now_sent_ || progress_.at(transfer_target_).counted() != log_.last_index()) return;
+  if (!transferring() || timeout_now_sent_ || progress_.at(transfer_target_).match() != log_.last_index()) return;
   timeout_now_sent_ = true;
   send(transfer_target_, TimeoutNow{});
 }

@@ -12,12 +12,13 @@
 
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "broker/raft/configuration.h"
 
 namespace sg::raft {
 
-// `noop` opens a term (§3.6.2: a leader learns what is committed by committing an entry of its own term). Configurations (ch. 4) will
-// be a third kind.
-enum class EntryKind : uint8_t { noop = 0, command = 1 };
+// `noop` opens a term (§3.6.2: a leader learns what is committed by committing an entry of its own term); the data of `configuration` is an
+// encoded Configuration (ch. 4).
+enum class EntryKind : uint8_t { noop = 0, command = 1, configuration = 2 };
 
 struct Entry {
   Term term;
@@ -30,14 +31,15 @@ struct Entry {
   }
 };
 
-// The state machine as of `index`, an entry of `term` (ch. 5). index 0 = none.
+// The state machine as of `index`, an entry of `term`, and the configuration that is in force there (ch. 5). index 0 = none.
 struct Snapshot {
   LogIndex index;
   Term term;
+  Configuration configuration{};
   SharedBytes data;
   template <class A>
   void serialize(A& a) {
-    a(index, term, data);
+    a(index, term, configuration, data);
   }
 };
 
@@ -77,8 +79,6 @@ struct AppendEntries {
 // An acknowledgement says what is durable, so it may come long after the message that brought the entries, and one may stand for many.
 struct AppendEntriesReply {
   bool success = false;
-  // False from a voter that is not readmitted (raft.h): the leader then uses `match` for flow control and never for commitment.
-  bool counts = false;
   // success: the log is durable and equal to the leader's up to here.
   LogIndex match;
   // Refused: the prev_index that did not match, and the hint of §3.5 for finding the place in one round trip per term: the first index
@@ -88,7 +88,7 @@ struct AppendEntriesReply {
   Term conflict_term;
   template <class A>
   void serialize(A& a) {
-    a(success, counts, match, rejected, conflict_index, conflict_term);
+    a(success, match, rejected, conflict_index, conflict_term);
   }
 };
 
@@ -104,13 +104,12 @@ struct InstallSnapshot {
   }
 };
 
-// The snapshot (or a newer state) is durable. `counts` as in AppendEntriesReply.
+// The snapshot (or a newer state) is durable.
 struct InstallSnapshotReply {
-  bool counts = false;
   LogIndex match;
   template <class A>
   void serialize(A& a) {
-    a(counts, match);
+    a(match);
   }
 };
 
@@ -120,21 +119,32 @@ struct TimeoutNow {
   void serialize(A&) {}
 };
 
+// The leader has counted more from this voter, in this term, than it states now (raft.h).
+struct Distrust {
+  LogIndex counted;
+  template <class A>
+  void serialize(A& a) {
+    a(counted);
+  }
+};
+
 // The order is the wire's tag: append only.
-using MessageBody =
-    std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, InstallSnapshot, InstallSnapshotReply, TimeoutNow>;
+using MessageBody = std::variant<RequestVote, RequestVoteReply, AppendEntries, AppendEntriesReply, InstallSnapshot, InstallSnapshotReply,
+                                 TimeoutNow, Distrust>;
 
 struct Message {
   NodeId from = kNoNode;
   NodeId to = kNoNode;
+  VoterId from_voter;  // the memory under which the sender promises
   Run from_run;
   Run to_run;  // the run of the receiver that the sender knows of; 0 = none yet
   Term term;   // the sender's
   MessageBody body;
 
+  Voter sender() const { return {from, from_voter}; }
   template <class A>
   void serialize(A& a) {
-    a(from, to, from_run, to_run, term, body);
+    a(from, to, from_voter, from_run, to_run, term, body);
   }
 };
 

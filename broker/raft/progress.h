@@ -33,7 +33,6 @@ class Progress {
 
   ProgressState state() const { return state_; }
   LogIndex match() const { return match_; }
-  LogIndex counted() const { return counted_; }
   LogIndex next() const { return next_; }
   LogIndex sent_commit() const { return sent_commit_; }
   Time last_contact() const { return last_contact_; }
@@ -65,9 +64,8 @@ class Progress {
   void probe_sent() { probe_sent_ = true; }
 
   // The follower's log equals the leader's up to `match`, durably.
-  void acknowledged(LogIndex match, bool counts) {
+  void acknowledged(LogIndex match) {
     if (match > match_) match_ = match;
-    if (counts && match > counted_) counted_ = match;
     if (next_ <= match_) next_ = match_ + 1;
     while (!in_flight_.empty() && in_flight_.front().last <= match_) {
       in_flight_bytes_ -= in_flight_.front().bytes;
@@ -93,10 +91,10 @@ class Progress {
     become(ProgressState::probe);
     if (!probing) next_ = match_ + 1;
   }
-  // Another run of the node: what the old one acknowledged may be gone (raft.h, Damaged or wiped voters).
+  // Another run of the node, perhaps of another directory: what the old one acknowledged says nothing of it.
   void forget(LogIndex next) {
     become(ProgressState::probe);
-    match_ = counted_ = sent_commit_ = LogIndex{};
+    match_ = sent_commit_ = LogIndex{};
     next_ = next;
   }
   void sent_snapshot(LogIndex index, Time now) {
@@ -122,9 +120,8 @@ class Progress {
 
   ProgressState state_ = ProgressState::probe;
   bool probe_sent_ = false;
-  LogIndex match_;    // known to be durable and equal there
-  LogIndex counted_;  // the part of it that counts for commitment
-  LogIndex next_;     // the next index to send
+  LogIndex match_;  // known to be durable and equal there
+  LogIndex next_;   // the next index to send
   LogIndex sent_commit_;
   LogIndex pending_snapshot_;
   Time snapshot_sent_;

@@ -1,4 +1,5 @@
-// Majorities: the pure sub-problem of elections (§3.4) and commitment (§3.6.2). Joint consensus (§4.3) will ask both majorities here.
+// Majorities of one set: the pure sub-problem of elections (§3.4) and commitment (§3.6.2). Who is in the set, and joint sets:
+// configuration.h.
 #pragma once
 
 #include <algorithm>

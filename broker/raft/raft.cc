@@ -17,21 +17,21 @@ std::string_view to_string(Role role) {
   return "?";
 }
 
-Raft::Raft(Config config, Recovered recovered, Rng rng) : config_(std::move(config)), rng_(rng) {
-  size_t voters = config_.voters.size();
-  ENSURE(voters == 1 || voters == 3 || voters == 5 || voters == 7, "{} voters; 1, 3, 5 or 7 are possible", voters);
+Raft::Raft(Config config, Recovered recovered, Rng rng) : config_(std::move(config)), rng_(rng), may_lead_(recovered.may_lead) {
   ENSURE(config_.heartbeat_interval.count() > 0 && config_.heartbeat_interval < config_.election_timeout_min);
   ENSURE(config_.election_timeout_min <= config_.election_timeout_max && config_.suspicion_delay_max.count() >= 0);
-  ENSURE(!config_.run.is_none() && config_.kept_behind_snapshot >= 0);
-  for (NodeId observer : config_.observers) ENSURE(!is_voter(observer), "voter {} cannot be an observer", observer);
+  ENSURE(!config_.run.is_none() && config_.kept_behind_snapshot >= 0 && config_.voter_silence.count() >= 0);
 
   hard_ = {recovered.term, recovered.vote};
-  barred_ = is_voter(config_.self) && (!recovered.may_vote || recovered.vote == kBarredVote);
   if (recovered.snapshot) snapshot_ = *recovered.snapshot;
   log_ = Log(snapshot_.index, snapshot_.term);
+  if (!snapshot_.configuration.known()) snapshot_.configuration = std::move(recovered.assumed);
+  configurations_ = ConfigurationLog(snapshot_.configuration, snapshot_.index);
   commit_ = applied_ = snapshot_.index;  // §3.8: the rest is learned again from a leader
   for (Entry& entry : recovered.entries) {
-    if (entry.index > snapshot_.index) log_.append(std::move(entry));
+    if (entry.index <= snapshot_.index) continue;
+    if (entry.kind == EntryKind::configuration) configurations_.append(entry.index, decode_configuration(entry.data).value());
+    log_.append(std::move(entry));
   }
   durable_index_ = log_.last_index();
   ENSURE(log_.last_term() <= hard_.term, "recovered an entry of term {} in term {}", log_.last_term(), hard_.term);
@@ -45,11 +45,27 @@ Output Raft::start(Time now) {
   now_ = now;
   begin(now);
   if (snapshot_.index.v > 0) out_.restore = snapshot_;
-  if (barred_ && hard_.vote != kBarredVote) set_hard_state(hard_.term, kBarredVote);
-  report(barred_ ? "started, barred: storage was damaged or lost" : "started");
+  report("started");
   reset_election_deadline();
-  if (barred_) probe_voters();
-  if (is_voter(config_.self) && !barred_ && config_.voters.size() == 1) become_candidate(false, "the only voter");
+  maybe_lead_alone();
+  return end();
+}
+
+Output Raft::bootstrap(Time now, const Configuration& configuration) {
+  begin(now);
+  if (log_.last_index().v > 0) return end();
+  ENSURE(!configuration.joint(), "{}", to_string(configuration));
+  // §3.4: terms of elections begin behind that of this entry, which is the same in every founder's log.
+  if (hard_.term.v == 0) set_hard_state(Term(1), kNoVoter);
+  append_to_log({Entry{Term(1), LogIndex(1), EntryKind::configuration, encode(configuration)}});
+  report("formed with " + to_string(configuration));
+  maybe_lead_alone();
+  return end();
+}
+
+Output Raft::registered(Time now, Voter voter) {
+  begin(now);
+  registered_[voter.node] = voter.id;
   return end();
 }
 
@@ -88,10 +104,7 @@ Output Raft::durable(Time now, uint64_t sequence) {
     return true;
   });
   if (role_ == Role::candidate) count_votes();
-  if (role_ == Role::follower && leader_ != kNoNode) {
-    acknowledge(false);
-    maybe_readmit();
-  }
+  if (role_ == Role::follower && leader_ != kNoNode) acknowledge(false);
   return end();
 }
 
@@ -104,7 +117,10 @@ Output Raft::tick(Time now) {
       transfer_target_ = kNoNode;
       report("the handover took too long");
     }
-    if (is_leader() && now >= heartbeat_deadline_) send_heartbeats();
+    if (is_leader() && now >= heartbeat_deadline_) {
+      send_heartbeats();
+      maybe_replace_voter();
+    }
   } else if (now >= election_deadline_) {
     on_election_deadline();
   }
@@ -113,7 +129,7 @@ Output Raft::tick(Time now) {
 
 Output Raft::suspect(Time now, NodeId node, Run run) {
   begin(now);
-  if (is_peer(node) && note_run(node, run) && suspected_[node] != run) {
+  if (node != config_.self && note_run(node, run) && suspected_[node] != run) {
     suspected_[node] = run;
     if (node == leader_) forget_leader();
   }
@@ -122,10 +138,10 @@ Output Raft::suspect(Time now, NodeId node, Run run) {
 
 Output Raft::link_up(Time now, NodeId node, Run run) {
   begin(now);
-  if (is_peer(node) && note_run(node, run)) {
+  if (node != config_.self && note_run(node, run)) {
     if (auto p = progress_.find(node); p != progress_.end()) p->second.restart_probe();
     bool asking = role_ == Role::candidate || role_ == Role::pre_candidate;
-    if (is_voter(node) && (barred_ ? !heard_voters_.contains(node) : asking && !votes_.contains(node))) ask_for_vote(node);
+    if (asking && !configuration().voters_of(node).empty()) ask_for_vote(node);
   }
   return end();
 }
@@ -133,20 +149,10 @@ Output Raft::link_up(Time now, NodeId node, Run run) {
 Output Raft::snapshot_taken(Time now, LogIndex index, SharedBytes data) {
   begin(now);
   ENSURE(index <= applied_ && index > snapshot_.index, "snapshot at {}, applied {}, last snapshot {}", index, applied_, snapshot_.index);
-  snapshot_ = Snapshot{index, *log_.term_at(index), std::move(data)};
+  snapshot_ = Snapshot{index, *log_.term_at(index), configurations_.at(index), std::move(data)};
   persist().snapshot = snapshot_;
   log_.compact(std::max(log_.base_index(), index - config_.kept_behind_snapshot));
-  return end();
-}
-
-Output Raft::set_observers(Time now, std::vector<NodeId> observers) {
-  begin(now);
-  for (NodeId observer : observers) ENSURE(!is_voter(observer) && observer != config_.self, "{} cannot be an observer", observer);
-  config_.observers = std::move(observers);
-  if (is_leader()) {
-    std::erase_if(progress_, [&](const auto& p) { return !is_peer(p.first); });
-    for (NodeId observer : config_.observers) add_follower(observer);
-  }
+  configurations_.compact(index);
   return end();
 }
 
@@ -158,8 +164,8 @@ Time Raft::deadline() const {
 }
 
 Run Raft::run_of(NodeId node) const {
-  auto known = runs_.find(node);
-  return known == runs_.end() ? Run{} : known->second;
+  auto known = peers_.find(node);
+  return known == peers_.end() ? Run{} : known->second.run;
 }
 
 // --- The frame of an event ---------------------------------------------------------------------------------------------------------
@@ -172,9 +178,12 @@ void Raft::begin(Time now) {
 }
 
 Output Raft::end() {
-  if (out_.persist) pending_.push_back({out_.persist->sequence, log_.last_index()});
   if (is_leader()) {
     advance_commit();
+    maybe_finish_change();
+  }
+  if (out_.persist) pending_.push_back({out_.persist->sequence, log_.last_index()});
+  if (is_leader()) {
     maybe_send_timeout_now();
     replicate();
   }
@@ -185,28 +194,37 @@ Output Raft::end() {
 // The one place where messages of the past end. Requests to an earlier run of this node are as good as new ones; answers to it are not:
 // it may have asked something else.
 bool Raft::admit(const Message& m) {
-  if (m.to != config_.self || !is_peer(m.from) || !well_formed(m)) return false;
-  if (!note_run(m.from, m.from_run)) {
+  if (m.to != config_.self || m.from == config_.self || m.from.v < 0 || !well_formed(m)) return false;
+  if (!note_run(m.from, m.from_run) || !note_sender(m)) {
     REACHED("raft.message_of_an_older_run");
     return false;
   }
   bool is_reply = std::holds_alternative<RequestVoteReply>(m.body) || std::holds_alternative<AppendEntriesReply>(m.body) ||
                   std::holds_alternative<InstallSnapshotReply>(m.body);
-  // Only voters lead and hold elections.
-  return is_reply ? m.to_run == config_.run : is_voter(m.from);
+  // Requests are answered whoever asks (configuration.h): the sender may know of a change that this node has not heard of.
+  return !is_reply || m.to_run == config_.run;
 }
 
 // False if it is an older run than one that is known. A run of another directory replaces the known one: who may bear a node's id is the
 // shell's to decide, and what a run says is only ever counted for its own voter id.
 bool Raft::note_run(NodeId node, Run run) {
-  Run& known = runs_[node];
-  if (known.newer_than(run)) return false;
-  if (run != known) {
-    bool restarted = !known.is_none();
-    known = run;
+  Peer& known = peers_[node];
+  if (known.run.newer_than(run)) return false;
+  if (run != known.run) {
+    bool restarted = !known.run.is_none();
+    known = {run, std::nullopt};
     if (auto p = progress_.find(node); restarted && p != progress_.end()) p->second.forget(log_.last_index() + 1);
     if (restarted && node == leader_) forget_leader();  // whatever it was, it leads no longer
   }
+  return true;
+}
+
+// A run promises under one voter id.
+bool Raft::note_sender(const Message& m) {
+  std::optional<VoterId>& voter = peers_.at(m.from).voter;
+  if (!voter) voter = m.from_voter;
+  if (*voter != m.from_voter) return false;
+  if (configuration().votes(m.sender())) heard_[m.sender()] = now_;
   return true;
 }
 
@@ -224,7 +242,6 @@ void Raft::dispatch(Message& m) {
     }
     become_follower(m.term, kNoNode, fmt::format("term {} of node {}", m.term, m.from));
   }
-  if (m.to_run == config_.run && is_voter(m.from)) heard_voters_.insert(m.from);
   if (m.term < hard_.term && !(vote_reply && vote_reply->pre_vote)) {
     if (vote_request) send(m.from, RequestVoteReply{false, false});
     bool of_a_leader = std::holds_alternative<AppendEntries>(m.body) || std::holds_alternative<InstallSnapshot>(m.body);
@@ -241,6 +258,7 @@ void Raft::dispatch(Message& m) {
     void operator()(InstallSnapshot& r) const { raft.on_install_snapshot(m, r); }
     void operator()(InstallSnapshotReply& r) const { raft.on_install_snapshot_reply(m, r); }
     void operator()(TimeoutNow&) const { raft.on_timeout_now(m); }
+    void operator()(Distrust& d) const { raft.on_distrust(m, d); }
   };
   std::visit(Handler{*this, m}, m.body);
 }
@@ -255,7 +273,7 @@ Persist& Raft::persist() {
   return *out_.persist;
 }
 
-void Raft::set_hard_state(Term term, NodeId vote) {
+void Raft::set_hard_state(Term term, Voter vote) {
   ENSURE(term >= hard_.term, "the term goes back from {} to {}", hard_.term, term);
   hard_ = {term, vote};
   persist().hard_state = hard_;
@@ -264,10 +282,13 @@ void Raft::set_hard_state(Term term, NodeId vote) {
 
 void Raft::append_to_log(std::vector<Entry> entries) {
   std::vector<Entry>& written = persist().entries;
+  const LogIndex before = log_.last_index();
   for (Entry& entry : entries) {
     written.push_back(entry);
+    if (entry.kind == EntryKind::configuration) configurations_.append(entry.index, decode_configuration(entry.data).value());
     log_.append(std::move(entry));
   }
+  if (configurations_.newest_index() > before) configuration_changed();
 }
 
 void Raft::truncate_log(LogIndex from) {
@@ -278,11 +299,15 @@ void Raft::truncate_log(LogIndex from) {
   log_.truncate(from);
   durable_index_ = std::min(durable_index_, from - 1);
   for (PendingWrite& write : pending_) write.log_end = std::min(write.log_end, from - 1);
+  if (configurations_.truncate(from)) {
+    REACHED("raft.configuration_reverted");
+    configuration_changed();
+  }
 }
 
 // Leaves now, or when both the term and `after_sequence` are durable.
 void Raft::send(NodeId to, MessageBody body, uint64_t after_sequence) {
-  Message m{config_.self, to, config_.run, run_of(to), hard_.term, std::move(body)};
+  Message m{config_.self, to, config_.voter, config_.run, run_of(to), hard_.term, std::move(body)};
   uint64_t sequence = std::max(after_sequence, hard_state_sequence_);
   if (sequence <= durable_sequence_) {
     out_.messages.push_back(std::move(m));
@@ -301,11 +326,6 @@ void Raft::set_commit(LogIndex index) {
 
 void Raft::hand_out_committed() {
   while (applied_ < commit_) out_.committed.push_back(log_.at(++applied_));
-}
-
-bool Raft::is_voter(NodeId node) const { return std::ranges::find(config_.voters, node) != config_.voters.end(); }
-bool Raft::is_peer(NodeId node) const {
-  return node != config_.self && (is_voter(node) || std::ranges::find(config_.observers, node) != config_.observers.end());
 }
 
 }  // namespace sg::raft

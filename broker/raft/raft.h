@@ -11,20 +11,20 @@
 //
 // Invariant: what this node has promised (a vote, an acknowledged index, its own vote for itself, its own copy as a leader) is durable.
 //
-// Damaged or wiped voters (Recovered::may_vote == false; not in the dissertation, which assumes that storage is never lost). Such a
-// voter may have forgotten a vote or entries that it acknowledged. It is *barred*: it neither votes nor stands for election, and its
-// acknowledgements do not count, until within one term T
-//   (a) every other voter has addressed this run at least once. Whoever got a forgotten vote for a term U had U durable before it
-//       asked, so having heard it means T >= U: no forgotten vote belongs to a term after T. (A probe, a pre-vote that is never acted
-//       upon, asks them.) And
-//   (b) a leader of T has said to this run that its commit index is c, c is an entry of T, and the log up to c is durable here.
-//       The leader forgets what a run has acknowledged when it learns of a newer one, so c was committed, or had been before
-//       the leader knew, without any acknowledgement still under way, and everything that rests on a forgotten one is below c.
-// Then its vote in T becomes the leader it follows (nobody else can win T) and it is a voter again once that is durable. While it is
-// barred its durable vote is kBarredVote, so a restart in between finds it barred. It cannot tell when a second voter forgets as well.
+// Who votes is in the log (configuration.h). A voter is (node id, voter id): a node that lost its disk, or whose recovery found damage in
+// what Raft had promised, takes part under another voter id, follows the log like anybody, and counts for nothing until a change has put
+// it into the configuration. The leader proposes that change by itself (registered()), once the old voter id has been silent for
+// Config::voter_silence of this leader's term and the new one has caught up. No memory that is gone can vote twice through one that is
+// there: the vote that (n, v) gave to B in term T+1 and forgot is not asked of (n, v') while the configuration names (n, v), and the
+// majority of the old set which the change needs has heard of T+1 if B won it.
+//   One of three replaced: the old set decides too, so both others must be there. Two of three: nothing happens by itself.
+//   The only voter has nobody to be replaced by: damaged (Recovered::may_lead == false), it never stands.
 //
-// Later, and where: joint consensus (ch. 4) generalises quorum.h and Config; read-index (§6.4) uses the heartbeat round of
-// replication.cc; chunks of snapshots (ch. 5) have their fields in InstallSnapshot.
+// A voter that states, in a later run, less than this leader has counted from it in this very term has lost what it had promised without
+// noticing (an older copy of its directory was put back): it is distrusted, counts for nothing, and is told so (Distrust).
+//
+// Later, and where: read-index (§6.4) uses the heartbeat round of leader.cc; chunks of snapshots (ch. 5) have their fields in
+// InstallSnapshot.
 #pragma once
 
 #include <deque>
@@ -43,19 +43,16 @@
 
 namespace sg::raft {
 
-// The vote of a voter that is barred (see above). Recovered as it is, it bars again.
-inline constexpr NodeId kBarredVote{-2};
-
 struct Config {
   NodeId self;
-  Run run;                        // of this run; greater than that of every earlier run of this node
-  std::vector<NodeId> voters;     // fixed: 1, 3, 5 or 7 of them
-  std::vector<NodeId> observers;  // follow the log, never vote; see set_observers()
+  VoterId voter;  // of the memory that `Recovered` comes from
+  Run run;        // of this process; newer than every earlier run of its directory
   Duration heartbeat_interval = 100ms;
   Duration election_timeout_min = 500ms;  // §3.4: drawn anew for each wait
   Duration election_timeout_max = 1000ms;
   // Spreads elections that follow a suspicion or a refused vote; doubled with each attempt, up to the election timeout.
   Duration suspicion_delay_max = 20ms;
+  Duration voter_silence = 3s;  // of a voter, in this leader's term, before another one of its node may replace it
   ProgressLimits limits;
   int64_t kept_behind_snapshot = 1000;  // entries kept in memory behind a snapshot, for followers that are a little late
 };
@@ -63,10 +60,12 @@ struct Config {
 // What recovery found. Everything in it is durable.
 struct Recovered {
   Term term;
-  NodeId vote = kNoNode;
+  Voter vote;
   std::optional<Snapshot> snapshot;
   std::vector<Entry> entries;  // contiguous; those up to the snapshot's index are ignored
-  bool may_vote = true;        // false: damage, or storage lost since this voter last took part
+  // What is in force before the first configuration of snapshot and log: of directories of the older format, whose logs name none.
+  Configuration assumed;
+  bool may_lead = true;  // false: the only voter of a cluster, and something that it had promised is gone
 };
 
 enum class Role : uint8_t { follower, pre_candidate, candidate, leader };
@@ -74,7 +73,7 @@ std::string_view to_string(Role role);
 
 struct HardState {
   Term term;
-  NodeId vote = kNoNode;
+  Voter vote;
   bool operator==(const HardState&) const = default;
 };
 
@@ -112,6 +111,7 @@ struct Output {
   std::vector<Entry> committed;     // to apply, in order, no-ops included; each index once per run
   std::vector<StateChange> changes;
   std::optional<Proposed> proposed;  // propose(): absent = refused, ask the leader
+  bool distrusted = false;           // the leader has counted more from this directory than there is: halt, and come back as another voter
 };
 
 class Raft {
@@ -122,7 +122,7 @@ class Raft {
 
   // The first. Restores the recovered snapshot; a single voter stands for election at once.
   Output start(Time now);
-  // Messages for another node, from an unknown node, or of an older run of the sender are dropped.
+  // Messages for another node, or of an older run of the sender's directory, are dropped.
   Output receive(Time now, Message message);
   // A batch of commands, as one append. Refused unless this node leads and is not handing over.
   Output propose(Time now, std::span<const SharedBytes> commands);
@@ -140,8 +140,14 @@ class Raft {
   Output transfer_leadership(Time now, NodeId target = kNoNode);
   // The state machine's state as of `index`, already applied here and newer than the last snapshot.
   Output snapshot_taken(Time now, LogIndex index, SharedBytes data);
-  // Replaces the set of observers. It counts while this node leads and is kept for later terms.
-  Output set_observers(Time now, std::vector<NodeId> observers);
+  // A new cluster is formed, and these are its voters: the first entry of every voter's log. Nothing happens where there is a log already.
+  Output bootstrap(Time now, const Configuration& configuration);
+  // The catalogue says that `voter.node` takes part under `voter.id` now. A fact to remember: as the leader, sooner or later this node
+  // proposes to put it into the configuration in place of the node's old voter.
+  Output registered(Time now, Voter voter);
+  // Proposes another configuration: through a joint one where the voters differ, in one step otherwise. Refused (no entry) unless this
+  // node leads, an entry of its term is committed, and the last change is finished. `target` is well formed and not joint.
+  Output change(Time now, Configuration target);
 
   // When tick() is wanted; never() if nothing is awaited.
   Time deadline() const;
@@ -150,10 +156,14 @@ class Raft {
   const Config& config() const { return config_; }
   Role role() const { return role_; }
   Term term() const { return hard_.term; }
-  NodeId vote() const { return hard_.vote; }
+  Voter vote() const { return hard_.vote; }
+  Voter self() const { return {config_.self, config_.voter}; }
   NodeId leader() const { return leader_; }  // kNoNode = unknown
   bool is_leader() const { return role_ == Role::leader; }
-  bool barred() const { return barred_; }
+  // The newest in snapshot and log, committed or not.
+  const Configuration& configuration() const { return configurations_.newest(); }
+  // Whether this node may lead: it is a voter by what it knows.
+  bool stands() const { return may_lead_ && configuration().votes(self()); }
   bool transferring() const { return transfer_target_ != kNoNode; }
   LogIndex commit() const { return commit_; }
   LogIndex applied() const { return applied_; }  // handed out in `committed` or `restore`
@@ -164,7 +174,9 @@ class Raft {
   const Snapshot& snapshot() const { return snapshot_; }
   // Of each follower, while this node leads.
   const std::map<NodeId, Progress>& progress() const { return progress_; }
-  Run run_of(NodeId node) const;  // the newest known; none if there is none
+  Run run_of(NodeId node) const;  // the one that was heard last; none if there is none
+  // When a voter was last heard in this term, of those who answer a leader or were asked for a vote; none since the term began if absent.
+  const std::map<Voter, Time>& heard() const { return heard_; }
 
  private:
   struct PendingWrite {
@@ -181,18 +193,17 @@ class Raft {
   Output end();
   bool admit(const Message& message);
   bool note_run(NodeId node, Run run);
+  bool note_sender(const Message& message);
   void dispatch(Message& message);
-  void set_hard_state(Term term, NodeId vote);
+  void set_hard_state(Term term, Voter vote);
   Persist& persist();
   void append_to_log(std::vector<Entry> entries);
   void truncate_log(LogIndex from);
+  void configuration_changed();
   void send(NodeId to, MessageBody body, uint64_t after_sequence = 0);
   void report(std::string reason);
   void set_commit(LogIndex index);
   void hand_out_committed();
-  bool is_voter(NodeId node) const;
-  bool is_peer(NodeId node) const;
-  size_t quorum() const { return config_.voters.size() / 2 + 1; }
 
   // election.cc
   void become_follower(Term term, NodeId leader, std::string reason);
@@ -204,16 +215,14 @@ class Raft {
   void on_request_vote(const Message& m, const RequestVote& r);
   void on_request_vote_reply(const Message& m, const RequestVoteReply& r);
   void on_timeout_now(const Message& m);
+  void on_distrust(const Message& m, const Distrust& d);
   bool protects_leader() const;
   bool log_is_up_to_date(LogIndex last_index, Term last_term) const;
   void forget_leader();
+  void maybe_lead_alone();
   void hasten_election();
   void reset_election_deadline();
   void on_election_deadline();
-
-  // readmission.cc
-  void probe_voters();
-  void maybe_readmit();
 
   // follower.cc
   void follow(NodeId leader);
@@ -227,7 +236,9 @@ class Raft {
   void on_append_entries_reply(const Message& m, const AppendEntriesReply& r);
   void on_install_snapshot_reply(const Message& m, const InstallSnapshotReply& r);
   void add_follower(NodeId node);
-  void note_match(NodeId node, LogIndex match, bool counts);
+  void note_match(const Message& m, LogIndex match);
+  bool states_less(const Message& m, const AppendEntriesReply& r);
+  LogIndex counted(const Voter& voter) const;
   void advance_commit();
   void replicate();
   void replicate_to(NodeId node, Progress& p);
@@ -239,6 +250,13 @@ class Raft {
   void check_quorum();
   void maybe_send_timeout_now();
 
+  // membership.cc: changes of the configuration.
+  void follow_members();
+  void append_configuration(Configuration configuration);
+  bool may_change() const;
+  void maybe_finish_change();
+  void maybe_replace_voter();
+
   Config config_;
   Rng rng_;
   Time now_;
@@ -249,7 +267,8 @@ class Raft {
   HardState hard_;
   Log log_;
   Snapshot snapshot_;  // index 0 = none
-  bool barred_ = false;
+  ConfigurationLog configurations_;
+  bool may_lead_ = true;
   uint64_t sequence_ = 0;
   uint64_t durable_sequence_ = 0;
   uint64_t hard_state_sequence_ = 0;  // the step that made hard_ durable
@@ -262,8 +281,14 @@ class Raft {
   NodeId leader_ = kNoNode;
   LogIndex commit_;
   LogIndex applied_;
-  std::map<NodeId, Run> runs_;
+  struct Peer {
+    Run run;
+    std::optional<VoterId> voter;  // known from the run's first message
+  };
+  std::map<NodeId, Peer> peers_;
   std::map<NodeId, Run> suspected_;
+  std::map<NodeId, VoterId> registered_;
+  std::map<Voter, Time> heard_;  // in this term
   bool leader_heard_ = false;
   Time leader_contact_;  // when, if leader_heard_
   Time election_deadline_ = Time::never();
@@ -272,12 +297,8 @@ class Raft {
   LogIndex verified_;
   LogIndex acknowledged_;
 
-  // Of a barred voter.
-  std::set<NodeId> heard_voters_;
-  LogIndex leader_commit_to_me_;  // the greatest commit of this term's leader that was addressed to this run
-
   // Of a candidate.
-  std::map<NodeId, bool> votes_;
+  std::map<Voter, bool> votes_;
   bool transfer_election_ = false;
   int attempts_ = 0;  // since a leader was last heard
   uint64_t own_vote_sequence_ = 0;
@@ -286,6 +307,13 @@ class Raft {
   std::map<NodeId, Progress> progress_;
   Time heartbeat_deadline_;
   LogIndex term_start_;  // its no-op
+  Time leads_since_;
+  struct Promised {
+    Run run;
+    LogIndex match;
+  };
+  std::map<Voter, Promised> promised_;  // the most that each has acknowledged in this term
+  std::set<Voter> distrusted_;
   NodeId transfer_target_ = kNoNode;
   Time transfer_deadline_;
   bool timeout_now_sent_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "tests/base/nth_run.h"
 
 namespace sg::raft::test {
 namespace {
@@ -24,11 +25,19 @@ SharedBytes pack_state(uint64_t state) {
 }  // namespace
 
 Cluster::Cluster(uint64_t seed, int voters, int observers) : rng_(seed) {
-  for (int i = 1; i <= voters; ++i) voters_.push_back(NodeId(i));
-  for (int i = voters + 1; i <= voters + observers; ++i) observers_.push_back(NodeId(i));
-  ids_ = voters_;
-  ids_.insert(ids_.end(), observers_.begin(), observers_.end());
-  for (NodeId id : ids_) nodes_.try_emplace(id);
+  for (int i = 1; i <= voters + observers; ++i) {
+    ids_.push_back(NodeId(i));
+    nodes_[NodeId(i)].voter = VoterId(++voters_drawn_);
+    if (i > voters) {
+      founding_.observers.push_back(NodeId(i));
+    } else {
+      founding_.voters.push_back({NodeId(i), VoterId(voters_drawn_)});
+    }
+  }
+  // The founders hold the same first entry; observers and whoever is wiped begin with nothing.
+  Persist formed{.sequence = 0, .hard_state = HardState{Term(1), kNoVoter}, .snapshot = {}, .truncate_from = {}, .entries = {}};
+  formed.entries.push_back({Term(1), LogIndex(1), EntryKind::configuration, encode(founding_)});
+  for (const Voter& v : founding_.voters) nodes_.at(v.node).disk.write(formed);
   for (NodeId id : ids_) restart(id);
 }
 
@@ -56,26 +65,38 @@ bool Cluster::run_until_true(const std::function<bool()>& condition, Duration li
 void Cluster::restart(NodeId id, bool wipe) {
   Node& n = node(id);
   ENSURE(!n.raft && n.in_flight.empty());
-  if (wipe) n.disk = ShadowDisk{};
-  if (wipe) wiped_.insert(id);
-  // Until the mark of a barred voter is durable, recovery finds the empty disk again; from then on it finds the mark.
-  bool empty_again = wiped_.contains(id) && n.disk.hard_state().vote != kBarredVote;
-  Recovered recovered = n.disk.recover(!empty_again);
-  ++n.run;
+  if (wipe) {
+    n.disk = ShadowDisk{};
+    n.voter = VoterId(++voters_drawn_);
+    n.run = {};
+  }
+  Recovered recovered = n.disk.recover();
+  n.run = sg::test::nth_run(n.run.counter.v + 1, n.voter.v);
   n.applied = LogIndex{};
   n.state = 0;
   n.disk_free = now_;
   Config config;
   config.self = id;
+  config.voter = n.voter;
   config.run = n.run;
-  config.voters = voters_;
-  config.observers = observers_;
+  config.voter_silence = 300ms;
   config.kept_behind_snapshot = 3;
   config.limits = {4, 64, 3, 128};
   n.invariants = std::make_unique<Invariants>(recovered);
-  Rng rng = rng_.split(fmt::format("raft {}", id), n.run.v);
+  Rng rng = rng_.split(fmt::format("raft {}", id), n.run.counter.v);
   n.raft = std::make_unique<Raft>(std::move(config), std::move(recovered), rng);
   step(id, [this](Raft& r) { return r.start(now_); });
+  tell_registration(id);
+}
+
+// What applying the catalogue's registrations does on every node, after a while.
+void Cluster::tell_registration(NodeId id) {
+  const Voter voter{id, node(id).voter};
+  for (NodeId other : ids_) {
+    if (!up(other)) continue;
+    at(now_ + 50ms, [this, other, voter] { step(other, [&](Raft& r) { return r.registered(now_, voter); }); });
+    at(now_ + 50ms, [this, id, v = Voter{other, node(other).voter}] { step(id, [&](Raft& r) { return r.registered(now_, v); }); });
+  }
 }
 
 void Cluster::crash(NodeId id) {
@@ -126,12 +147,27 @@ void Cluster::transfer(NodeId id) {
   step(id, [&](Raft& r) { return r.transfer_leadership(now_); });
 }
 
+void Cluster::change(NodeId id, const Configuration& target) {
+  step(id, [&](Raft& r) { return r.change(now_, target); });
+}
+
 NodeId Cluster::leader() const {
   NodeId best = kNoNode;
   for (const auto& [id, n] : nodes_) {
     if (n.raft && n.raft->is_leader() && (best == kNoNode || n.raft->term() > raft(best).term())) best = id;
   }
   return best;
+}
+
+bool Cluster::all_vote() const {
+  for (const auto& [id, n] : nodes_) {
+    if (!n.raft) return false;
+    const Configuration& c = n.raft->configuration();
+    if (c.joint() || !c.known()) return false;
+    for (const Voter& v : c.voters)
+      if (nodes_.at(v.node).voter != v.id) return false;
+  }
+  return true;
 }
 
 bool Cluster::converged(LogIndex index) const {
@@ -151,7 +187,6 @@ void Cluster::step(NodeId id, const std::function<Output(Raft&)>& event) {
     std::string state = fmt::format("{} t{} leader {}: {}", to_string(c.role), c.term, c.leader, c.reason);
     timeline.push_back(fmt::format("{:>8} us  node {} {}", now_.ns / 1000, id, state));
   }
-  if (!n.raft->barred()) wiped_.erase(id);
   if (!led && n.raft->is_leader()) check_new_leader(id);
   handle(id, std::move(output));
   schedule_tick(id);
@@ -221,8 +256,8 @@ void Cluster::apply(NodeId id, const Entry& e) {
   }
   if (!first) return;
   // The acknowledgement of a voter that was wiped since then may have been under way: it held the entry when it said so.
-  auto holds = [&](NodeId v) { return node(v).disk.holds(e.index, e.term) || wiped_.contains(v); };
-  if (static_cast<size_t>(std::ranges::count_if(voters_, holds)) < voters_.size() / 2 + 1) {
+  const Configuration& c = raft(id).configuration();
+  if (!reached_by_majority(c, [&](const Voter& v) { return node(v.node).voter != v.id || node(v.node).disk.holds(e.index, e.term); })) {
     violate(fmt::format("node {} takes {}/{} for committed, but no majority holds it durably", id, e.index, e.term));
   }
 }

@@ -37,7 +37,7 @@ class Cluster {
   bool run_until_true(const std::function<bool()>& condition, Duration limit);
 
   void crash(NodeId node);                       // keeps a prefix of what was not yet durable
-  void restart(NodeId node, bool wipe = false);  // of a crashed node; wiped: an empty disk, may_vote = false
+  void restart(NodeId node, bool wipe = false);  // of a crashed node; wiped: an empty disk and another voter id
   void suspect_everywhere(NodeId node);
   // Links of `a` to and from the nodes not in its group carry nothing.
   void partition(const std::vector<NodeId>& group);
@@ -45,6 +45,7 @@ class Cluster {
   bool propose(NodeId node, std::string command);
   void snapshot(NodeId node);
   void transfer(NodeId node);
+  void change(NodeId leader, const Configuration& target);
 
   Time now() const { return now_; }
   const std::vector<NodeId>& ids() const { return ids_; }
@@ -52,6 +53,9 @@ class Cluster {
   const Raft& raft(NodeId node) const { return *nodes_.at(node).raft; }
   // The one of the greatest term; kNoNode if none is up.
   NodeId leader() const;
+  Voter voter(NodeId node) const { return {node, nodes_.at(node).voter}; }
+  // No voter that is gone has a vote, as far as any node that is up knows, and no change is under way.
+  bool all_vote() const;
   // All nodes that are up have applied the same, and at least `index`.
   bool converged(LogIndex index) const;
   LogIndex committed() const { return ghost_.empty() ? LogIndex{} : ghost_.rbegin()->first; }
@@ -68,6 +72,7 @@ class Cluster {
     ShadowDisk disk;                // what a restart finds
     std::deque<Persist> in_flight;  // handed to the disk, not durable
     Time disk_free;                 // the disk answers in order
+    VoterId voter;
     Run run;
     LogIndex applied;
     uint64_t state = 0;  // of the state machine: a hash over all it has applied
@@ -94,6 +99,7 @@ class Cluster {
   void schedule_tick(NodeId id);
   void deliver(Message m);
   void apply(NodeId id, const Entry& entry);
+  void tell_registration(NodeId id);
   void check_new_leader(NodeId id);
   void check_entries(NodeId id, const Persist& step);
   void violate(std::string text);
@@ -102,8 +108,7 @@ class Cluster {
 
   Rng rng_;
   std::vector<NodeId> ids_;
-  std::vector<NodeId> voters_;
-  std::vector<NodeId> observers_;
+  Configuration founding_;
   std::map<NodeId, Node> nodes_;
   std::vector<NodeId> cut_off_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
@@ -111,7 +116,7 @@ class Cluster {
   uint64_t sequence_ = 0;
   int64_t messages_ = 0;
 
-  std::set<NodeId> wiped_;                                // and not yet readmitted
+  uint64_t voters_drawn_ = 0;
   std::map<Term, NodeId> leaders_;                        // election safety
   std::map<LogIndex, Committed> ghost_;                   // what has ever been committed
   std::map<std::pair<LogIndex, Term>, Written> written_;  // log matching: (index, term) decides the entry and its predecessor

@@ -26,17 +26,16 @@ bool elected(const Cluster& c) {
 
 struct Chaos {
   bool wipes = false;
+  bool changes = false;  // of who votes and who observes, by an operator
   bool cuts = true;
 };
 
 // One wiped voter at a time, and the next only when it is a voter again: more than that no protocol survives.
-bool may_wipe(const Cluster& c) {
-  return std::ranges::all_of(c.ids(), [&](NodeId id) { return c.up(id) && !c.raft(id).barred(); });
-}
+bool may_wipe(const Cluster& c) { return c.all_vote(); }
 
 void disturb(Cluster& c, Rng& rng, const Chaos& chaos, int& proposals) {
   NodeId any = c.ids()[rng.below(c.ids().size())];
-  switch (rng.below(12)) {
+  switch (rng.below(chaos.changes ? 14 : 12)) {
     case 0:
       if (c.up(any) && chaos.wipes && may_wipe(c) && rng.chance(1, 3)) {
         c.crash(any);
@@ -62,6 +61,22 @@ void disturb(Cluster& c, Rng& rng, const Chaos& chaos, int& proposals) {
       c.faults.disk_max = Duration(rng.log_between(1'000, 300'000'000));
       c.faults.delay_max = Duration(rng.log_between(10'000, 600'000'000));
       return;
+    case 12:
+    case 13: {
+      // Any three of the nodes vote, under the memories that they have; the others observe.
+      NodeId leader = c.leader();
+      if (leader == kNoNode) return;
+      std::vector<NodeId> rest = c.ids();
+      Configuration target;
+      while (target.voters.size() < 3) {
+        auto chosen = rest.begin() + static_cast<std::ptrdiff_t>(rng.below(rest.size()));
+        target.voters.push_back(c.voter(*chosen));
+        rest.erase(chosen);
+      }
+      std::ranges::sort(target.voters);
+      target.observers = rest;
+      return c.change(leader, target);
+    }
     default:
       if (NodeId leader = c.leader(); leader != kNoNode) c.propose(leader, fmt::format("command {}", ++proposals));
   }
@@ -106,7 +121,7 @@ TEST_CASE("raft: given any crashes, cuts, losses and late disks, when they end, 
   CHECK(committed > 400 * 20);  // the disturbance leaves room for work
 }
 
-TEST_CASE("raft: given voters that are wiped one after another, when each is readmitted, then nothing was lost") {
+TEST_CASE("raft: given voters that are wiped one after another, when each is replaced, then nothing was lost") {
   int64_t committed = 0;
   for (uint64_t seed = 1001; seed <= 1300; ++seed) {
     committed += survive(seed, seed % 4 == 0 ? 5 : 3, 0, {.wipes = true, .cuts = seed % 2 == 0});
@@ -114,11 +129,20 @@ TEST_CASE("raft: given voters that are wiped one after another, when each is rea
   CHECK(committed > 300 * 20);
 }
 
+TEST_CASE("raft: given voters that are exchanged again and again, also while nodes die and are wiped, then nothing was lost") {
+  int64_t committed = 0;
+  for (uint64_t seed = 3001; seed <= 3300; ++seed) {
+    committed += survive(seed, 3, seed % 2 == 0 ? 1 : 2, {.wipes = seed % 4 == 0, .changes = true, .cuts = seed % 3 == 0});
+  }
+  CHECK(committed > 300 * 20);
+}
+
 TEST_CASE("raft: given the runs above, then they have passed through every rare path of the core") {
-  for (uint64_t seed = 2001; seed <= 2100; ++seed) survive(seed, 3, 1, {.wipes = seed % 2 == 0});
+  for (uint64_t seed = 2001; seed <= 2100; ++seed) survive(seed, 3, 1 + seed % 3, {.wipes = seed % 2 == 0, .changes = seed % 3 == 0});
   for (const Probe& probe : probes()) {
     std::string name = probe.name;
-    if (!name.starts_with("raft.")) continue;
+    // An older copy of a disk that is put back is more than Raft survives in general; membership_test.cc tells what is noticed.
+    if (!name.starts_with("raft.") || name.ends_with("distrusted")) continue;
     CAPTURE(name);
     CHECK(probe.hits > 0);
   }
@@ -135,7 +159,7 @@ TEST_CASE("raft: given a calm cluster, when a minute passes, then there is one e
   CHECK(c.violation.empty());
   NodeId leader = c.leader();
   REQUIRE(leader != kNoNode);
-  CHECK(c.raft(leader).term() == Term{1});
+  CHECK(c.raft(leader).term() == Term{2});
   // Two followers, ten heartbeats a second with their answers.
   CHECK(c.messages() < 60 * 10 * 4 + 50);
 }

@@ -22,7 +22,7 @@ TEST_CASE("raft: given silence, when the election timeout passes, then pre-vote,
   CHECK(n.raft.term() == Term{0});  // §9.6: nothing has changed yet
   // The own vote is asked for when it is durable, not before.
   CHECK(n.receive(2, 0, RequestVoteReply{true, true}) == Texts{});
-  CHECK((n.last.persist->hard_state == HardState{Term(1), NodeId(1)}));
+  CHECK((n.last.persist->hard_state == HardState{Term(1), voter(1)}));
   CHECK(n.disk_done() == Texts{"1->2 t1 RequestVote last=0/0", "1->3 t1 RequestVote last=0/0"});
   CHECK(n.raft.role() == Role::candidate);
   // The leader's entries travel before they are durable here (§10.2.1).
@@ -64,7 +64,7 @@ TEST_CASE("raft: given a vote is granted, then it leaves when it is durable, and
 }
 
 TEST_CASE("raft: given a restart after a vote, then the vote still stands") {
-  Solo n(3, {Term(4), NodeId(3), std::nullopt, {}, true});
+  Solo n(3, found(4, voter(3)));
   CHECK(n.receive(2, 4, asks(9, 4)) == Texts{"1->2 t4 RequestVoteReply refused"});
   CHECK(n.receive(3, 4, asks(9, 4)) == Texts{"1->3 t4 RequestVoteReply granted"});
 }
@@ -77,7 +77,7 @@ TEST_CASE("raft: given a log, when candidates ask, then only one that is at leas
   for (Row row : {Row{2, 3, true}, Row{3, 3, true}, Row{1, 4, true}, Row{1, 3, false}, Row{9, 2, false}, Row{0, 0, false}}) {
     CAPTURE(row.last_index);
     CAPTURE(row.last_term);
-    Solo n(3, {Term(3), kNoNode, std::nullopt, {command(1, 1), command(3, 2)}, true});
+    Solo n(3, found(3, kNoVoter, {command(1, 1), command(3, 2)}));
     CHECK(n.receive(2, 4, asks(row.last_index, row.last_term, true)) ==
           Texts{fmt::format("1->2 t3 PreVoteReply {}", row.granted ? "granted" : "refused")});
     n.receive(2, 5, asks(row.last_index, row.last_term));
@@ -162,7 +162,7 @@ TEST_CASE("raft: given a leader, when a message carries a greater term, then it 
 }
 
 TEST_CASE("raft: given a deposed leader, when it still sends, then the answer tells it the term") {
-  Solo n(3, {Term(5), kNoNode, std::nullopt, {}, true});
+  Solo n(3, found(5));
   CHECK(n.receive(2, 3, heartbeat()) == Texts{"1->2 t5 AppendEntriesReply refused=0 conflict=0/0"});
   CHECK(n.raft.leader() == kNoNode);
 }
@@ -198,31 +198,33 @@ TEST_CASE("raft: given TimeoutNow of the leader, then a candidate without pre-vo
   CHECK(n.disk_done() == Texts{"1->2 t2 RequestVote last=0/0 transfer", "1->3 t2 RequestVote last=0/0 transfer"});
 }
 
-TEST_CASE("raft: given an observer, then it waits for nothing, votes for nobody and follows") {
-  Config c = config_of(4);
-  c.voters = {NodeId(2), NodeId(3), NodeId(4)};
-  Solo n(c);
+TEST_CASE("raft: given a node that is no voter, then it waits for nothing, follows, and answers by the ordinary rules") {
+  Solo n(Solo::with(voters_to(4, 2)));
   CHECK(n.raft.deadline() == Time::never());
+  // The asker may know of a change that makes this node a voter; whether the vote counts is the asker's to know.
   n.receive(2, 1, asks(0, 0));
-  CHECK(n.disk_done() == Texts{"1->2 t1 RequestVoteReply refused"});
+  CHECK(n.disk_done() == Texts{"1->2 t1 RequestVoteReply granted"});
+  CHECK(n.receive(3, 1, asks(0, 0)) == Texts{"1->3 t1 RequestVoteReply refused"});
+  CHECK(n.raft.deadline() == Time::never());
   n.receive(3, 1, AppendEntries{LogIndex(0), Term(0), LogIndex(0), {command(1, 1)}});
   CHECK(n.disk_done() == Texts{"1->3 t1 AppendEntriesReply match=1"});
 }
 
-TEST_CASE("raft: given messages for others, of strangers, of old runs, or answers to an old run, then they are dropped") {
+TEST_CASE("raft: given messages for others, of old runs, of a second voter of one run, or answers to an old run, then they are dropped") {
   Solo n(3);
   auto drop = [&](Message m) {
     CHECK(n.take(n.raft.receive(n.now, std::move(m))) == Texts{});
     CHECK(n.raft.term() == Term{0});
   };
   n.receive(2, 0, RequestVoteReply{}, 5);
-  drop({NodeId(2), NodeId(3), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
-  drop({NodeId(9), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
-  drop({NodeId(2), NodeId(1), sg::test::nth_run(4), sg::test::nth_run(10), Term(3), heartbeat()});
-  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(9), Term(3), RequestVoteReply{false, true}});
+  drop({NodeId(2), NodeId(3), VoterId(2), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(2), NodeId(1), VoterId(9), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(2), NodeId(1), VoterId(2), sg::test::nth_run(4), sg::test::nth_run(10), Term(3), heartbeat()});
+  drop({NodeId(2), NodeId(1), VoterId(2), sg::test::nth_run(5), sg::test::nth_run(9), Term(3), RequestVoteReply{false, true}});
   AppendEntries gap{LogIndex(0), Term(0), LogIndex(0), {command(1, 2)}};
-  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), gap});
-  drop({NodeId(2), NodeId(1), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), AppendEntries{LogIndex(-1), Term(0), LogIndex(0), {}}});
+  drop({NodeId(2), NodeId(1), VoterId(2), sg::test::nth_run(5), sg::test::nth_run(10), Term(3), gap});
+  drop({NodeId(2), NodeId(1), VoterId(2), sg::test::nth_run(5), sg::test::nth_run(10), Term(3),
+        AppendEntries{LogIndex(-1), Term(0), LogIndex(0), {}}});
 }
 
 }  // namespace sg::raft::test

@@ -123,17 +123,21 @@ TEST_CASE("quorum: given any votes, then won and lost say what every way of cast
 
 TEST_CASE("raft messages: given each kind, when packed and unpacked, then it is the same; when cut, then it is refused") {
   AppendEntries append{LogIndex(6), Term(2), LogIndex(5), {entry(2, 7, 3), entry(3, 8, 0)}};
-  AppendEntriesReply reply{true, true, LogIndex(1), LogIndex(2), LogIndex(3), Term(4)};
-  InstallSnapshot install{0, true, LogIndex(9), {LogIndex(8), Term(3), entry(1, 1, 5).data}};
+  AppendEntriesReply reply{true, LogIndex(1), LogIndex(2), LogIndex(3), Term(4)};
+  Configuration configuration;
+  configuration.voters = {{NodeId(1), VoterId(6)}, {NodeId(2), VoterId(7)}, {NodeId(3), VoterId(8)}};
+  configuration.addresses[NodeId(1)] = {"host", 9192};
+  InstallSnapshot install{0, true, LogIndex(9), {LogIndex(8), Term(3), configuration, entry(1, 1, 5).data}};
   std::vector<MessageBody> bodies{RequestVote{true, false, LogIndex(3), Term(1)},
                                   RequestVoteReply{false, true},
                                   append,
                                   reply,
                                   install,
-                                  InstallSnapshotReply{true, LogIndex(8)},
-                                  TimeoutNow{}};
+                                  InstallSnapshotReply{LogIndex(8)},
+                                  TimeoutNow{},
+                                  Distrust{LogIndex(4)}};
   for (const MessageBody& body : bodies) {
-    Message m{NodeId(1), NodeId(2), sg::test::nth_run(7), sg::test::nth_run(8), Term(3), body};
+    Message m{NodeId(1), NodeId(2), VoterId(6), sg::test::nth_run(7), sg::test::nth_run(8), Term(3), body};
     CHECK(well_formed(m));
     ByteVec packed = pack(m);
     auto back = unpack<Message>(SharedBytes::copy_of(packed));
@@ -152,8 +156,13 @@ TEST_CASE("raft messages: given each kind, when packed and unpacked, then it is 
 
 TEST_CASE("raft messages: given entries with a gap, a falling term, a term beyond the sender's or an unknown kind, then not well formed") {
   auto append = [](std::vector<Entry> entries) {
-    return Message{NodeId(1), NodeId(2), sg::test::nth_run(1),
-                   {},        Term(5),   AppendEntries{LogIndex(1), Term(2), LogIndex(0), std::move(entries)}};
+    return Message{NodeId(1),
+                   NodeId(2),
+                   VoterId(6),
+                   sg::test::nth_run(1),
+                   {},
+                   Term(5),
+                   AppendEntries{LogIndex(1), Term(2), LogIndex(0), std::move(entries)}};
   };
   CHECK(well_formed(append({entry(2, 2, 1), entry(5, 3, 1)})));
   CHECK(!well_formed(append({entry(2, 3, 1)})));

@@ -105,17 +105,17 @@ TEST_CASE("raft: given an entry of an older term on a majority, then it is commi
   CHECK(n.raft.commit() == LogIndex(3));
 }
 
-TEST_CASE("raft: given a barred voter or an observer acknowledges, then it does not count") {
-  Config c = config_of(3);
+TEST_CASE("raft: given an observer, or another memory of a voter's node, acknowledges, then it does not count") {
+  Configuration c = voters_to(3);
   c.observers = {NodeId(7)};
-  Solo n(c);
+  Solo n(Solo::with(c));
   n.elect();
   n.disk_done();
-  n.acknowledge(2, 1, false);
   n.acknowledge(7, 1);
+  n.acknowledge(voter(3, 99), 1, sg::test::nth_run(1, 8));
   CHECK(n.raft.commit() == LogIndex(0));
-  CHECK(n.raft.progress().at(NodeId(2)).match() == LogIndex(1));
-  n.acknowledge(2, 1, true);
+  CHECK(n.raft.progress().at(NodeId(3)).match() == LogIndex(1));
+  n.acknowledge(2, 1);
   CHECK(n.raft.commit() == LogIndex(1));
 }
 
@@ -129,9 +129,9 @@ TEST_CASE("raft: given a new run of a follower, then what the old one had acknow
 }
 
 TEST_CASE("raft: given a follower that does not answer, then what is sent to it is bounded, and later it costs heartbeats only") {
-  Config c = config_of(3);
+  Config c = config_of_node_1();
   c.limits.in_flight_max_messages = 3;
-  Solo n(c);
+  Solo n(Solo::with(voters_to(3)), c);
   n.elect();
   n.disk_done();
   n.acknowledge(2, 1);
@@ -181,9 +181,9 @@ TEST_CASE("raft: given a link that comes up, then what the old one may have lost
 }
 
 TEST_CASE("raft: given a snapshot, when a follower is behind what is kept, then it gets the snapshot and then the rest (ch. 5)") {
-  Config c = config_of(3);
+  Config c = config_of_node_1();
   c.kept_behind_snapshot = 0;
-  Solo n(c);
+  Solo n(Solo::with(voters_to(3)), c);
   n.elect();
   n.disk_done();
   n.propose("a");
@@ -196,13 +196,13 @@ TEST_CASE("raft: given a snapshot, when a follower is behind what is kept, then 
   CHECK(to_string(n.last.messages.front()) == "1->3 t1 InstallSnapshot 2/1 5B commit=2");
   n.propose("b");
   for (const Message& m : n.last.messages) CHECK(m.to != NodeId(3));
-  CHECK(n.receive(3, 1, InstallSnapshotReply{true, LogIndex(2)}) == Texts{"1->3 t1 AppendEntries prev=2/1 +1 commit=2"});
+  CHECK(n.receive(3, 1, InstallSnapshotReply{LogIndex(2)}) == Texts{"1->3 t1 AppendEntries prev=2/1 +1 commit=2"});
 }
 
 TEST_CASE("raft: given a follower that is silent, then a snapshot is not sent to it again until it answers") {
-  Config c = config_of(3);
+  Config c = config_of_node_1();
   c.kept_behind_snapshot = 0;
-  Solo n(c);
+  Solo n(Solo::with(voters_to(3)), c);
   n.elect();
   n.disk_done();
   n.acknowledge(2, 1);
@@ -223,7 +223,7 @@ TEST_CASE("raft: given a follower that is silent, then a snapshot is not sent to
 
 TEST_CASE("raft: given a snapshot from the leader, then it replaces log and state, and is acknowledged when durable") {
   Solo n(3, with_log({1, 1}));
-  CHECK(n.receive(2, 3, InstallSnapshot{0, true, LogIndex(9), {LogIndex(8), Term(2), bytes_of("state")}}) == Texts{});
+  CHECK(n.receive(2, 3, InstallSnapshot{0, true, LogIndex(9), {LogIndex(8), Term(2), voters_to(3), bytes_of("state")}}) == Texts{});
   CHECK(n.last.restore->index == LogIndex(8));
   CHECK(n.last.persist->truncate_from == LogIndex(9));
   CHECK(n.raft.applied() == LogIndex(8));
@@ -237,9 +237,9 @@ TEST_CASE("raft: given entries under way to the disk, when a snapshot replaces t
   Solo n(3);
   n.receive(2, 1, append(0, 0, 0, {command(1, 1), command(1, 2), command(1, 3)}));
   uint64_t old_write = n.raft.last_sequence();
-  n.receive(2, 1, InstallSnapshot{0, true, LogIndex(3), {LogIndex(2), Term(1), bytes_of("not needed")}});
+  n.receive(2, 1, InstallSnapshot{0, true, LogIndex(3), {LogIndex(2), Term(1), voters_to(3), bytes_of("not needed")}});
   REQUIRE(!n.last.restore);
-  n.receive(3, 2, InstallSnapshot{0, true, LogIndex(3), {LogIndex(3), Term(2), bytes_of("state")}});
+  n.receive(3, 2, InstallSnapshot{0, true, LogIndex(3), {LogIndex(3), Term(2), voters_to(3), bytes_of("state")}});
   REQUIRE(n.last.restore);
   CHECK(n.take(n.raft.durable(n.now, old_write)) == Texts{});
   CHECK(n.raft.durable_index() == LogIndex(2));
@@ -249,82 +249,23 @@ TEST_CASE("raft: given entries under way to the disk, when a snapshot replaces t
 
 TEST_CASE("raft: given a snapshot of what the log has, then nothing is replaced, and it is committed") {
   Solo n(3, with_log({1, 1, 1}));
-  n.receive(2, 3, InstallSnapshot{0, true, LogIndex(2), {LogIndex(2), Term(1), bytes_of("state")}});
+  n.receive(2, 3, InstallSnapshot{0, true, LogIndex(2), {LogIndex(2), Term(1), voters_to(3), bytes_of("state")}});
   CHECK(!n.last.restore);
   CHECK(n.last.committed.size() == 2);
   CHECK(n.disk_done() == Texts{"1->2 t3 InstallSnapshotReply match=2"});
 }
 
 TEST_CASE("raft: given a restart with a snapshot and entries, then the snapshot is restored and the entries wait for a leader") {
-  Recovered r{Term(2), kNoNode, Snapshot{LogIndex(2), Term(1), bytes_of("state")}, {command(1, 2), command(2, 3)}, true};
+  Recovered r{.term = Term(2),
+              .vote = {},
+              .snapshot = Snapshot{LogIndex(2), Term(1), {}, bytes_of("state")},
+              .entries = {command(1, 2), command(2, 3)},
+              .assumed = {},
+              .may_lead = true};
   Solo n(3, r);
   CHECK(n.last.restore->index == LogIndex(2));
   CHECK(n.raft.commit() == LogIndex(2));
   CHECK(n.raft.log().last_index() == LogIndex(3));
-}
-
-// --- Barred voters ------------------------------------------------------------------------------------------------------------------
-
-TEST_CASE("raft: given a barred voter, then it marks its disk, asks everybody, and votes for nobody") {
-  Solo n(3, {Term(2), kNoNode, std::nullopt, {}, false});
-  CHECK((n.last.persist->hard_state == HardState{Term(2), kBarredVote}));
-  CHECK(n.disk_done() == Texts{"1->2 t2 PreVote last=0/0", "1->3 t2 PreVote last=0/0"});
-  CHECK(n.receive(2, 2, RequestVoteReply{true, true}) == Texts{});
-  CHECK(n.receive(3, 2, RequestVoteReply{true, true}) == Texts{});
-  CHECK(n.raft.role() == Role::follower);
-  n.receive(2, 3, RequestVote{false, false, LogIndex(9), Term(2)});
-  CHECK(n.disk_done() == Texts{"1->2 t3 RequestVoteReply refused"});
-}
-
-TEST_CASE("raft: given a barred voter, when it has heard all voters and holds a commit of the leader's term, then it is readmitted") {
-  Solo n(3, {Term(2), kNoNode, std::nullopt, {}, false});
-  n.receive(2, 4, append(0, 0, 0, {command(3, 1), command(4, 2)}));
-  CHECK(n.disk_done().back() == "1->2 t4 AppendEntriesReply match=2 barred");
-  n.receive(2, 4, append(2, 4, 1));
-  CHECK(n.raft.barred());  // entry 1 is not of term 4
-  n.receive(2, 4, append(2, 4, 2));
-  CHECK(n.raft.barred());  // node 3 was not heard
-  n.receive(3, 3, RequestVoteReply{true, false});
-  CHECK(n.raft.barred());
-  CHECK(n.receive(2, 4, append(2, 4, 2)).size() == 1);
-  CHECK(!n.raft.barred());
-  CHECK((n.last.persist->hard_state == HardState{Term(4), NodeId(2)}));
-  CHECK(n.disk_done() == Texts{"1->2 t4 AppendEntriesReply match=2"});
-  // It does not vote in the term of its readmission, and does in the next.
-  CHECK(n.receive(3, 4, RequestVote{false, false, LogIndex(9), Term(4)}) == Texts{"1->3 t4 RequestVoteReply refused"});
-}
-
-TEST_CASE("raft: given a barred voter that has heard all, when the commit is of an older term or was told to an older run, then it stays") {
-  Solo n(3, {Term(2), kNoNode, std::nullopt, {}, false});
-  n.receive(3, 2, RequestVoteReply{true, false});
-  n.receive(2, 4, append(0, 0, 0, {command(3, 1), command(4, 2)}));
-  n.disk_done();
-  n.receive(2, 4, append(2, 4, 1));
-  CHECK(n.raft.barred());
-  n.take(n.raft.receive(n.now, {NodeId(2), NodeId(1), sg::test::nth_run(1), sg::test::nth_run(9), Term(4), append(2, 4, 2)}));
-  CHECK(n.raft.barred());
-  CHECK(n.receive(3, 4, RequestVote{true, false, LogIndex(9), Term(4)}) == Texts{"1->3 t4 PreVoteReply refused"});
-  n.receive(2, 4, append(2, 4, 2));
-  CHECK(!n.raft.barred());
-}
-
-TEST_CASE("raft: given a voter that restarts while it is barred, then its disk says so") {
-  Solo n(3, {Term(2), kBarredVote, std::nullopt, {command(2, 1)}, true});
-  CHECK(n.raft.barred());
-  CHECK(!n.last.persist);
-}
-
-TEST_CASE("raft: given a term that was voted in and forgotten, when its candidate is heard, then it comes before the readmission") {
-  Solo n(3, {Term(0), kNoNode, std::nullopt, {}, false});
-  n.receive(2, 4, append(0, 0, 1, {command(4, 1)}));
-  n.disk_done();
-  REQUIRE(n.raft.barred());
-  // Node 3 stands in term 5, perhaps with a vote that this node has forgotten.
-  n.receive(3, 5, RequestVoteReply{true, false});
-  CHECK(n.raft.barred());
-  CHECK(n.raft.term() == Term(5));
-  n.receive(2, 4, append(1, 4, 1));
-  CHECK(n.raft.barred());
 }
 
 }  // namespace sg::raft::test

@@ -1,5 +1,5 @@
 // One Raft node whose peers are the test: it hands in messages, decides when the disk is done, and looks at what comes out. The node is
-// number 1; the invariants are checked after every event.
+// number 1; the voter id of node n is n, unless a test says otherwise; the invariants are checked after every event.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -18,20 +18,46 @@ inline Entry command(int64_t term, int64_t index, std::string_view data = "x") {
   return {Term(term), LogIndex(index), EntryKind::command, bytes_of(data)};
 }
 
-inline Config config_of(int voters) {
+inline Voter voter(int node) { return {NodeId(node), VoterId(static_cast<uint64_t>(node))}; }
+inline Voter voter(int node, uint64_t id) { return {NodeId(node), VoterId(id)}; }
+
+inline Configuration voters_to(int last, int first = 1) {
+  Configuration c;
+  for (int i = first; i <= last; ++i) c.voters.push_back(voter(i));
+  return c;
+}
+inline Entry configured(int64_t term, int64_t index, const Configuration& c) {
+  return {Term(term), LogIndex(index), EntryKind::configuration, encode(c)};
+}
+
+inline Config config_of_node_1() {
   Config c;
   c.self = NodeId(1);
+  c.voter = VoterId(1);
   c.run = sg::test::nth_run(10);
-  for (int i = 1; i <= voters; ++i) c.voters.push_back(NodeId(i));
   return c;
+}
+
+inline Recovered found(int64_t term, Voter vote = kNoVoter, std::vector<Entry> entries = {}) {
+  Recovered r;
+  r.term = Term(term);
+  r.vote = vote;
+  r.entries = std::move(entries);
+  return r;
 }
 
 class Solo {
  public:
-  explicit Solo(Config config, Recovered recovered = {}) : raft(config, recovered, Rng(1)), invariants_(recovered) {
+  explicit Solo(Recovered recovered, const Config& config = config_of_node_1()) : raft(config, recovered, Rng(1)), invariants_(recovered) {
     take(raft.start(now));
   }
-  explicit Solo(int voters, Recovered recovered = {}) : Solo(config_of(voters), std::move(recovered)) {}
+  // Of a cluster of the nodes 1 to `voters`.
+  explicit Solo(int voters, Recovered recovered = {}) : Solo(with(voters_to(voters), std::move(recovered))) {}
+
+  static Recovered with(Configuration assumed, Recovered recovered = {}) {
+    recovered.assumed = std::move(assumed);
+    return recovered;
+  }
 
   // Each event returns the texts of the messages that it sent.
   std::vector<std::string> take(Output output) {
@@ -43,8 +69,11 @@ class Solo {
     last = std::move(output);
     return texts;
   }
+  std::vector<std::string> receive(Voter from, int64_t term, MessageBody body, Run run = sg::test::nth_run(1)) {
+    return take(raft.receive(now, {from.node, NodeId(1), from.id, run, sg::test::nth_run(10), Term(term), std::move(body)}));
+  }
   std::vector<std::string> receive(int from, int64_t term, MessageBody body, uint64_t run = 1) {
-    return take(raft.receive(now, {NodeId(from), NodeId(1), sg::test::nth_run(run), sg::test::nth_run(10), Term(term), std::move(body)}));
+    return receive(voter(from), term, std::move(body), sg::test::nth_run(run));
   }
   std::vector<std::string> disk_done() { return take(raft.durable(now, raft.last_sequence())); }
   std::vector<std::string> tick_at_deadline() {
@@ -65,13 +94,13 @@ class Solo {
     receive(2, raft.term().v, RequestVoteReply{false, true});
     REQUIRE(raft.is_leader());
   }
-  void acknowledge(int from, int64_t match, bool counts = true) {
+  std::vector<std::string> acknowledge(Voter from, int64_t match, Run run = sg::test::nth_run(1)) {
     AppendEntriesReply r;
     r.success = true;
-    r.counts = counts;
     r.match = LogIndex(match);
-    receive(from, raft.term().v, r);
+    return receive(from, raft.term().v, r, run);
   }
+  std::vector<std::string> acknowledge(int from, int64_t match) { return acknowledge(voter(from), match); }
 
   Raft raft;
   Time now;
