@@ -175,7 +175,7 @@ class Run {
       out.nodes.push_back({.id = Cluster::broker_id(i),
                            .up = broker && broker->catalogue(),
                            .controller = broker && broker->is_controller(),
-                           .spoiled = cluster_.nodes()[i]->disk().flips() > 0});
+                           .spoiled = cluster_.nodes()[i]->disk().flips() + cluster_.nodes()[i]->disk().losses() > 0});
     }
     if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
       for (const auto& [stream, p] : catalogue->partitions())

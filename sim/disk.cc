@@ -174,6 +174,7 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
 
 Result<size_t> SimDisk::complete_write(Op& op) {
   Inode& inode = *op.file->inode;
+  inode.note_write(op.number);
   bool synced = op.durability == disk::Durability::synced;
   Result<size_t> result = op.write.length;
   if (op.fails) {
@@ -247,7 +248,7 @@ Result<std::shared_ptr<SimDisk::OpenFile>> SimDisk::open(Life& life, std::string
   Result<InodeRef> found = names_.find(path);
   if (!found) {
     if (mode != disk::OpenMode::create || !found.is(Errc::not_found)) return std::unexpected(std::move(found).error());
-    auto inode = std::make_shared<Inode>(pages_, ++next_inode_);
+    auto inode = std::make_shared<Inode>(pages_, ++next_inode_, queue_.now());
     TRY_DO(names_.create(path, inode));
     found = inode;
     name_changed(life, NameChange::create, path, {}, inode->id());
@@ -376,6 +377,25 @@ void SimDisk::cut_power() {
   trace_.event(queue_.now(), node_, TraceKind::disk_cut, count.kept, count.lost, count.torn);
 }
 
+// --- copies --------------------------------------------------------------------------------------------------------------------
+
+SimDisk::Backup SimDisk::backup() const {
+  Backup out = names_.now();
+  for (auto& [path, inode] : out)
+    if (inode) inode = inode->copy(inode->id(), inode->birth());
+  return out;
+}
+
+void SimDisk::restore(const Backup& backup) {
+  ENSURE(open_.empty(), "node {} runs while its disk is replaced", node_);
+  Backup names = backup;
+  for (const auto& [path, inode] : backup)
+    if (inode) next_inode_ = std::max(next_inode_, inode->id());
+  for (auto& [path, inode] : names)
+    if (inode) inode = inode->copy(++next_inode_, queue_.now());
+  names_ = Namespace(std::move(names));
+}
+
 // --- questions -----------------------------------------------------------------------------------------------------------------
 
 bool SimDisk::exists(std::string_view path) const { return names_.find(path).has_value(); }
@@ -418,6 +438,26 @@ uint64_t SimDisk::used_bytes() const {
   for (const auto& [path, inode] : names_.now())
     if (inode) used += inode->size();
   return used;
+}
+
+std::optional<std::string> SimDisk::last_written(std::string_view prefix) const {
+  std::optional<std::string> out;
+  uint64_t last = 0;
+  for (const auto& [path, inode] : names_.now()) {
+    if (!inode || !path.starts_with(prefix) || inode->last_write() <= last) continue;
+    last = inode->last_write();
+    out = path;
+  }
+  return out;
+}
+
+void SimDisk::lose_file(const std::string& path) {
+  Result<InodeRef> inode = names_.remove(path);
+  ENSURE(inode, "no file '{}' on node {}", path, node_);
+  const size_t slash = path.rfind('/');
+  (void)names_.sync(slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash));
+  ++losses_;
+  observe([&](DiskObserver& o) { o.on_lost(node_, {(*inode)->id(), path}); });
 }
 
 void SimDisk::flip_bit(std::string_view path, uint64_t offset, int bit) {

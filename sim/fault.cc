@@ -10,10 +10,10 @@
 namespace sg::sim {
 namespace {
 
-constexpr std::array<std::string_view, kFaultKinds> kKindNames = {"kill",       "power_cut",    "wipe",        "stop",         "start",
-                                                                  "pause",      "suspend",      "link_cut",    "link_stall",   "link_delay",
-                                                                  "link_reset", "disk_latency", "disk_stall",  "sync_failure", "bit_flip",
-                                                                  "disk_full",  "clock_jump",   "clock_drift", "crash_point"};
+constexpr std::array<std::string_view, kFaultKinds> kKindNames = {
+    "kill",     "power_cut",  "wipe",       "stop",       "start",        "pause",      "suspend",
+    "link_cut", "link_stall", "link_delay", "link_reset", "disk_latency", "disk_stall", "sync_failure",
+    "bit_flip", "file_loss",  "disk_full",  "clock_jump", "clock_drift",  "crash_point"};
 
 std::optional<int64_t> parse_integer(std::string_view text) {
   int64_t value = 0;

@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/rng.h"
+#include "base/time.h"
 #include "sim/page.h"
 
 namespace sg::sim {
@@ -53,9 +55,15 @@ struct FlushImage {
 
 class Inode {
  public:
-  Inode(PagePool& pool, uint64_t id) : pool_(pool), id_(id) {}
+  Inode(PagePool& pool, uint64_t id, Time birth = {}) : pool_(pool), id_(id), birth_(birth) {}
 
   uint64_t id() const { return id_; }
+  Time birth() const { return birth_; }
+  // Numbers of writes grow.
+  uint64_t last_write() const { return last_write_; }
+  void note_write(uint64_t number) { last_write_ = number; }
+  // Another file with the same bytes, all of them durable.
+  std::shared_ptr<Inode> copy(uint64_t id, Time birth) const;
   uint64_t size() const { return size_; }
   uint64_t durable_size() const { return media_size_; }
 
@@ -105,6 +113,8 @@ class Inode {
 
   PagePool& pool_;
   uint64_t id_;
+  Time birth_;
+  uint64_t last_write_ = 0;
   uint64_t size_ = 0;
   uint64_t media_size_ = 0;
   bool size_dirty_ = false;

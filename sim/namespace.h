@@ -27,6 +27,10 @@ class Namespace {
  public:
   using Names = std::map<std::string, InodeRef, std::less<>>;
 
+  Namespace() = default;
+  // All of them durable.
+  explicit Namespace(Names names) : now_(names), durable_(std::move(names)) {}
+
   // Everywhere: Errc::invalid for a path that is not plain ("a//b", "../a").
   // Errc::not_found; Errc::invalid for a directory.
   Result<InodeRef> find(std::string_view path) const;
