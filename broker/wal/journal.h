@@ -64,6 +64,9 @@ struct OpenResult {
   HardState hard_state;
   StartKind start = StartKind::fresh;
   std::vector<StreamState> streams;  // sorted by id
+  // Something is lost of which nobody knows what it was. It counts for every stream, also for one that lay wholly in it and is found
+  // nowhere.
+  bool unattributed_damage = false;
 };
 
 class Journal {

@@ -126,6 +126,7 @@ Result<OpenResult> Journal::open(Task& task, disk::Disk& disk, Options options, 
   result.cluster_id = j.identity_.cluster_id;
   result.incarnation = j.incarnation_;
   result.hard_state = found.hard_state;
+  result.unattributed_damage = found.unattributed;
   result.start = found.damaged                ? StartKind::damaged
                  : found.last_generation == 0 ? StartKind::fresh
                  : found.orderly              ? StartKind::orderly

@@ -220,6 +220,7 @@ class Recovery {
     REACHED("wal: damage counts for every stream");
     log_.error("journal-damaged what=\"{}\": every stream of this node counts as damaged", why);
     fold_.lose_everything();
+    result_.unattributed = true;
   }
 
   void finish() {

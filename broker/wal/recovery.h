@@ -22,6 +22,7 @@ struct Recovered {
   bool orderly = false;
   bool torn = false;
   bool damaged = false;
+  bool unattributed = false;  // some of the damage: it counts for every stream, found here or not
   std::map<StreamId, StreamFacts> streams;
 };
 

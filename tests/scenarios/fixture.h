@@ -163,7 +163,6 @@ class Bench : public LedgerEvents {
       metadata::RegisterBroker r;
       r.node = NodeId(i);
       r.run = sg::test::nth_run(1);
-      r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
       record(r);
       record(metadata::UnfenceBroker{NodeId(i), ghost.catalogue.broker(NodeId(i))->epoch});
     }
