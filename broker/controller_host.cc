@@ -16,15 +16,29 @@ ControllerHost::ControllerHost(Env& env, const metadata::Catalogue& catalogue, m
       controller_(catalogue, options, env.rng.split("controller")) {}
 
 void ControllerHost::run(Task& task) {
+  TaskGroup inquiries(task.scheduler());
+  inquiries_ = &inquiries;
   while (!task.stopping()) {
     armed_ = controller_.deadline();
     if (armed_ > task.now()) {
-      if (earlier_.wait(task, armed_, "the controller's deadline").is(Errc::stopped)) return;
+      if (earlier_.wait(task, armed_, "the controller's deadline").is(Errc::stopped)) break;
       continue;
     }
-    if (!drain_after_stall(task, armed_)) return;
+    if (!drain_after_stall(task, armed_)) break;
     if (controller_.deadline() <= task.now()) feed(controller_.on_deadline(task.now()));
   }
+  inquiries_ = nullptr;
+  inquiries.stop();
+  inquiries.join(task);
+}
+
+void ControllerHost::inquire(const metadata::Inquiry& inquiry) {
+  if (!inquiries_) return;  // this node is stopping: nobody is let in any more
+  inquiries_->spawn(fmt::format("ask node {}", inquiry.node), [this, inquiry](Task& task) {
+    Result<metadata::Answer> answer = links_.inquire(task, inquiry.node, {inquiry.address.host, inquiry.address.port});
+    if (answer.is(Errc::stopped)) return;
+    feed(controller_.on_answer(env_.clock.now(), inquiry, answer ? std::optional(*answer) : std::nullopt));
+  });
 }
 
 void ControllerHost::on_request(NodeId from, metadata::ControllerRequest request) {
@@ -87,6 +101,7 @@ void ControllerHost::feed(metadata::ControllerOutput output) {
     }
   }
   for (NodeId node : output.probes) links_.probe(node);
+  for (const metadata::Inquiry& inquiry : output.inquiries) inquire(inquiry);
   if (controller_.deadline() < armed_) earlier_.notify_all();
 }
 

@@ -47,6 +47,7 @@ class ControllerHost {
     Term term;
   };
   void feed(metadata::ControllerOutput output);
+  void inquire(const metadata::Inquiry& inquiry);
 
   Env& env_;
   Log log_;
@@ -58,6 +59,7 @@ class ControllerHost {
   std::map<LogIndex, Proposed> proposed_;
   Time armed_ = Time::never();
   Signal earlier_;
+  TaskGroup* inquiries_ = nullptr;  // while run() does
 };
 
 }  // namespace sg::broker

@@ -12,6 +12,7 @@ namespace {
 constexpr Duration kRegisterRetry = 200ms;
 constexpr Duration kAttempt = 1s;
 constexpr Duration kRetryPause = 20ms;
+constexpr Duration kClaimRetry = 1s;  // while another process bears this node's id
 constexpr size_t kMaxHeartbeatsOpen = 256;
 
 }  // namespace
@@ -29,7 +30,8 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
       controller_(controller),
       links_(links),
       contact_(contact),
-      heard_(env.clock.now()) {
+      heard_(env.clock.now()),
+      standing_since_(env.clock.now()) {
   registration_.node = identity.node;
   registration_.run = identity.run;
 }
@@ -37,6 +39,68 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
 BrokerEpoch Membership::broker_epoch() const {
   const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
   return self && self->run == identity_.run ? self->epoch : kNoBrokerEpoch;
+}
+
+std::string_view to_string(Standing standing) {
+  switch (standing) {
+    case Standing::unregistered: return "unregistered";
+    case Standing::registered: return "registered";
+    case Standing::fenced: return "fenced";
+    case Standing::superseded: return "superseded";
+  }
+  return "unknown";
+}
+
+Standing Membership::standing() const {
+  const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
+  if (!self) return Standing::unregistered;
+  if (self->run != identity_.run) return was_registered_ ? Standing::superseded : Standing::unregistered;
+  return self->fenced ? Standing::fenced : Standing::registered;
+}
+
+// Says once who has taken this node's place: the operator of either process needs to know.
+void Membership::poke() {
+  was_registered_ = was_registered_ || registered();
+  if (Standing now = standing(); now != standing_) {
+    standing_ = now;
+    standing_since_ = env_.clock.now();
+    if (now == Standing::superseded) {
+      REACHED("membership: superseded");
+      const metadata::Broker& other = *machine_.catalogue().broker(identity_.node);
+      log_.error(
+          "superseded by={} at={}:{} directory={} own={} what=\"another process was registered as node {}; this one serves nothing "
+          "until that one is gone: stop whichever was started by mistake\"",
+          other.run, other.peer.host, other.peer.port, other.run.directory, identity_.run, identity_.node);
+    }
+  }
+  wake_.notify_all();
+}
+
+void Membership::register_now(Time now) {
+  next_register_ = now + kRegisterRetry;
+  register_again_ = false;
+  call(registration_, now + kAttempt, [this](Result<metadata::ControllerReply> reply) {
+    on_register_reply(reply);
+    wake_.notify_all();
+  });
+}
+
+void Membership::on_register_reply(const Result<metadata::ControllerReply>& reply) {
+  using metadata::ControllerError;
+  if (!reply) return;
+  const auto* r = std::get_if<metadata::RegisterReply>(&reply->body);
+  if (r && reply->error == ControllerError::none) {
+    refusal_.clear();
+    log_.info("registered broker_epoch={}", r->broker_epoch);
+    return;
+  }
+  // A leader that has just been elected is not the controller for a moment yet; and one that is asking around will know soon.
+  if (reply->error == ControllerError::not_controller || reply->error == ControllerError::busy)
+    next_register_ = env_.clock.now() + kRetryPause;
+  if (reply->error != ControllerError::claimed && reply->error != ControllerError::stale) return;
+  REACHED("membership: another process bears this node's id");
+  next_register_ = env_.clock.now() + kClaimRetry;
+  if (std::exchange(refusal_, reply->message) != reply->message) log_.error("registration_refused what=\"{}\"", refusal_);
 }
 
 void Membership::run(Task& task) {
@@ -54,17 +118,7 @@ void Membership::run(Task& task) {
     if (registered() && machine_.applied() != reported_applied_ && machine_.catalogue().broker(identity_.node)->fenced)
       next_heartbeat = now;
     if (leader != kNoNode) {
-      if ((!registered() || register_again_) && next_register_ <= now) {
-        next_register_ = now + kRegisterRetry;
-        register_again_ = false;
-        call(registration_, now + kAttempt, [this](Result<metadata::ControllerReply> reply) {
-          const auto* r = reply ? std::get_if<metadata::RegisterReply>(&reply->body) : nullptr;
-          if (r && reply->error == metadata::ControllerError::none) log_.info("registered broker_epoch={}", r->broker_epoch);
-          // A leader that has just been elected is not the controller for a moment yet.
-          if (reply && reply->error == metadata::ControllerError::not_controller) next_register_ = env_.clock.now() + kRetryPause;
-          wake_.notify_all();
-        });
-      }
+      if ((!registered() || register_again_) && next_register_ <= now) register_now(now);
       if (next_heartbeat <= now) {
         next_heartbeat = now + timing_.heartbeat;
         send_heartbeat(now, leader);

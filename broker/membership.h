@@ -24,6 +24,15 @@ class ControllerContact {
   virtual void on_controller_heard() = 0;
 };
 
+// What this process is to the cluster, as far as it has heard.
+enum class Standing : uint8_t {
+  unregistered,  // this run has not been registered yet
+  registered,
+  fenced,      // registered, and taken for dead or not heard of yet: another may lead what it led
+  superseded,  // it was registered, and another run of this node id is now: whatever it led, it leads no longer
+};
+std::string_view to_string(Standing standing);
+
 class Membership final : public LocalReplies {
  public:
   using Body = decltype(metadata::ControllerRequest::body);
@@ -43,6 +52,9 @@ class Membership final : public LocalReplies {
   // Of this run's applied registration; none before.
   BrokerEpoch broker_epoch() const;
   bool registered() const { return broker_epoch() != kNoBrokerEpoch; }
+  Standing standing() const;
+  // Since when standing() is what it is.
+  Time standing_since() const { return standing_since_; }
   NodeId node() const { return identity_.node; }
 
   // One attempt at whoever leads now. `done` is called once, later and never from inside of this call: with the reply, or Errc::unavailable
@@ -56,7 +68,7 @@ class Membership final : public LocalReplies {
   void report_damage(StreamId stream);
 
   // Leader, role or catalogue changed: registering or a heartbeat may be due now.
-  void poke() { wake_.notify_all(); }
+  void poke();
 
   void on_controller_reply(const metadata::ControllerReply& reply) override;
   void on_heartbeat_reply(const metadata::HeartbeatReply& reply) override;
@@ -71,6 +83,8 @@ class Membership final : public LocalReplies {
     Time sent;
     BrokerEpoch broker_epoch;
   };
+  void register_now(Time now);
+  void on_register_reply(const Result<metadata::ControllerReply>& reply);
   void send_outgoing();
   void send_damage(Time now);
   void send_heartbeat(Time now, NodeId leader);
@@ -98,6 +112,10 @@ class Membership final : public LocalReplies {
   bool silent_ = false;
   std::set<StreamId> unreported_damage_;
   bool register_again_ = false;
+  bool was_registered_ = false;
+  Standing standing_ = Standing::unregistered;  // as it was last said
+  Time standing_since_;
+  std::string refusal_;  // of the last registration that was not taken
   Time next_register_;
 };
 

@@ -82,6 +82,7 @@ int Node::run(Task& task) {
   peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
   take_port(config_.listen.peer, peer_server_->local());
+  identity_.address = config_.listen.peer;
   return run_opened(task, std::move(*opened));
 }
 
@@ -97,6 +98,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (s.damaged && !wal::is_metadata(s.stream)) registration.damaged.push_back(s.stream);
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
+  bearers_.emplace(machine_->catalogue(), config_.timing.session_timeout);
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
   auto recovered = RaftDriver::recover(task, *journal_, opened, config_.voter_count() == 1);
   if (!recovered) {
@@ -226,28 +228,47 @@ void Node::on_failed(const Error& error) {
 
 // --- Peers -----------------------------------------------------------------------------------------------------------------------
 
-void Node::on_link_up(NodeId node, Run run) {
+// `run` bears the node's id from now on, as far as this node can tell. The run before it is gone or will be told by the catalogue.
+void Node::borne_by(NodeId node, Run run) {
+  const Run known = raft_->core().run_of(node);
+  if (!known.is_none() && known != run) raft_->suspect(node, known);
   raft_->on_link_up(node, run);
   controller_->on_alive(node, run);
 }
 
+Result<> Node::on_link_up(NodeId node, Run run, const net::Address& address) {
+  TRY_DO(bearers_->answered(env_.clock.now(), node, run, address));
+  bearers_->link_opened(node, run);
+  borne_by(node, run);
+  return {};
+}
+
+void Node::on_link_down(NodeId node, Run run) { bearers_->link_closed(node, run); }
+
 void Node::on_suspicion(NodeId node, Run run) {
+  if (Run bearer = bearers_->of(node); bearer != run && !bearer.is_none()) return;  // another has taken its place already
   log_.warn("suspect node={} run={}", node, run);
+  bearers_->suspect(node, run);
   raft_->suspect(node, run);
   controller_->on_suspicion(node, run);
 }
 
 void Node::on_probe_refused(NodeId node) { controller_->on_probe_refused(node); }
 
-void Node::on_hello(NodeId from, Run run) {
-  // A newer run says that the older one is gone (architecture §5).
-  Run known = raft_->core().run_of(from);
-  if (run.newer_than(known)) raft_->suspect(from, known);
-  raft_->on_link_up(from, run);
-  controller_->on_alive(from, run);
+Result<> Node::admit(const peer::Hello& hello) {
+  return bearers_->greeted(env_.clock.now(), hello.from, hello.run, {hello.host, hello.port});
 }
 
+void Node::on_hello(NodeId from, Run run) {
+  bearers_->link_opened(from, run);
+  borne_by(from, run);
+}
+
+void Node::on_hello_over(NodeId from, Run run) { bearers_->link_closed(from, run); }
+
 Result<> Node::on_control_frame(NodeId from, Run run, const peer::Frame& frame) {
+  if (!bearers_->heard(env_.clock.now(), from, run))
+    return fail(Errc::invalid, fmt::format("node {} is run {} now, this link is of run {}", from, bearers_->of(from), run));
   controller_->on_alive(from, run);
   switch (frame.kind) {
     case peer::FrameKind::raft: return raft_->on_frame(frame);

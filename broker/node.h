@@ -15,6 +15,7 @@
 #include "broker/membership.h"
 #include "broker/metadata_machine.h"
 #include "broker/partitions.h"
+#include "broker/peer/bearers.h"
 #include "broker/peer/control_link.h"
 #include "broker/peer/peer_server.h"
 #include "broker/peer/replication.h"
@@ -60,10 +61,14 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) override;
   void on_damaged(std::span<const StreamId> streams, const Error& what) override;
   void on_failed(const Error& error) override;
-  void on_link_up(NodeId node, Run run) override;
+  Result<> on_link_up(NodeId node, Run run, const net::Address& address) override;
+  void on_link_down(NodeId node, Run run) override;
   void on_suspicion(NodeId node, Run run) override;
   void on_probe_refused(NodeId node) override;
+  Result<> admit(const peer::Hello& hello) override;
   void on_hello(NodeId from, Run run) override;
+  void on_hello_over(NodeId from, Run run) override;
+  void borne_by(NodeId node, Run run);
   Result<> on_control_frame(NodeId from, Run run, const peer::Frame& frame) override;
   Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) override;
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome) override;
@@ -88,6 +93,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   // In order of construction; a later one may use an earlier one.
   std::unique_ptr<wal::Journal> journal_;
   std::optional<MetadataMachine> machine_;
+  std::optional<peer::Bearers> bearers_;
   std::optional<peer::ControlLinks> links_;
   std::optional<RaftDriver> raft_;
   std::optional<ControllerHost> controller_;

@@ -22,11 +22,11 @@ replica::PartitionState state_of(const metadata::Catalogue& catalogue, const met
   state.leader = p.leader;
   state.leader_epoch = p.leader_epoch;
   state.partition_epoch = p.partition_epoch;
-  state.isr = p.isr;
+  state.isr = p.isr_nodes();
   state.min_isr = p.min_isr;
   for (NodeId node : p.replicas) {
     const metadata::Broker* broker = catalogue.broker(node);
-    state.replicas.push_back({node, broker ? broker->epoch : kNoBrokerEpoch, !broker || broker->fenced});
+    state.replicas.push_back({node, broker ? broker->epoch : kNoBrokerEpoch, !catalogue.may_join(p, node)});
   }
   return state;
 }

@@ -180,7 +180,8 @@ class Run {
     if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
       for (const auto& [stream, p] : catalogue->partitions())
         out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
-                                  p.partition_epoch, p.replicas, p.isr, p.last_copy_damaged});
+                                  p.partition_epoch, p.replicas, p.isr_nodes(),
+                                  std::ranges::none_of(p.isr, [&](const auto& copy) { return catalogue->intact(p, copy); })});
     return out;
   }
 

@@ -39,6 +39,7 @@ ErrorCode to_kafka(metadata::ControllerError error) {
     case invalid_replication_factor: return ErrorCode::invalid_replication_factor;
     case invalid_replica_assignment: return ErrorCode::invalid_replica_assignment;
     case invalid_config: return ErrorCode::invalid_config;
+    case claimed: return ErrorCode::unknown_server_error;  // of registrations only: no client's request comes to this
   }
   return ErrorCode::unknown_server_error;
 }

@@ -22,7 +22,7 @@ MetadataResponse::Partition describe(const metadata::Catalogue& catalogue, const
   out.leader_id = p.leader;
   out.leader_epoch = p.leader_epoch;
   out.replica_nodes = p.replicas;
-  out.isr_nodes = p.isr;
+  out.isr_nodes = p.isr_nodes();
   for (NodeId node : p.replicas) {
     const metadata::Broker* broker = catalogue.broker(node);
     if (!broker || broker->fenced) out.offline_replicas.push_back(node);

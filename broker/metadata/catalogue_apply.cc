@@ -23,9 +23,11 @@ bool contains(const std::vector<StreamId>& streams, StreamId stream) { return st
 
 // --- The rules by which leadership and ISR follow ------------------------------------------------------------------------------------
 
+// Once per record, however much of the partition it changes.
 void Catalogue::touch(Partition& p, Applied& out) {
   ENSURE(p.partition_epoch.v < std::numeric_limits<int32_t>::max());
   ENSURE(!p.isr.empty() && (p.leader == kNoNode || p.in_isr(p.leader)), "stream {}", p.stream);
+  if (!out.partitions.empty() && out.partitions.back() == p.stream) return;
   ++p.partition_epoch;
   out.partitions.push_back(p.stream);
 }
@@ -35,12 +37,12 @@ void Catalogue::touch(Partition& p, Applied& out) {
 void Catalogue::elect(Partition& p, NodeId avoid) {
   NodeId best = kNoNode;
   int best_rank = std::numeric_limits<int>::max();
-  for (NodeId node : p.isr) {
-    const Broker& b = state_.brokers.at(node);
-    if (b.fenced || p.last_copy_damaged) continue;
-    int rank = (b.draining ? 2 : 0) + (node == avoid ? 1 : 0);
+  for (const Copy& copy : p.isr) {
+    const Broker& b = state_.brokers.at(copy.node);
+    if (b.fenced || !intact(p, copy)) continue;
+    int rank = (b.draining ? 2 : 0) + (copy.node == avoid ? 1 : 0);
     if (rank < best_rank) {
-      best = node;
+      best = copy.node;
       best_rank = rank;
     }
   }
@@ -50,11 +52,11 @@ void Catalogue::elect(Partition& p, NodeId avoid) {
   ++p.leader_epoch;
 }
 
-// `node` leaves the ISR, or stays as its last member.
+// The copy of `node` leaves the ISR, or stays as its last member.
 void Catalogue::leave_isr(Partition& p, NodeId node, Applied& out) {
   if (!p.in_isr(node)) return;
   if (p.isr.size() > 1) {
-    std::erase(p.isr, node);
+    std::erase_if(p.isr, [&](const Copy& copy) { return copy.node == node; });
   } else if (p.leader == kNoNode) {
     return;
   }
@@ -62,25 +64,36 @@ void Catalogue::leave_isr(Partition& p, NodeId node, Applied& out) {
   touch(p, out);
 }
 
-// The copy of `node` lacks records that it had acknowledged.
-void Catalogue::lose_copy(Partition& p, NodeId node, Applied& out) {
-  if (!p.in_isr(node)) return;
-  if (p.isr.size() > 1) return leave_isr(p, node, out);
-  if (p.last_copy_damaged) return;
-  p.last_copy_damaged = true;
-  elect(p);
+// The copy lacks records that it had acknowledged, and is known to from now on.
+void Catalogue::lose_copy(Partition& p, const Copy& copy, Applied& out) {
+  if (!p.has_replica(copy.node) || p.is_damaged(copy)) return;
+  p.damaged.insert(std::ranges::lower_bound(p.damaged, copy), copy);
+  const Copy* member = p.member(copy.node);
+  if (member && *member == copy) {
+    if (p.isr.size() > 1) std::erase(p.isr, copy);
+    if (p.leader == copy.node) elect(p);
+  }
   touch(p, out);
 }
 
-// `node` has registered anew. Intact, and not fenced in between, it keeps its place: only durable bytes were ever acknowledged, so
-// what it had promised is still there. If it led, that leadership ended with its process.
-void Catalogue::restarted(Partition& p, NodeId node, bool intact, bool kept, Applied& out) {
-  if (!p.in_isr(node)) return;
-  if (!intact) return lose_copy(p, node, out);
-  if (!kept) return leave_isr(p, node, out);
-  if (p.leader != node) return;
-  elect(p, node);
+// A node has registered anew. A copy in its directory that is intact, and was not fenced in between, keeps its place: only durable bytes
+// were ever acknowledged, so what it had promised is still there. Any other leaves, unless it is the last: what the catalogue knows of
+// another directory of this node stays as true as it was. If the node led, that leadership ended with its process.
+void Catalogue::restarted(Partition& p, const RegisterBroker& r, bool kept, Applied& out) {
+  const Copy copy{r.node, r.run.directory};
+  if (!r.clean || contains(r.damaged, p.stream)) lose_copy(p, copy, out);
+  const Copy* member = p.member(r.node);
+  if (!member) return;
+  const bool stays = (kept && intact(p, *member)) || p.isr.size() == 1;
+  const bool led = p.leader == r.node;
+  if (stays && !led) return;
+  if (!stays) std::erase_if(p.isr, [&](const Copy& c) { return c.node == r.node; });
+  if (led) elect(p, r.node);
   touch(p, out);
+}
+
+void Catalogue::forget_former(Broker& broker) {
+  std::erase_if(broker.former, [&](const Run& run) { return !has_place({broker.node, run.directory}); });
 }
 
 Result<Broker*> Catalogue::current_broker(NodeId node, BrokerEpoch epoch) {
@@ -103,14 +116,21 @@ Result<> Catalogue::on(const SetCluster& r, Applied&) {
 
 Result<> Catalogue::on(const RegisterBroker& r, Applied& out) {
   if (r.node.v < 0) return fail(Errc::invalid, fmt::format("node id {}", r.node));
-  auto at = state_.brokers.find(r.node);
-  bool known = at != state_.brokers.end();
-  bool same_directory = known && at->second.run.directory == r.run.directory;
-  if (same_directory && !r.run.newer_than(at->second.run)) {
-    return fail(Errc::stale,
-                fmt::format("broker {} has registered as run {} already, the request is of {}", r.node, at->second.run, r.run));
+  const Broker* before = broker(r.node);
+  const bool same_directory = before && before->run.directory == r.run.directory;
+  std::vector<Run> former;
+  if (before) {
+    former = before->former;
+    former.push_back(before->run);
   }
-  bool kept = same_directory && !at->second.fenced;
+  if (auto last = std::ranges::find(former, r.run.directory, &Run::directory); last != former.end()) {
+    if (!r.run.newer_than(*last)) {
+      return fail(Errc::stale,
+                  fmt::format("broker {}: run {} of this directory has registered already, the request is of {}", r.node, *last, r.run));
+    }
+    former.erase(last);
+  }
+  const bool kept = same_directory && !before->fenced;
 
   state_.brokers[r.node] = Broker{.node = r.node,
                                   .epoch = BrokerEpoch(state_.applied.v),
@@ -121,13 +141,12 @@ Result<> Catalogue::on(const RegisterBroker& r, Applied& out) {
                                   .rack = r.rack,
                                   .fenced = !kept,
                                   .draining = false,
-                                  .since = state_.applied};
+                                  .since = state_.applied,
+                                  .former = std::move(former)};
   out.broker_epoch = BrokerEpoch(state_.applied.v);
   out.brokers.push_back(r.node);
-  for (auto& [stream, p] : state_.partitions) {
-    bool intact = same_directory && r.clean && !contains(r.damaged, stream);
-    restarted(p, r.node, intact, kept, out);
-  }
+  for (auto& [stream, p] : state_.partitions) restarted(p, r, kept, out);
+  forget_former(state_.brokers[r.node]);
   return {};
 }
 
@@ -160,16 +179,26 @@ Result<> Catalogue::on(const DrainBroker& r, Applied& out) {
   broker->draining = true;
   out.brokers.push_back(r.node);
   for (auto& [stream, p] : state_.partitions) {
-    bool replaceable = std::ranges::any_of(p.isr, [&](NodeId node) { return !state_.brokers.at(node).draining; });
+    bool replaceable = std::ranges::any_of(p.isr, [&](const Copy& copy) { return !state_.brokers.at(copy.node).draining; });
     if (replaceable) leave_isr(p, r.node, out);
   }
   return {};
 }
 
 Result<> Catalogue::on(const ReportDamage& r, Applied& out) {
-  TRY_DO(current_broker(r.node, r.broker_epoch));
+  TRY(Broker * broker, current_broker(r.node, r.broker_epoch));
   for (auto& [stream, p] : state_.partitions) {
-    if (contains(r.damaged, stream)) lose_copy(p, r.node, out);
+    if (contains(r.damaged, stream)) lose_copy(p, {r.node, broker->run.directory}, out);
+  }
+  return {};
+}
+
+Result<> Catalogue::on(const Healed& r, Applied& out) {
+  TRY(Broker * broker, current_broker(r.node, r.broker_epoch));
+  for (auto& [stream, p] : state_.partitions) {
+    if (!contains(r.streams, stream) || std::erase(p.damaged, Copy{r.node, broker->run.directory}) == 0) continue;
+    if (p.leader == kNoNode) elect(p);
+    touch(p, out);
   }
   return {};
 }
@@ -185,16 +214,16 @@ Result<> Catalogue::on(const CreateTopic& r, Applied& out) {
   if (r.topic_id.is_zero() || topic(r.topic_id)) return fail(Errc::invalid, fmt::format("topic id {} is zero or in use", r.topic_id));
   if (r.partitions.empty() || r.min_insync_replicas < 1) return fail(Errc::invalid, "a topic has at least 1 partition and min ISR 1");
 
-  std::vector<std::vector<NodeId>> isrs;
+  std::vector<std::vector<Copy>> isrs;
   for (const std::vector<NodeId>& replicas : r.partitions) {
     if (replicas.empty() || replicas.size() != r.partitions[0].size() || !distinct(replicas)) {
       return fail(Errc::invalid, fmt::format("topic '{}': replica lists are distinct nodes and equally long", r.name));
     }
-    std::vector<NodeId>& isr = isrs.emplace_back();
+    std::vector<Copy>& isr = isrs.emplace_back();
     for (NodeId node : replicas) {
       const Broker* b = broker(node);
       if (!b) return fail(Errc::not_found, fmt::format("topic '{}': broker {} is not registered", r.name, node));
-      if (!b->fenced && !b->draining) isr.push_back(node);
+      if (!b->fenced && !b->draining) isr.push_back({node, b->run.directory});
     }
     if (isr.empty()) return fail(Errc::unavailable, fmt::format("topic '{}': a partition has no live replica", r.name));
   }
@@ -206,7 +235,7 @@ Result<> Catalogue::on(const CreateTopic& r, Applied& out) {
     StreamId stream = state_.next_stream;
     ++state_.next_stream;
     created.partitions.push_back(stream);
-    NodeId leader = isrs[i][0];
+    NodeId leader = isrs[i][0].node;
     state_.partitions[stream] = Partition{.stream = stream,
                                           .topic_id = r.topic_id,
                                           .index = static_cast<int32_t>(i),
@@ -215,7 +244,8 @@ Result<> Catalogue::on(const CreateTopic& r, Applied& out) {
                                           .leader = leader,
                                           .leader_epoch = LeaderEpoch(0),
                                           .partition_epoch = PartitionEpoch(0),
-                                          .min_isr = std::min(r.min_insync_replicas, static_cast<int32_t>(r.partitions[i].size()))};
+                                          .min_isr = std::min(r.min_insync_replicas, static_cast<int32_t>(r.partitions[i].size())),
+                                          .damaged = {}};
     out.partitions.push_back(stream);
   }
   out.topic_id = r.topic_id;
@@ -230,6 +260,7 @@ Result<> Catalogue::on(const DeleteTopic& r, Applied& out) {
   for (StreamId stream : found->partitions) state_.partitions.erase(stream);
   state_.topics.erase(topic_names_.at(r.topic_id));
   topic_names_.erase(r.topic_id);
+  for (auto& [node, broker] : state_.brokers) forget_former(broker);
   return {};
 }
 
@@ -243,20 +274,24 @@ Result<> Catalogue::on(const ChangeIsr& r, Applied& out) {
                 fmt::format("stream {} is led by {} in leader epoch {}, partition epoch {}; the request is of {}, {}, {}", r.stream,
                             p.leader, p.leader_epoch, p.partition_epoch, r.leader, r.leader_epoch, r.partition_epoch));
   }
-  std::vector<NodeId> isr;
+  std::vector<Copy> isr;
   for (NodeId node : p.replicas) {
-    auto member = std::ranges::find(r.isr, node, &IsrMember::node);
-    if (member == r.isr.end()) continue;
-    isr.push_back(node);
-    if (p.in_isr(node)) continue;
-    const Broker* b = broker(node);
-    if (!b || b->epoch != member->broker_epoch || b->fenced || b->draining) {
-      return fail(Errc::unavailable, fmt::format("stream {}: broker {} (epoch {}) is fenced, draining, or has another epoch", r.stream,
-                                                 node, member->broker_epoch));
+    auto wished = std::ranges::find(r.isr, node, &IsrMember::node);
+    if (wished == r.isr.end()) continue;
+    if (const Copy* member = p.member(node)) {
+      isr.push_back(*member);
+      continue;
     }
+    const Broker* b = broker(node);
+    if (!b || b->epoch != wished->broker_epoch || b->draining || !may_join(p, node)) {
+      return fail(Errc::unavailable, fmt::format("stream {}: broker {} (epoch {}) is fenced, draining, damaged, or has another epoch",
+                                                 r.stream, node, wished->broker_epoch));
+    }
+    isr.push_back({node, b->run.directory});
   }
   if (isr.size() != r.isr.size()) return fail(Errc::invalid, fmt::format("stream {}: an ISR is distinct replicas", r.stream));
-  if (std::ranges::find(isr, r.leader) == isr.end()) return fail(Errc::invalid, fmt::format("stream {}: the leader stays", r.stream));
+  if (std::ranges::find(isr, r.leader, &Copy::node) == isr.end())
+    return fail(Errc::invalid, fmt::format("stream {}: the leader stays", r.stream));
   p.isr = std::move(isr);
   touch(p, out);
   return {};

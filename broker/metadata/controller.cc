@@ -59,7 +59,14 @@ void Controller::watch_all(Time now) {
   for (const auto& [node, broker] : catalogue_.brokers()) {
     Watch& w = watches_[node];
     if (w.run != broker.run || w.epoch != broker.epoch) {
-      w = Watch{.run = broker.run, .epoch = broker.epoch, .heard = now, .fence_at = {}, .retry_at = {}};
+      w = Watch{.run = broker.run,
+                .epoch = broker.epoch,
+                .heard = now,
+                .fence_at = {},
+                .retry_at = {},
+                .found = {},
+                .found_at = {},
+                .last_note = {}};
     }
   }
 }
@@ -89,6 +96,7 @@ ControllerOutput Controller::on_alive(Time now, NodeId node, Run run) {
     w.heard = std::max(w.heard, now);
     w.suspected = false;
     if (b->fenced) w.fence_at.reset();
+    if (w.found == Found::another) w.found.reset();  // it lives, wherever it was not found
   } else if (run.newer_than(b->run) && !b->fenced && !w.fence_at) {
     out.notes.push_back(fmt::format("broker_restarted node={} run={} was={}", node, run, b->run));
     w.fence_at = now + options_.registration_grace;

@@ -4,12 +4,14 @@
 //
 // Failure detection (architecture §5) has two speeds. Suspicion fences at once; it counts once per run and is cancelled by later
 // traffic from it. Silence fences after `session_timeout`. A new controller probes every broker at once, and gives each a full session
-// from its own start. Being wrong never loses data; it costs an election and a copy.
+// from its own start. Being wrong never loses data; it costs an election and a copy. All this is between runs of one directory: a process
+// of another directory, or at another address, proves nothing about the registered one, which is asked (controller_claims.cc).
 //
 // What the shell owes:
 //   - it calls start() when this node leads Raft and its catalogue has the entries of all earlier terms applied, and stop() when it no
 //     longer leads; between the two it hands in every entry applied (on_applied for entries with a token of ours);
 //   - records are proposed in the order of `proposals`;
+//   - what it hands in comes from the process that bears the node's id here (peer/bearers.h), never from a twin;
 //   - a node whose loop stalled drains its inbox before on_deadline(): silence is only judged when everything received has been handed in.
 #pragma once
 
@@ -24,6 +26,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "broker/metadata/catalogue.h"
+#include "broker/metadata/claim.h"
 #include "broker/metadata/messages.h"
 #include "broker/metadata/placement.h"
 
@@ -61,7 +64,8 @@ struct ControllerOutput {
   std::vector<Proposal> proposals;
   std::vector<AddressedReply> replies;
   std::vector<HeartbeatReply> heartbeats;
-  std::vector<NodeId> probes;      // connect, or use the link: on_alive if it answers, on_probe_refused if it is refused
+  std::vector<NodeId> probes;  // connect, or use the link: on_alive if it answers, on_probe_refused if it is refused
+  std::vector<Inquiry> inquiries;
   std::vector<std::string> notes;  // lines for the operator's log
 };
 
@@ -91,6 +95,9 @@ class Controller {
   // Nobody listened at a node that was to be probed. Suspicion of the run that was registered when the probe was asked for.
   ControllerOutput on_probe_refused(Time now, NodeId node);
 
+  // What became of an inquiry; no answer: refused, or none in time.
+  ControllerOutput on_answer(Time now, const Inquiry& inquiry, std::optional<Answer> answer);
+
   // The entry with this token has been applied to the catalogue, with this outcome. Unknown tokens (of before a stop()) are ignored.
   ControllerOutput on_applied(Time now, Token token, const Result<Applied>& outcome);
   // The proposal will not be applied, or nobody can know: Raft refused it, or its entry was overwritten.
@@ -101,6 +108,8 @@ class Controller {
   ControllerOutput on_deadline(Time now);
 
  private:
+  enum class Found : uint8_t { nobody, itself, another };  // at the address of a registration
+
   // What this controller has seen of one broker's process.
   struct Watch {
     Run run;  // the registration that the rest speaks of
@@ -110,6 +119,11 @@ class Controller {
     bool suspicion_spent = false;  // counts once per run
     std::optional<Time> fence_at;  // a newer run said hello and has not registered yet
     Time retry_at;                 // no proposal about this broker before
+    // Another process claims the node id:
+    bool asking = false;         // an inquiry is under way
+    std::optional<Found> found;  // by the last one; nothing: not asked yet, or what was found is not true any more
+    Time found_at;
+    std::string last_note;
   };
   // One reply that is put together from the outcomes of one or more records.
   struct Open {
@@ -140,6 +154,8 @@ class Controller {
   void finish_item(uint64_t open_key, ControllerOutput& out);
   void fill(Open& open, const Waiter& waiter, const Record& record, const Result<Applied>& outcome);
 
+  // Whether the registration may be proposed. If not, the reply is in `out`.
+  bool may_register(Time now, NodeId from, uint64_t id, const RegisterBroker& r, ControllerOutput& out);
   void request(NodeId from, uint64_t id, const RegisterBroker& r, ControllerOutput& out);
   void request(NodeId from, uint64_t id, const DrainBroker& r, ControllerOutput& out);
   void request(NodeId from, uint64_t id, const ReportDamage& r, ControllerOutput& out);

@@ -74,7 +74,9 @@ ControllerOutput Controller::on_request(Time now, NodeId from, ControllerRequest
     refuse(ControllerError::invalid_request, fmt::format("node {} speaks for node {}", from, claimed));
     return out;
   }
-  std::visit([&](const auto& r) { request(from, id, r, out); }, request_in.body);
+  const auto* registration = std::get_if<RegisterBroker>(&request_in.body);
+  if (!registration || may_register(now, from, id, *registration, out))
+    std::visit([&](const auto& r) { request(from, id, r, out); }, request_in.body);
   propose_fences(now, out);
   return out;
 }
@@ -133,7 +135,7 @@ void Controller::fill(Open& o, const Waiter& waiter, const Record& record, const
   if (!outcome) set_error(reply, to_controller_error(outcome.code()), outcome.error().what);
   if (auto* r = std::get_if<ChangeIsr>(&record)) {
     if (const Partition* p = catalogue_.partition(r->stream)) {
-      reply.body = ChangeIsrReply{p->stream, p->leader, p->leader_epoch, p->partition_epoch, p->isr};
+      reply.body = ChangeIsrReply{p->stream, p->leader, p->leader_epoch, p->partition_epoch, p->isr_nodes()};
     }
     return;
   }

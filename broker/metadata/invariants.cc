@@ -31,18 +31,24 @@ class Findings {
   std::vector<std::string> lines_;
 };
 
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+bool contains(const std::vector<Copy>& copies, const Copy& copy) { return std::ranges::find(copies, copy) != copies.end(); }
+
+std::string list(const std::vector<Copy>& copies) {
+  std::string out;
+  for (const Copy& c : copies) out += fmt::format("{}{}@{:x}", out.empty() ? "" : ",", c.node, c.directory.high ^ c.directory.low);
+  return out;
+}
 
 std::string line(const Partition& p) {
-  return fmt::format("stream {} replicas=[{}] isr=[{}] leader={} leader_epoch={} partition_epoch={}{}", p.stream,
-                     fmt::join(p.replicas, ","), fmt::join(p.isr, ","), p.leader, p.leader_epoch, p.partition_epoch,
-                     p.last_copy_damaged ? " last_copy_damaged" : "");
+  return fmt::format("stream {} replicas=[{}] isr=[{}] damaged=[{}] leader={} leader_epoch={} partition_epoch={}", p.stream,
+                     fmt::join(p.replicas, ","), list(p.isr), list(p.damaged), p.leader, p.leader_epoch, p.partition_epoch);
 }
 
 void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
   const auto what = [&] { return line(p); };
   std::set<NodeId> replicas(p.replicas.begin(), p.replicas.end());
-  std::set<NodeId> isr(p.isr.begin(), p.isr.end());
+  std::set<NodeId> isr;
+  for (const Copy& copy : p.isr) isr.insert(copy.node);
   found.expect(!p.replicas.empty() && replicas.size() == p.replicas.size(), "replicas are distinct: {}", what);
   found.expect(!p.isr.empty() && isr.size() == p.isr.size(), "the ISR is distinct and not empty: {}", what);
   found.expect(std::ranges::includes(replicas, isr), "ISR within replicas: {}", what);
@@ -50,16 +56,20 @@ void check_partition(const Catalogue& c, const Partition& p, Findings& found) {
   found.expect(p.min_isr >= 1 && p.min_isr <= static_cast<int32_t>(p.replicas.size()), "min ISR {} : {}", p.min_isr, what);
   found.expect(p.stream >= kFirstPartitionStream && p.stream < c.next_stream(), "stream id given out: {}", what);
   found.expect(p.leader_epoch.v >= 0 && p.partition_epoch.v >= p.leader_epoch.v, "each leader epoch is a partition epoch: {}", what);
+  found.expect(std::ranges::adjacent_find(p.damaged, std::ranges::greater_equal{}) == p.damaged.end(), "damaged copies are distinct: {}",
+               what);
+  for (const Copy& copy : p.damaged) found.expect(replicas.contains(copy.node), "damaged copies are of replicas: {}", what);
 
-  int fenced = 0;
   for (NodeId node : p.replicas) found.expect(c.broker(node) != nullptr, "replica {} is registered: {}", node, what);
-  for (NodeId node : p.isr) {
-    const Broker* b = c.broker(node);
-    fenced += b && b->fenced;
+  bool electable = true;
+  for (const Copy& copy : p.isr) {
+    const Broker* b = c.broker(copy.node);
+    const bool there = b && b->run.directory == copy.directory;
+    const bool damaged = contains(p.damaged, copy);
+    found.expect((there && !b->fenced && !damaged) || p.isr.size() == 1,
+                 "a copy that is fenced, damaged or in a directory that is not there is in the ISR only as the last: {}", what);
+    electable = electable && there && !b->fenced && !damaged;
   }
-  found.expect(fenced == 0 || p.isr.size() == 1, "a fenced broker is in the ISR only as the last: {}", what);
-  found.expect(!p.last_copy_damaged || p.isr.size() == 1, "a damaged last copy is the last: {}", what);
-  bool electable = fenced == 0 && !p.last_copy_damaged;
   found.expect(electable == (p.leader != kNoNode), "online exactly if somebody is electable: {}", what);
 }
 
@@ -73,17 +83,25 @@ void check_partition_step(const Catalogue& before, const Partition& was, const P
   }
   found.expect(is.partition_epoch == was.partition_epoch + 1, "one record is one partition epoch: {}", both);
   found.expect(is.leader == was.leader || is.leader_epoch > was.leader_epoch, "another leader is another epoch: {}", both);
-  found.expect(is.leader == kNoNode || contains(was.isr, is.leader), "a leader comes from the ISR: {}", both);
-  found.expect(!was.last_copy_damaged || is.last_copy_damaged, "damage of the last copy is never forgotten: {}", both);
+  found.expect(is.leader == kNoNode || was.in_isr(is.leader), "a leader comes from the ISR: {}", both);
 
-  bool one_stays = std::ranges::any_of(is.isr, [&](NodeId n) { return contains(was.isr, n); });
+  bool one_stays = std::ranges::any_of(is.isr, [&](const Copy& copy) { return contains(was.isr, copy); });
   found.expect(one_stays, "the last member is never removed: {}", both);
-  bool grows = std::ranges::any_of(is.isr, [&](NodeId n) { return !contains(was.isr, n); });
+  bool grows = std::ranges::any_of(is.isr, [&](const Copy& copy) { return !contains(was.isr, copy); });
   found.expect(!grows || (was.leader != kNoNode && is.leader == was.leader && is.leader_epoch == was.leader_epoch),
                "only a leader adds to its ISR: {}", both);
-  for (NodeId node : is.isr) {
-    const Broker* b = before.broker(node);
-    if (!contains(was.isr, node)) found.expect(b && !b->fenced && !b->draining, "who is added is live: {}", both);
+  for (const Copy& copy : is.isr) {
+    if (contains(was.isr, copy)) continue;
+    const Broker* b = before.broker(copy.node);
+    found.expect(b && !b->fenced && !b->draining && b->run.directory == copy.directory && !contains(was.damaged, copy),
+                 "who is added is live, in its registered directory, and not damaged: {}", both);
+  }
+  // Only a record that says so heals, and it speaks of one broker.
+  for (const Copy& copy : was.damaged) {
+    if (contains(is.damaged, copy)) continue;
+    const Broker* b = before.broker(copy.node);
+    found.expect(b && b->run.directory == copy.directory, "only what is registered can be healed: {}", both);
+    found.expect(was.damaged.size() == is.damaged.size() + 1, "one broker heals at a time: {}", both);
   }
 }
 
@@ -96,15 +114,19 @@ void check_broker_step(const Catalogue& before, const Catalogue& after, const Br
     found.expect(is->run == was.run, "broker {}: one run has one epoch", was.node);
     return;
   }
+  found.expect(is->run.directory != was.run.directory || is->run.newer_than(was.run), "broker {}: a directory does not go back", was.node);
   found.expect(is->epoch.v == after.applied().v, "broker {}: its epoch is the index of its registration", was.node);
   for (const auto& [stream, p] : before.partitions()) {
     const Partition* now = after.partition(stream);
     if (!now) continue;
     const auto what = [&] { return line(*now); };
     if (p.leader == was.node) found.expect(now->leader_epoch > p.leader_epoch, "a leader that registers begins an epoch: {}", what);
-    bool other_copy = is->run.directory != was.run.directory;
-    if (other_copy) found.expect(now->leader != was.node, "another directory leads nothing: {}", what);
-    if (other_copy && now->in_isr(was.node)) found.expect(now->last_copy_damaged, "another directory leaves the ISR: {}", what);
+    if (is->run.directory != was.run.directory) {
+      found.expect(now->leader != was.node, "another directory leads nothing: {}", what);
+      found.expect(now->isr.size() == 1 || !now->in_isr(was.node), "another directory is not the member: {}", what);
+      found.expect(p.isr.size() != 1 || now->isr == p.isr, "a twin changes nothing about the last member: {}", what);
+    }
+    for (const Copy& copy : p.damaged) found.expect(contains(now->damaged, copy), "a registration forgets no damage: {}", what);
   }
 }
 
@@ -115,6 +137,10 @@ std::vector<std::string> check_state(const Catalogue& c) {
   std::set<BrokerEpoch> epochs;
   for (const auto& [node, b] : c.brokers()) {
     found.expect(b.node == node && epochs.insert(b.epoch).second, "broker {}: a broker epoch is of one broker", node);
+    for (const Run& former : b.former) {
+      found.expect(former.directory != b.run.directory && c.has_place({node, former.directory}),
+                   "broker {}: a former directory is remembered while it has a place", node);
+    }
     found.expect(b.epoch.v >= 1 && b.epoch.v <= b.since.v && b.since <= c.applied(), "broker {}: epoch {} since {} applied {}", node,
                  b.epoch, b.since, c.applied());
   }

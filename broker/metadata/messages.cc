@@ -17,6 +17,7 @@ std::string_view to_string(ControllerError error) {
     case ControllerError::invalid_replication_factor: return "invalid_replication_factor";
     case ControllerError::invalid_replica_assignment: return "invalid_replica_assignment";
     case ControllerError::invalid_config: return "invalid_config";
+    case ControllerError::claimed: return "claimed";
   }
   return "unknown";
 }

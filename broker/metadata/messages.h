@@ -29,6 +29,7 @@ enum class ControllerError : uint8_t {
   invalid_replication_factor,  // also: too few live brokers. Never made smaller silently
   invalid_replica_assignment,
   invalid_config,
+  claimed,  // the node id is borne by another process: ask again later, in case that one goes
 };
 std::string_view to_string(ControllerError error);
 

@@ -12,11 +12,50 @@ ByteVec encode(const Record& record) {
   return out;
 }
 
+namespace {
+
+// Version 1 of the only kind that has changed since. Its incarnations grew within a directory, as counters do.
+struct RegisterBroker1 {
+  NodeId node{-1};
+  Incarnation incarnation;
+  Uuid directory_id;
+  Endpoint kafka;
+  Endpoint peer;
+  std::string rack;
+  bool clean = true;
+  std::vector<StreamId> damaged;
+  template <class A>
+  void serialize(A& a) {
+    a(node, incarnation, directory_id, kafka, peer, rack, clean, damaged);
+  }
+};
+
+constexpr uint8_t kRegisterKind = 1;
+constexpr uint8_t kKinds1 = 10;  // of version 1
+
+Result<Record> decode_version_1(ByteSpan bytes) {
+  if (bytes[1] != kRegisterKind) return unpack<Record>(bytes.subspan(1));
+  TRY(RegisterBroker1 r, unpack<RegisterBroker1>(bytes.subspan(2)));
+  return RegisterBroker{r.node,
+                        Run{r.directory_id, r.incarnation, 0},
+                        VoterId(0),
+                        std::move(r.kafka),
+                        std::move(r.peer),
+                        std::move(r.rack),
+                        r.clean,
+                        std::move(r.damaged)};
+}
+
+}  // namespace
+
 Result<Record> decode_record(ByteSpan bytes) {
+  static_assert(std::is_same_v<std::variant_alternative_t<kRegisterKind, Record>, RegisterBroker>);
   if (bytes.size() < 2) return fail(Errc::corrupt, fmt::format("a catalogue record has at least 2 bytes, found {}", bytes.size()));
+  if (bytes[0] == 1 && bytes[1] < kKinds1) return decode_version_1(bytes);
   if (bytes[0] != kRecordVersion || bytes[1] >= std::variant_size_v<Record>) {
-    return fail(Errc::unsupported, fmt::format("catalogue record of version {}, kind {}: this release knows version {}, kinds below {}",
-                                               bytes[0], bytes[1], kRecordVersion, std::variant_size_v<Record>));
+    return fail(Errc::unsupported,
+                fmt::format("catalogue record of version {}, kind {}: this release knows versions up to {}, kinds below {}", bytes[0],
+                            bytes[1], kRecordVersion, std::variant_size_v<Record>));
   }
   return unpack<Record>(bytes.subspan(1));
 }
@@ -51,6 +90,9 @@ struct Describe {
   }
   std::string operator()(const AllocateProducerIds& r) const {
     return fmt::format("allocate_producer_ids node={} epoch={} count={}", r.node, r.broker_epoch, r.count);
+  }
+  std::string operator()(const Healed& r) const {
+    return fmt::format("healed node={} epoch={} streams=[{}]", r.node, r.broker_epoch, values(r.streams));
   }
 };
 

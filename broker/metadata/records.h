@@ -16,7 +16,7 @@
 
 namespace sg::metadata {
 
-inline constexpr uint8_t kRecordVersion = 1;
+inline constexpr uint8_t kRecordVersion = 2;  // 1: a registration named its process by a clock, and no voter; still read
 inline constexpr size_t kMaxTopicNameBytes = 249;
 inline constexpr StreamId kFirstPartitionStream{16};
 
@@ -42,9 +42,10 @@ struct Endpoint {
 
 // One run of a broker's process introduces itself. Its broker epoch is the index of this record in the log.
 //
-// A stream's copy on the broker is *intact* when the directory is that of the last registration and recovery found a clean end or a
-// torn tail: `clean`, and the stream not among `damaged`. `clean` is false when there is damage that recovery could not attribute: it
-// counts for every stream of the node.
+// What recovery found to be damaged is `damaged`; `clean` is false when there is more that it could not attribute, which counts for every
+// partition that has a replica on this node, whether named here or not: a stream that lies wholly in a lost stretch is in no list of names.
+// Either is damage of the copies in `run.directory` and is remembered until a Healed record: a later run that calls itself clean knows
+// less.
 struct RegisterBroker {
   NodeId node{-1};
   Run run;
@@ -95,7 +96,7 @@ struct DrainBroker {
   }
 };
 
-// A running broker found that its copies of these streams are no longer intact.
+// A running broker found that its copies of these streams, in the registered directory, are no longer intact.
 struct ReportDamage {
   NodeId node{-1};
   BrokerEpoch broker_epoch = kNoBrokerEpoch;
@@ -179,9 +180,22 @@ struct AllocateProducerIds {
   }
 };
 
+// What was damaged of these streams, in the registered directory, has been read from good copies and is durable: the copies count again.
+// Nothing else lifts what a registration or ReportDamage said.
+struct Healed {
+  NodeId node{-1};
+  BrokerEpoch broker_epoch = kNoBrokerEpoch;
+  std::vector<StreamId> streams;
+  bool operator==(const Healed&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(node, broker_epoch, streams);
+  }
+};
+
 // The order of the alternatives is the kind byte on disk: append only.
 using Record = std::variant<SetCluster, RegisterBroker, FenceBroker, UnfenceBroker, DrainBroker, ReportDamage, CreateTopic, DeleteTopic,
-                            ChangeIsr, AllocateProducerIds>;
+                            ChangeIsr, AllocateProducerIds, Healed>;
 
 ByteVec encode(const Record& record);
 

@@ -10,6 +10,7 @@ namespace {
 constexpr size_t kMaxQueuedBytes = 16u << 20;
 constexpr Duration kDialTimeout = 1s;
 constexpr Duration kRedialPause = 50ms;
+constexpr Duration kRefusedPause = 1s;  // the longest: whoever refuses a greeting will not soon think otherwise
 // A process that is killed may take connections for some milliseconds more, until the kernel has closed its listener; they are reset then.
 constexpr Duration kHastyPause = 3ms;
 constexpr int kHastyDials = 20;
@@ -24,6 +25,7 @@ struct ControlLinks::Link {
   bool broken = false;
   bool probing = false;  // somebody wants to know what becomes of the next attempt
   Run run;               // of the last established link; none = never had one
+  std::string refusal;   // the last, until a greeting is accepted
   std::deque<ByteVec> queue;
   size_t queued_bytes = 0;
   Signal wake;
@@ -80,19 +82,25 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   // listener lives as long as the process.
   bool was_up = false;
   int hasty = 0;
+  Duration refused_pause = kRedialPause;
   while (!task.stopping()) {
     Result<Greeted> greeted = dial(task, env_, identity_, link.node, link.address, LinkKind::control, task.now() + kDialTimeout);
     if (greeted) {
+      if (Result<> used = events_.on_link_up(link.node, greeted->run, link.address); !used) greeted = std::unexpected(used.error());
+    }
+    if (greeted) {
+      refused_pause = kRedialPause;
+      link.refusal.clear();
       link.run = greeted->run;
       link.up = true;
       link.broken = false;
       link.probing = false;
-      events_.on_link_up(link.node, link.run);
       log_.info("link_up node={} address={} run={}", link.node, to_string(link.address), link.run);
       Result<> ended = run_link(task, link, *greeted->connection);
       link.up = false;
       link.queue.clear();
       link.queued_bytes = 0;
+      events_.on_link_down(link.node, link.run);
       log_.info("link_down node={} run={} reason={}", link.node, link.run, to_string(ended.error().code));
       was_up = true;
       hasty = kHastyDials;
@@ -108,10 +116,14 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
         events_.on_probe_refused(link.node);
       }
     }
-    if (greeted.is(Errc::invalid)) log_.warn("link_refused node={} reason={}", link.node, greeted.error().what);
+    const bool refused = greeted.is(Errc::invalid);
+    if (refused && std::exchange(link.refusal, greeted.error().what) != greeted.error().what)
+      log_.warn("link_refused node={} reason=\"{}\"", link.node, link.refusal);
+    if (refused) refused_pause = std::min(2 * refused_pause, kRefusedPause);
     const bool dying = was_up && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
     if (dying) REACHED("peer: a reconnect was taken and ended at once");
-    if (link.wake.wait(task, task.now() + (dying ? kHastyPause : kRedialPause), "the next dial").is(Errc::stopped)) return;
+    const Duration pause = dying ? kHastyPause : refused ? refused_pause : kRedialPause;
+    if (link.wake.wait(task, task.now() + pause, "the next dial").is(Errc::stopped)) return;
   }
 }
 
@@ -150,9 +162,26 @@ Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connect
   return result;
 }
 
-Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
+namespace {
+
+// The first exchange on a new connection.
+struct Exchange {
+  std::unique_ptr<net::Connection> connection;
+  HelloReply reply;
+};
+
+Result<Exchange> greet(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind,
+                       Time deadline) {
   TRY(auto connection, env.network.connect(task, address, deadline));
-  Hello hello{.link = kind, .cluster_id = identity.cluster_id, .from = identity.node, .to = to, .run = identity.run};
+  Hello hello{.link = kind,
+              .cluster_id = identity.cluster_id,
+              .lineage = identity.lineage,
+              .from = identity.node,
+              .to = to,
+              .run = identity.run,
+              .voter = identity.voter,
+              .host = identity.address.host,
+              .port = identity.address.port};
   ByteVec metadata;
   pack(metadata, hello);
   TRY_DO(connection->write(task, encode_head(FrameKind::hello, metadata, 0), deadline));
@@ -161,9 +190,21 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
   TRY(Frame frame, decode(body));
   if (frame.kind != FrameKind::hello_reply) return fail(Errc::corrupt, "the peer did not answer the greeting");
   TRY(HelloReply reply, unpack<HelloReply>(frame.metadata));
-  if (!reply.accepted) return fail(Errc::invalid, reply.reason);
-  if (reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), reply.from, to));
-  return Greeted{std::move(connection), reply.run};
+  return Exchange{std::move(connection), std::move(reply)};
+}
+
+}  // namespace
+
+Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
+  TRY(Exchange e, greet(task, env, identity, to, address, kind, deadline));
+  if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
+  if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));
+  return Greeted{std::move(e.connection), e.reply.run};
+}
+
+Result<metadata::Answer> ControlLinks::inquire(Task& task, NodeId node, const net::Address& address) {
+  TRY(Exchange e, greet(task, env_, identity_, node, address, LinkKind::inquiry, task.now() + kDialTimeout));
+  return metadata::Answer{e.reply.from, e.reply.run};
 }
 
 }  // namespace sg::broker::peer

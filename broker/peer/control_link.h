@@ -13,6 +13,7 @@
 #include "base/sync.h"
 #include "broker/config.h"
 #include "broker/env.h"
+#include "broker/metadata/claim.h"
 #include "broker/peer/frame.h"
 
 namespace sg::broker::peer {
@@ -21,14 +22,19 @@ namespace sg::broker::peer {
 struct Identity {
   NodeId node;
   Run run;
-  Uuid cluster_id;  // zero until the catalogue tells
+  Uuid cluster_id{};  // zero until the catalogue tells
+  uint64_t lineage = 0;
+  VoterId voter{};
+  net::Address address{};  // of the peer port
 };
 
 // What a node wants to know of its links. Calls do not suspend.
 class LinkEvents {
  public:
   virtual ~LinkEvents() = default;
-  virtual void on_link_up(NodeId node, Run run) = 0;
+  // `run` answered for `node` at `address`. Errc::invalid: it is not the one that bears the node's id; the link is not used.
+  virtual Result<> on_link_up(NodeId node, Run run, const net::Address& address) = 0;
+  virtual void on_link_down(NodeId node, Run run) = 0;
   virtual void on_suspicion(NodeId node, Run run) = 0;
   // A probe of a node to which this process never had a link was refused.
   virtual void on_probe_refused(NodeId node) = 0;
@@ -46,6 +52,10 @@ class ControlLinks {
   // Finds out at once whether a node without a link is there: on_link_up, on_suspicion or on_probe_refused follows unless there is
   // silence. A node with a link shows by its traffic that it lives.
   void probe(NodeId node);
+
+  // Connects anew to `address`, and says who answers there, whether it accepts the greeting or not.  Errc::timeout, Errc::refused and the
+  // like.
+  Result<metadata::Answer> inquire(Task& task, NodeId node, const net::Address& address);
 
   // Queues a frame. Dropped when the link is down or its queue is full.
   void send(NodeId to, FrameKind kind, ByteSpan metadata);
@@ -72,6 +82,7 @@ struct Greeted {
   std::unique_ptr<net::Connection> connection;
   Run run;  // of the node that answered
 };
+// Errc::invalid: refused, or another node answered; the text says which.
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline);
 
 }  // namespace sg::broker::peer

@@ -20,7 +20,7 @@
 
 namespace sg::broker::peer {
 
-inline constexpr uint8_t kPeerVersion = 1;
+inline constexpr uint8_t kPeerVersion = 2;
 inline constexpr size_t kMaxFrameBytes = 64u << 20;
 inline constexpr uint32_t kHelloMagic = 0x53474c53;  // "SGLS"
 
@@ -40,32 +40,38 @@ enum class FrameKind : uint8_t {
   refused = 21,
 };
 
-// Which of the two connections of a pair this is: a catch-up must never delay a vote or a heartbeat.
-enum class LinkKind : uint8_t { control = 1, replication = 2 };
+// Which of the two connections of a pair this is: a catch-up must never delay a vote or a heartbeat. An inquiry ends with the answer.
+enum class LinkKind : uint8_t { control = 1, replication = 2, inquiry = 3 };
 
 // The first frame on a connection, from the node that dialed.
 struct Hello {
   uint32_t magic = kHelloMagic;
   LinkKind link = LinkKind::control;
-  Uuid cluster_id;  // zero while this node does not know it yet
+  Uuid cluster_id;       // zero while this node does not know it yet
+  uint64_t lineage = 0;  // which history of the cluster this node belongs to; counts where the cluster is known
   NodeId from;
   NodeId to;
   Run run;
+  VoterId voter;     // under which this run takes part in Raft
+  std::string host;  // where this node listens for its peers: a restart comes back to the same address
+  uint16_t port = 0;
   template <class A>
   void serialize(A& a) {
-    a(magic, link, cluster_id, from, to, run);
+    a(magic, link, cluster_id, lineage, from, to, run, voter, host, port);
   }
 };
 
-// The answer. A refusal says why and ends the connection.
+// The answer. A refusal says why and ends the connection; who refuses is said all the same.
 struct HelloReply {
   bool accepted = false;
   std::string reason{};
+  uint64_t lineage = 0;
   NodeId from;
   Run run;
+  VoterId voter;
   template <class A>
   void serialize(A& a) {
-    a(accepted, reason, from, run);
+    a(accepted, reason, lineage, from, run, voter);
   }
 };
 

@@ -32,8 +32,10 @@ void PeerServer::run(Task& task) {
     Result<> ended = serve(t, *connection);
     --links_;
     const bool unreadable = ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported);
-    if (unreadable && limiter_.allow(t.now()))
-      log_.warn("link_refused from={} reason={} suppressed={}", to_string(connection->peer()), ended.error().what, limiter_.suppressed());
+    const bool news = unreadable && std::exchange(refusal_, ended.error().what) != ended.error().what;
+    if (news ? limiter_.allow(t.now()) : unreadable && reminders_.allow(t.now()))
+      log_.warn("link_refused from={} reason=\"{}\" suppressed={}", to_string(connection->peer()), ended.error().what,
+                limiter_.suppressed());
     connection->close();
   });
 }
@@ -46,23 +48,44 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   TRY(Hello hello, unpack<Hello>(frame.metadata));
   if (hello.magic != kHelloMagic) return fail(Errc::corrupt, "the greeting's magic is wrong: not a Stormglass node");
 
-  HelloReply reply{.accepted = true, .from = identity_.node, .run = identity_.run};
-  if (hello.to != identity_.node)
-    reply.reason = fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
-  if (hello.from == identity_.node) reply.reason = fmt::format("two processes claim to be node {}", identity_.node);
-  if (!hello.cluster_id.is_zero() && !identity_.cluster_id.is_zero() && hello.cluster_id != identity_.cluster_id)
-    reply.reason = fmt::format("node {} belongs to cluster {}, this one to {}", hello.from, hello.cluster_id, identity_.cluster_id);
-  if (!reply.reason.empty()) {
-    REACHED("peer: greeting refused");
-    reply.accepted = false;
-  }
+  HelloReply reply{
+      .reason = objection(hello), .lineage = identity_.lineage, .from = identity_.node, .run = identity_.run, .voter = identity_.voter};
+  reply.accepted = reply.reason.empty();
+  if (!reply.accepted) REACHED("peer: greeting refused");
   ByteVec metadata;
   pack(metadata, reply);
   TRY_DO(connection.write(task, encode_head(FrameKind::hello_reply, metadata, 0), task.now() + kGreetingTimeout));
+  if (hello.link == LinkKind::inquiry) return {};
   if (!reply.accepted) return fail(Errc::invalid, reply.reason);
+  TRY_DO(events_.admit(hello));  // writing may have suspended, and another may have come
 
   reader.set_max_frame_bytes(kMaxFrameBytes);
   events_.on_hello(hello.from, hello.run);
+  Result<> ended = serve_admitted(task, connection, reader, hello);
+  events_.on_hello_over(hello.from, hello.run);
+  return ended;
+}
+
+// Why this greeting is refused; empty if it is not.
+std::string PeerServer::objection(const Hello& hello) {
+  if (hello.to != identity_.node)
+    return fmt::format("this is node {}, you asked for node {}: check the voters' addresses", identity_.node, hello.to);
+  if (hello.from == identity_.node)
+    return fmt::format("two processes claim to be node {}: run {} and run {}; stop whichever was started by mistake", identity_.node,
+                       identity_.run, hello.run);
+  if (!hello.cluster_id.is_zero() && !identity_.cluster_id.is_zero()) {
+    if (hello.cluster_id != identity_.cluster_id)
+      return fmt::format("node {} belongs to cluster {}, this one to {}", hello.from, hello.cluster_id, identity_.cluster_id);
+    if (hello.lineage != identity_.lineage)
+      return fmt::format("node {} belongs to history {} of cluster {}, this one to {}: the cluster was recovered without one of them",
+                         hello.from, hello.lineage, hello.cluster_id, identity_.lineage);
+  }
+  if (hello.link == LinkKind::inquiry) return "";
+  Result<> admitted = events_.admit(hello);
+  return admitted ? "" : admitted.error().what;
+}
+
+Result<> PeerServer::serve_admitted(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) {
   if (hello.link == LinkKind::replication) return events_.serve_replication(task, connection, reader, hello);
   while (true) {
     TRY(SharedBytes next, reader.next(task));

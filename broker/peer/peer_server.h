@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "base/sync.h"
 #include "broker/env.h"
@@ -15,8 +16,12 @@ namespace sg::broker::peer {
 class PeerEvents {
  public:
   virtual ~PeerEvents() = default;
-  // A greeting of this run was accepted: whatever an older run of the node was doing is over. Does not suspend.
+  // May this process speak for the node that it says it is?  Errc::invalid with the reason, which it is told. Does not suspend.
+  virtual Result<> admit(const Hello& hello) = 0;
+  // A greeting was accepted: whatever an older run of the node was doing is over. Does not suspend.
   virtual void on_hello(NodeId from, Run run) = 0;
+  // The link of an accepted greeting has ended. Does not suspend.
+  virtual void on_hello_over(NodeId from, Run run) = 0;
   // Any frame on a control link. Does not suspend. An error ends the link.
   virtual Result<> on_control_frame(NodeId from, Run run, const Frame& frame) = 0;
   // Serves a replication link until it ends.
@@ -37,6 +42,8 @@ class PeerServer {
 
  private:
   Result<> serve(Task& task, net::Connection& connection);
+  Result<> serve_admitted(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello);
+  std::string objection(const Hello& hello);
 
   Env& env_;
   const Identity& identity_;
@@ -45,6 +52,8 @@ class PeerServer {
   size_t links_ = 0;
   Log log_;
   LogLimiter limiter_{1s};
+  std::string refusal_;  // the last that was logged: it is said once, and again now and then
+  LogLimiter reminders_{30s};
   std::unique_ptr<net::Listener> listener_;
 };
 

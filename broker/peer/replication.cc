@@ -103,7 +103,15 @@ void Replication::follow(Task& task, Following& f) {
     if (broker) {
       net::Address address{broker->peer.host, broker->peer.port};
       auto greeted = dial(task, env_, identity_, f.leader, address, LinkKind::replication, task.now() + kDialTimeout);
+      // A leader that the catalogue does not know under this run leads nothing; a twin at the leader's address never did.
+      if (greeted && greeted->run != broker->run) {
+        REACHED("replication: another run answers at a leader's address");
+        greeted = fail(Errc::invalid, fmt::format("run {} answers, the leader is run {}", greeted->run, broker->run));
+      }
+      if (greeted.is(Errc::invalid) && std::exchange(f.refusal, greeted.error().what) != greeted.error().what)
+        log_.warn("session_refused leader={} reason=\"{}\"", f.leader, f.refusal);
       if (greeted && f.wanted) {
+        f.refusal.clear();
         Result<> ended = receive(task, f, *greeted->connection);
         log_.info("session_ended leader={} reason={} {}", f.leader, to_string(ended.error().code), ended.error().what);
       }

@@ -50,6 +50,7 @@ class Replication final : public ReplicationSink {
     bool wanted = true;
     bool running = false;
     net::Connection* connection = nullptr;
+    std::string refusal{};  // the last
     Outbox outbox;
   };
   struct Serving {  // towards a follower

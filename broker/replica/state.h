@@ -12,7 +12,7 @@ namespace sg::replica {
 struct ReplicaState {
   NodeId node;
   BrokerEpoch broker_epoch = kNoBrokerEpoch;  // of its newest registration
-  bool fenced = true;
+  bool fenced = true;                         // may not join the ISR: its broker is taken for dead, or its copy is known to be damaged
   bool operator==(const ReplicaState&) const = default;
 };
 

@@ -261,6 +261,7 @@ class Recovery {
     if (std::ranges::none_of(result_.damage.entries(), here)) return;
     ++segment.live;  // recycling would take it out of its place in the log
     fold_.lose_everything();
+    result_.unattributed = true;
   }
 
   void finish() {

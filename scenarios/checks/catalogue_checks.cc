@@ -22,6 +22,8 @@ std::string stale_base(const metadata::Catalogue& before, const metadata::Change
     if (!b || b->epoch != m.broker_epoch)
       return fmt::format("node {} joins the ISR as it was in broker epoch {}; its broker epoch is {}", m.node, m.broker_epoch,
                          b ? b->epoch : kNoBrokerEpoch);
+    if (p->is_damaged({m.node, b->run.directory}))
+      return fmt::format("node {} joins the ISR with a copy that is known to be damaged", m.node);
   }
   return "";
 }

@@ -10,11 +10,25 @@
 namespace sg::scenario {
 namespace {
 
-bool contains(const std::vector<NodeId>& nodes, NodeId node) { return std::ranges::find(nodes, node) != nodes.end(); }
+using Disk = CatalogueFacts::Disk;
+
+// The place of a node in an ISR; its end if it has none.
+template <class Isr>
+auto place_of(Isr& isr, NodeId node) {
+  return std::ranges::find(isr, node, &Disk::first);
+}
+bool is_member(const CatalogueFacts::Partition& p, NodeId node) { return place_of(p.isr, node) != p.isr.end(); }
+
+template <class Disks>
+std::string list(const Disks& disks) {
+  std::string out;
+  for (const auto& [node, directory] : disks) out += fmt::format("{}{} on {}", out.empty() ? "" : ", ", node, directory);
+  return out;
+}
 
 std::string line(const CatalogueFacts::Partition& p) {
-  return fmt::format("leader {} epoch {} partition epoch {} ISR [{}] replicas [{}] min {}{}", p.leader, p.leader_epoch, p.partition_epoch,
-                     fmt::join(p.isr, ","), fmt::join(p.replicas, ","), p.min_isr, p.last_copy_damaged ? ", last copy damaged" : "");
+  return fmt::format("leader {} epoch {} partition epoch {} ISR [{}] replicas [{}] min {} spoiled [{}]", p.leader, p.leader_epoch,
+                     p.partition_epoch, list(p.isr), fmt::join(p.replicas, ","), p.min_isr, list(p.spoiled));
 }
 std::string line(const CatalogueFacts::Broker& b) {
   return fmt::format("epoch {} run {}{}{}", b.epoch, b.run, b.fenced ? " fenced" : "", b.draining ? " draining" : "");
@@ -37,9 +51,19 @@ std::string first_difference(const char* what, const Map& expected, const Map& f
 CatalogueFacts facts_of(const metadata::Catalogue& catalogue) {
   CatalogueFacts out;
   for (const auto& [node, b] : catalogue.brokers()) out.brokers[node] = {b.epoch, b.run, b.fenced, b.draining};
-  for (const auto& [stream, p] : catalogue.partitions())
-    out.partitions[stream] = {p.replicas, p.isr, p.leader, p.leader_epoch, p.partition_epoch, p.min_isr, p.last_copy_damaged};
+  for (const auto& [stream, p] : catalogue.partitions()) {
+    CatalogueFacts::Partition& facts = out.partitions[stream];
+    facts = {p.replicas, {}, p.leader, p.leader_epoch, p.partition_epoch, p.min_isr};
+    for (const metadata::Copy& copy : p.isr) facts.isr.emplace_back(copy.node, copy.directory);
+    for (const metadata::Copy& copy : p.damaged) facts.spoiled.emplace(copy.node, copy.directory);
+  }
   return out;
+}
+
+std::vector<NodeId> CatalogueFacts::Partition::isr_nodes() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, directory] : isr) nodes.push_back(node);
+  return nodes;
 }
 
 std::string difference(const CatalogueFacts& expected, const CatalogueFacts& found) {
@@ -64,14 +88,20 @@ bool CatalogueFold::may_join(NodeId node) const {
   return it != facts_.brokers.end() && !it->second.fenced && !it->second.draining;
 }
 
+bool CatalogueFold::is_whole(const Partition& p, const Disk& member) const {
+  auto it = facts_.brokers.find(member.first);
+  return it != facts_.brokers.end() && it->second.run.directory == member.second && !p.spoiled.contains(member);
+}
+
 // In the order of the replicas: those that stay; then those that are about to stop; in each group `last_choice` comes last.
 void CatalogueFold::elect(Partition& p, std::optional<NodeId> last_choice) {
   NodeId chosen = kNoNode;
   for (bool draining : {true, false})
     for (bool is_last_choice : {true, false})
-      for (auto node = p.isr.rbegin(); node != p.isr.rend(); ++node) {
-        const Broker& b = facts_.brokers.at(*node);
-        if (!b.fenced && !p.last_copy_damaged && b.draining == draining && (*node == last_choice) == is_last_choice) chosen = *node;
+      for (auto member = p.isr.rbegin(); member != p.isr.rend(); ++member) {
+        const Broker& b = facts_.brokers.at(member->first);
+        const bool can = !b.fenced && is_whole(p, *member);
+        if (can && b.draining == draining && (member->first == last_choice) == is_last_choice) chosen = member->first;
       }
   if (chosen == kNoNode && p.leader == kNoNode) return;
   p.leader = chosen;
@@ -80,20 +110,28 @@ void CatalogueFold::elect(Partition& p, std::optional<NodeId> last_choice) {
 
 // The last member stays named, and then nobody leads.
 void CatalogueFold::remove(Partition& p, NodeId node) {
-  if (!contains(p.isr, node)) return;
+  if (!is_member(p, node)) return;
   const Partition before = p;
-  if (p.isr.size() > 1) std::erase(p.isr, node);
+  if (p.isr.size() > 1) p.isr.erase(place_of(p.isr, node));
   if (p.leader == node) elect(p);
   if (p != before) ++p.partition_epoch;
 }
 
-void CatalogueFold::spoil(Partition& p, NodeId node) {
-  if (!contains(p.isr, node)) return;
-  if (p.isr.size() > 1) return remove(p, node);
-  if (p.last_copy_damaged) return;
-  p.last_copy_damaged = true;
-  elect(p);
+void CatalogueFold::spoil(Partition& p, const Disk& disk) {
+  if (std::ranges::find(p.replicas, disk.first) == p.replicas.end() || !p.spoiled.insert(disk).second) return;
+  const auto place = std::ranges::find(p.isr, disk);
+  const bool led = place != p.isr.end() && p.leader == disk.first;
+  if (place != p.isr.end() && p.isr.size() > 1) p.isr.erase(place);
+  if (led) elect(p);
   ++p.partition_epoch;
+}
+
+// Is it known how often this disk was started: is it in use, or is something on it that counts?
+bool CatalogueFold::is_last_known(const Disk& disk) const {
+  auto it = facts_.brokers.find(disk.first);
+  if (it != facts_.brokers.end() && it->second.run.directory == disk.second) return true;
+  return std::ranges::any_of(facts_.partitions,
+                             [&](const auto& entry) { return std::ranges::find(entry.second.isr, disk) != entry.second.isr.end(); });
 }
 
 // --- Brokers -------------------------------------------------------------------------------------------------------------------------
@@ -104,24 +142,21 @@ CatalogueFold::Broker* CatalogueFold::current(NodeId node, BrokerEpoch epoch) {
 }
 
 bool CatalogueFold::on(const metadata::RegisterBroker& r) {
+  const Disk disk{r.node, r.run.directory};
+  if (r.node.v < 0 || (is_last_known(disk) && r.run.counter <= starts_.at(disk))) return false;
   auto it = facts_.brokers.find(r.node);
-  const bool known = it != facts_.brokers.end();
-  const bool same_disk = known && it->second.run.directory == r.run.directory;
-  if (r.node.v < 0 || (same_disk && r.run.counter <= it->second.run.counter)) return false;
-  // A run that follows a live one keeps its places; one that was fenced, or has another disk, is heard of first.
-  const bool fenced = !same_disk || it->second.fenced;
+  // A run that follows a live one on the same disk keeps its places; one that was fenced, or has another disk, is heard of first.
+  const bool fenced = it == facts_.brokers.end() || it->second.run.directory != disk.second || it->second.fenced;
+  starts_[disk] = r.run.counter;
   facts_.brokers[r.node] = {BrokerEpoch(index_.v), r.run, fenced, false};
   for (auto& [stream, p] : facts_.partitions) {
-    if (!contains(p.isr, r.node)) continue;
-    const bool intact = same_disk && r.clean && std::ranges::find(r.damaged, stream) == r.damaged.end();
-    if (!intact) {
-      spoil(p, r.node);
-    } else if (fenced) {
-      remove(p, r.node);
-    } else if (p.leader == r.node) {
-      elect(p, r.node);
-      ++p.partition_epoch;
-    }
+    const Partition before = p;
+    const bool named = std::ranges::find(r.damaged, stream) != r.damaged.end();
+    if ((named || !r.clean) && std::ranges::find(p.replicas, r.node) != p.replicas.end()) p.spoiled.insert(disk);
+    const auto place = place_of(p.isr, r.node);
+    if (place != p.isr.end() && p.isr.size() > 1 && (fenced || !is_whole(p, *place))) p.isr.erase(place);
+    if (p.leader == r.node) elect(p, r.node);
+    if (p != before) ++p.partition_epoch;
   }
   return true;
 }
@@ -139,7 +174,7 @@ bool CatalogueFold::on(const metadata::UnfenceBroker& r) {
   if (!b || !b->fenced) return false;
   b->fenced = false;
   for (auto& [stream, p] : facts_.partitions) {
-    if (p.leader != kNoNode || !contains(p.isr, r.node)) continue;
+    if (p.leader != kNoNode || !is_member(p, r.node)) continue;
     elect(p);
     if (p.leader != kNoNode) ++p.partition_epoch;
   }
@@ -151,14 +186,27 @@ bool CatalogueFold::on(const metadata::DrainBroker& r) {
   if (!b) return false;
   b->draining = true;
   for (auto& [stream, p] : facts_.partitions)
-    if (std::ranges::any_of(p.isr, [&](NodeId n) { return !facts_.brokers.at(n).draining; })) remove(p, r.node);
+    if (std::ranges::any_of(p.isr, [&](const Disk& d) { return !facts_.brokers.at(d.first).draining; })) remove(p, r.node);
   return true;
 }
 
 bool CatalogueFold::on(const metadata::ReportDamage& r) {
-  if (!current(r.node, r.broker_epoch)) return false;
+  const Broker* b = current(r.node, r.broker_epoch);
+  if (!b) return false;
   for (auto& [stream, p] : facts_.partitions)
-    if (std::ranges::find(r.damaged, stream) != r.damaged.end()) spoil(p, r.node);
+    if (std::ranges::find(r.damaged, stream) != r.damaged.end()) spoil(p, {r.node, b->run.directory});
+  return true;
+}
+
+bool CatalogueFold::on(const metadata::Healed& r) {
+  const Broker* b = current(r.node, r.broker_epoch);
+  if (!b) return false;
+  for (StreamId stream : std::set<StreamId>(r.streams.begin(), r.streams.end())) {
+    auto it = facts_.partitions.find(stream);
+    if (it == facts_.partitions.end() || it->second.spoiled.erase({r.node, b->run.directory}) == 0) continue;
+    if (it->second.leader == kNoNode) elect(it->second);
+    ++it->second.partition_epoch;
+  }
   return true;
 }
 
@@ -176,10 +224,10 @@ bool CatalogueFold::on(const metadata::CreateTopic& r) {
     for (size_t i = 0; i < replicas.size(); ++i) {
       valid = valid && facts_.brokers.contains(replicas[i]) &&
               std::find(replicas.begin() + static_cast<int64_t>(i) + 1, replicas.end(), replicas[i]) == replicas.end();
-      if (may_join(replicas[i])) p.isr.push_back(replicas[i]);
+      if (may_join(replicas[i])) p.isr.emplace_back(replicas[i], facts_.brokers.at(replicas[i]).run.directory);
     }
     valid = valid && replicas.size() == r.partitions[0].size() && !p.isr.empty();
-    if (valid) p.leader = p.isr[0];
+    if (valid) p.leader = p.isr[0].first;
   }
   if (!valid) return false;
   names_[r.name] = r.topic_id;
@@ -205,14 +253,16 @@ bool CatalogueFold::on(const metadata::ChangeIsr& r) {
   if (it == facts_.partitions.end() || !current(r.leader, r.leader_broker_epoch)) return false;
   Partition& p = it->second;
   if (p.leader != r.leader || p.leader_epoch != r.leader_epoch || p.partition_epoch != r.partition_epoch) return false;
-  std::vector<NodeId> isr;
+  std::vector<Disk> isr;
   for (NodeId node : p.replicas) {
-    auto member = std::ranges::find(r.isr, node, &metadata::IsrMember::node);
-    if (member == r.isr.end()) continue;
-    if (!contains(p.isr, node) && (!may_join(node) || !current(node, member->broker_epoch))) return false;
-    isr.push_back(node);
+    auto wanted = std::ranges::find(r.isr, node, &metadata::IsrMember::node);
+    if (wanted == r.isr.end()) continue;
+    auto place = place_of(p.isr, node);
+    if (place == p.isr.end() && (!may_join(node) || !current(node, wanted->broker_epoch))) return false;
+    isr.push_back(place == p.isr.end() ? Disk{node, facts_.brokers.at(node).run.directory} : *place);
+    if (!is_whole(p, isr.back())) return false;
   }
-  if (isr.size() != r.isr.size() || !contains(isr, r.leader)) return false;
+  if (isr.size() != r.isr.size() || place_of(isr, r.leader) == isr.end()) return false;
   p.isr = std::move(isr);
   ++p.partition_epoch;
   return true;

@@ -5,7 +5,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -16,6 +18,8 @@ namespace sg::scenario {
 
 // What a catalogue says at one index, as far as the checks care.
 struct CatalogueFacts {
+  // A disk of a node: what an in-sync replica is in sync on.
+  using Disk = std::pair<NodeId, Uuid>;
   struct Broker {
     BrokerEpoch epoch = kNoBrokerEpoch;
     Run run;
@@ -25,12 +29,13 @@ struct CatalogueFacts {
   };
   struct Partition {
     std::vector<NodeId> replicas;
-    std::vector<NodeId> isr;  // in the order of the replicas
+    std::vector<Disk> isr;  // in the order of the replicas
     NodeId leader = kNoNode;
     LeaderEpoch leader_epoch;
     PartitionEpoch partition_epoch;
     int32_t min_isr = 1;
-    bool last_copy_damaged = false;
+    std::set<Disk> spoiled{};  // what was there once is not all there
+    std::vector<NodeId> isr_nodes() const;
     bool operator==(const Partition&) const = default;
   };
   std::map<NodeId, Broker> brokers;
@@ -48,8 +53,11 @@ class CatalogueFold {
 
   const CatalogueFacts& facts() const { return facts_; }
   const CatalogueFacts::Partition* partition(StreamId stream) const;
+  // The member's disk is the one that its node registered last, and nothing is missing on it.
+  bool is_whole(const CatalogueFacts::Partition& p, const CatalogueFacts::Disk& member) const;
 
  private:
+  using Disk = CatalogueFacts::Disk;
   using Broker = CatalogueFacts::Broker;
   using Partition = CatalogueFacts::Partition;
 
@@ -63,12 +71,14 @@ class CatalogueFold {
   bool on(const metadata::ChangeIsr& r);
   bool on(const metadata::SetCluster&) { return true; }
   bool on(const metadata::AllocateProducerIds&) { return true; }
+  bool on(const metadata::Healed& r);
 
   Broker* current(NodeId node, BrokerEpoch epoch);
   bool may_join(NodeId node) const;
   // What may end a copy's place: its broker is gone, or is leaving; or the copy is no longer what it was.
   void remove(Partition& p, NodeId node);
-  void spoil(Partition& p, NodeId node);
+  void spoil(Partition& p, const Disk& disk);
+  bool is_last_known(const Disk& disk) const;
   // Another leadership; `last_choice` only if nobody else can.
   void elect(Partition& p, std::optional<NodeId> last_choice = std::nullopt);
 
@@ -76,6 +86,7 @@ class CatalogueFold {
   CatalogueFacts facts_;
   std::map<Uuid, std::vector<StreamId>> topics_;
   std::map<std::string, Uuid> names_;
+  std::map<Disk, Incarnation> starts_;  // the last one of each disk
   StreamId next_stream_ = metadata::kFirstPartitionStream;
 };
 

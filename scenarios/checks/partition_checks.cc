@@ -18,7 +18,7 @@ std::string to_string(const PartitionState& s) {
 }
 
 PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since) {
-  return {since, p.leader, p.leader_epoch, p.partition_epoch, p.isr, p.min_isr};
+  return {since, p.leader, p.leader_epoch, p.partition_epoch, p.isr_nodes(), p.min_isr};
 }
 
 }  // namespace
@@ -59,7 +59,9 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
         check_leader(stream, ghost);
       }
     }
-    check_isr(stream, ghost);
+    // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
+    const bool present = std::ranges::all_of(p.isr, [&](const auto& member) { return ghost_.fold.is_whole(p, member); });
+    if (present) check_isr(stream, ghost);
   }
 }
 

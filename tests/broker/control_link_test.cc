@@ -1,14 +1,16 @@
-// Suspicion: how soon a node hears that the process at the other end of a link is gone, in a simulated world.
+// Links between nodes in a simulated world: how soon a node hears that the process at the other end is gone, and who may speak for whom.
 #include "broker/peer/control_link.h"
 
 #include <doctest/doctest.h>
 
 #include "broker/peer/peer_server.h"
+#include "tests/base/nth_run.h"
 #include "tests/sim/fixture.h"
 
 using namespace sg;
 using namespace sg::broker;
 using namespace sg::broker::peer;
+using sg::test::nth_run;
 
 namespace {
 
@@ -16,18 +18,30 @@ constexpr uint16_t kPort = 9192;
 
 struct Heard final : LinkEvents {
   explicit Heard(sim::World& w) : world(w) {}
-  void on_link_up(NodeId, Run) override { up = true; }
+  Result<> on_link_up(NodeId, Run, const net::Address&) override {
+    ++ups;
+    return {};
+  }
+  void on_link_down(NodeId, Run) override {}
   void on_suspicion(NodeId, Run run) override { suspected = {world.now(), run}; }
   void on_probe_refused(NodeId) override {}
   sim::World& world;
-  bool up = false;
+  int ups = 0;
   std::optional<std::pair<Time, Run>> suspected;
 };
 
 struct Silent final : PeerEvents {
-  void on_hello(NodeId, Run) override {}
+  Result<> admit(const Hello& hello) override {
+    greetings.push_back(hello);
+    return refusal.empty() ? Result<>() : fail(Errc::invalid, refusal);
+  }
+  void on_hello(NodeId, Run) override { ++open; }
+  void on_hello_over(NodeId, Run) override { --open; }
   Result<> on_control_frame(NodeId, Run, const Frame&) override { return {}; }
   Result<> serve_replication(Task&, net::Connection&, FrameReader&, const Hello&) override { return {}; }
+  std::string refusal;
+  std::vector<Hello> greetings;
+  int open = 0;
 };
 
 Env env_of(sim::NodeEnv& e) { return {e.scheduler, e.clock, e.network, e.disk, e.rng, e.log}; }
@@ -40,7 +54,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   Heard heard(stage.world);
   stage.begin(victim, [](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
-    Identity identity{NodeId{2}, Run{20}, {}};
+    Identity identity{.node = NodeId{2}, .run = nth_run(20)};
     Silent events;
     PeerServer server(env, identity, events, 8);
     CHECK(server.listen({"node2", kPort}));
@@ -48,7 +62,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   });
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
-    Identity identity{NodeId{1}, Run{10}, {}};
+    Identity identity{.node = NodeId{1}, .run = nth_run(10)};
     ControlLinks links(env, identity, heard);
     TaskGroup tasks(task.scheduler());
     links.add(tasks, NodeId{2}, {"node2", kPort});
@@ -56,14 +70,14 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
     tasks.stop();
     tasks.join(task);
   });
-  CHECK(stage.world.run_while([&] { return !heard.up; }, stage.world.now() + 5s));
+  CHECK(stage.world.run_while([&] { return heard.ups == 0; }, stage.world.now() + 5s));
   stage.run_for(50ms);
   const Time killed = stage.world.now();
   victim.die(sim::Death::kill);
   stage.world.run_while([&] { return !heard.suspected; }, killed + 1s);
   std::optional<Duration> out;
   if (heard.suspected) {
-    CHECK(heard.suspected->second == Run{20});
+    CHECK(heard.suspected->second == nth_run(20));
     out = heard.suspected->first - killed;
   }
   watcher.die(sim::Death::kill);
@@ -77,5 +91,81 @@ TEST_CASE("given a killed process, whether its listener closes at once or takes 
     auto took = suspicion_after_kill(seed);
     REQUIRE(took.has_value());
     CHECK(*took < 30ms);
+  }
+}
+
+namespace {
+
+// Node 1 dials node 2, which has this to say to greetings; for a while.
+struct Pair {
+  explicit Pair(Identity dialer) : one(stage.node("node1")), two(stage.node("node2")), heard(stage.world), self(std::move(dialer)) {
+    stage.begin(two, [this](Task& task, sim::NodeEnv& e) {
+      Env env = env_of(e);
+      PeerServer server(env, other, silent, 8);
+      CHECK(server.listen({"node2", kPort}));
+      server.run(task);
+    });
+  }
+  void dial() {
+    stage.begin(one, [this](Task& task, sim::NodeEnv& e) {
+      Env env = env_of(e);
+      ControlLinks links(env, self, heard);
+      TaskGroup tasks(task.scheduler());
+      links.add(tasks, NodeId{2}, {"node2", kPort});
+      if (Result<metadata::Answer> a = links.inquire(task, NodeId{2}, {"node2", kPort})) answer = *a;
+      (void)task.sleep_for(1h);
+      tasks.stop();
+      tasks.join(task);
+    });
+  }
+  ~Pair() {
+    one.die(sim::Death::kill);
+    two.die(sim::Death::kill);
+  }
+  sim::Stage stage{7};
+  sim::Node& one;
+  sim::Node& two;
+  Heard heard;
+  Silent silent;
+  Identity self;
+  Identity other{.node = NodeId{2}, .run = nth_run(20), .cluster_id = Uuid{1, 1}, .lineage = 4};
+  metadata::Answer answer;
+};
+
+}  // namespace
+
+TEST_CASE("given a greeting that is refused, when it is tried again, then ever more slowly, and an inquiry is answered all the same") {
+  Pair p({.node = NodeId{1}, .run = nth_run(10)});
+  p.silent.refusal = "node 1 is another process";
+  p.dial();
+  p.stage.run_for(10s);
+  CHECK(p.heard.ups == 0);
+  CHECK(p.silent.open == 0);
+  CHECK(p.silent.greetings.size() >= 10);
+  CHECK(p.silent.greetings.size() <= 16);
+  CHECK(p.answer.node == NodeId{2});
+  CHECK(p.answer.run == nth_run(20));
+  p.silent.refusal.clear();  // the other one has gone
+  p.stage.run_for(2s);
+  CHECK(p.heard.ups == 1);
+  CHECK(p.silent.open == 1);
+}
+
+TEST_CASE("given a process that greets its own twin, when it does, then it is refused, and the twin's links are what they were") {
+  Pair p({.node = NodeId{2}, .run = nth_run(1, 9)});
+  p.dial();
+  p.stage.run_for(2s);
+  CHECK(p.heard.ups == 0);
+  CHECK(p.silent.greetings.empty());  // nothing but the refusal came of it
+}
+
+TEST_CASE("given nodes of one cluster, when they belong to different histories of it, then they refuse each other; else they do not") {
+  for (uint64_t lineage : {3, 4}) {
+    for (bool knows_cluster : {false, true}) {
+      Pair p({.node = NodeId{1}, .run = nth_run(10), .cluster_id = knows_cluster ? Uuid{1, 1} : Uuid{}, .lineage = lineage});
+      p.dial();
+      p.stage.run_for(2s);
+      CHECK(p.heard.ups == (lineage == 4 || !knows_cluster ? 1 : 0));
+    }
   }
 }

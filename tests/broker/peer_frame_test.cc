@@ -53,7 +53,15 @@ TEST_CASE("given a frame, when it is decoded, then its parts share the body inst
 }
 
 TEST_CASE("given a hello, when it travels as metadata, then all its fields arrive") {
-  Hello hello{.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .run = sg::test::nth_run(5)};
+  Hello hello{.link = LinkKind::replication,
+              .cluster_id = Uuid{1, 2},
+              .lineage = 6,
+              .from = NodeId(3),
+              .to = NodeId(4),
+              .run = sg::test::nth_run(5),
+              .voter = VoterId(7),
+              .host = "10.0.0.3",
+              .port = 9192};
   ByteVec packed;
   pack(packed, hello);
   Result<Frame> frame = decoded(body_of(FrameKind::hello, as_text(packed), ""));
@@ -66,6 +74,10 @@ TEST_CASE("given a hello, when it travels as metadata, then all its fields arriv
   CHECK(back->from == NodeId(3));
   CHECK(back->to == NodeId(4));
   CHECK(back->run == sg::test::nth_run(5));
+  CHECK(back->lineage == 6);
+  CHECK(back->voter == VoterId(7));
+  CHECK(back->host == "10.0.0.3");
+  CHECK(back->port == 9192);
 }
 
 TEST_CASE("given one damaged bit in header or metadata, when the frame is decoded, then it is corrupt; the payload has its own checksums") {

@@ -73,7 +73,8 @@ std::vector<Record> records() {
           CreateTopic{"new", Uuid{7, 8}, {{NodeId(1), NodeId(2)}, {NodeId(2), NodeId(1)}}, 2, {{"min.insync.replicas", "2"}}},
           DeleteTopic{Uuid{7, 7}},
           ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(2), LeaderEpoch(0), PartitionEpoch(0), {{NodeId(1), BrokerEpoch(2)}}},
-          AllocateProducerIds{NodeId(1), BrokerEpoch(2), 1000}};
+          AllocateProducerIds{NodeId(1), BrokerEpoch(2), 1000},
+          Healed{NodeId(1), BrokerEpoch(2), {StreamId(16)}}};
 }
 
 // Three live brokers, of epochs 2, 3 and 4, and one topic.
@@ -144,9 +145,16 @@ std::vector<ControllerReply> controller_replies() {
       {7, ControllerError::none, "", AllocateProducerIdsReply{ProducerId(1000), 1000}}};
 }
 
-const std::vector<Hello> kHellos{
-    {.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .run = sg::test::nth_run(5)}};
-const std::vector<HelloReply> kHelloReplies{{false, "another cluster", NodeId(4), sg::test::nth_run(5)}};
+const std::vector<Hello> kHellos{{.link = LinkKind::replication,
+                                  .cluster_id = Uuid{1, 2},
+                                  .lineage = 3,
+                                  .from = NodeId(3),
+                                  .to = NodeId(4),
+                                  .run = sg::test::nth_run(5),
+                                  .voter = VoterId(6),
+                                  .host = "10.0.0.3",
+                                  .port = 9192}};
+const std::vector<HelloReply> kHelloReplies{{false, "another cluster", 3, NodeId(4), sg::test::nth_run(5), VoterId(6)}};
 const std::vector<Heartbeat> kHeartbeats{{NodeId(1), sg::test::nth_run(4), BrokerEpoch(2), LogIndex(9), 7}};
 const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), sg::test::nth_run(4), 7, HeartbeatStatus::ok}};
 const std::vector<replica::Subscribe> kSubscribes{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4), LeaderEpoch(0)}};
@@ -243,7 +251,8 @@ Verdict decode_catalogue_record(const SharedBytes& bytes) {
     return verdict;
   }
   verdict.decoded = true;
-  if (ByteVec encoded = encode(*record); !equal(encoded, bytes))
+  // Older versions are read, never written.
+  if (ByteVec encoded = encode(*record); bytes.data()[0] == kRecordVersion && !equal(encoded, bytes))
     verdict.complain("one record, two encodings; the other: " + to_hex(encoded));
   (void)describe(*record);
   static const Catalogue before = small_catalogue();
@@ -265,7 +274,7 @@ Verdict decode_snapshot(const SharedBytes& bytes) {
     return verdict;
   }
   verdict.decoded = true;
-  if (ByteVec again = catalogue.snapshot(); !equal(again, bytes))
+  if (ByteVec again = catalogue.snapshot(); again[0] == bytes.data()[0] && !equal(again, bytes))
     verdict.complain("one catalogue, two snapshots; the other: " + to_hex(again));
   return verdict;
 }

@@ -25,6 +25,7 @@ class Commands {
     if (kind <= 2) return FenceBroker{node, epoch};
     if (kind <= 6) return UnfenceBroker{node, epoch};
     if (kind == 7) return DrainBroker{node, epoch};
+    if (kind == 9 && rng_.chance(1, 2)) return Healed{node, epoch, some_streams(c)};
     if (kind == 8)
       return rng_.chance(1, 4) ? Record(ReportDamage{node, epoch, some_streams(c)}) : Record(AllocateProducerIds{node, epoch, 10});
     if (kind <= 10) return create(c);
@@ -34,13 +35,12 @@ class Commands {
 
  private:
   Record registration(NodeId node, const Broker* known) {
-    RegisterBroker r{
-        .node = node, .run = {}, .directory_id = Uuid{1, 1}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
-    if (known) {
-      r.run = known->run + static_cast<uint64_t>(rng_.between(0, 2));
-      r.directory_id = known->directory_id;
-    }
-    if (rng_.chance(1, 10)) ++r.directory_id.low;
+    RegisterBroker r{.node = node, .run = {}, .voter = {}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
+    r.run = known ? known->run : sg::test::nth_run(1);
+    r.run.counter = r.run.counter + static_cast<uint64_t>(rng_.between(0, 2));
+    if (rng_.chance(1, 10)) ++r.run.directory.low;           // a new disk
+    if (rng_.chance(1, 10)) r.run.directory = Uuid{0, 1};    // the first one is back
+    if (rng_.chance(1, 20)) r.run.counter = Incarnation(1);  // as it was long ago
     if (rng_.chance(1, 20)) r.clean = false;
     if (rng_.chance(1, 10)) r.damaged = {StreamId(rng_.between(16, 24))};
     return r;
@@ -96,7 +96,7 @@ TEST_CASE("given random commands, when they are applied, then the invariants hol
       outcome ? ++ok[record.index()] : ++refused;
       for (const auto& [stream, p] : r.catalogue().partitions()) {
         offline += p.leader == kNoNode;
-        lost += p.last_copy_damaged;
+        lost += p.isr.size() == 1 && !r.catalogue().intact(p, p.isr[0]);
       }
     }
   }));

@@ -25,6 +25,13 @@ inline std::vector<NodeId> nodes(std::initializer_list<int> ids) {
   return result;
 }
 
+// Copies of these nodes in one directory each.
+inline std::vector<Copy> copies(std::initializer_list<int> ids, uint64_t directory = 1) {
+  std::vector<Copy> result;
+  for (int id : ids) result.push_back({NodeId(id), Uuid{0, directory}});
+  return result;
+}
+
 class Replayed {
  public:
   const Catalogue& catalogue() const { return catalogue_; }
@@ -57,8 +64,8 @@ class Replayed {
 
   static RegisterBroker registration(int node, uint64_t run, uint64_t directory = 1, std::string rack = "") {
     return {.node = NodeId(node),
-            .run = sg::test::nth_run(run),
-            .directory_id = Uuid{directory, static_cast<uint64_t>(node)},
+            .run = sg::test::nth_run(run, directory),
+            .voter = {},
             .kafka = {"127.0.0.1", static_cast<uint16_t>(9092 + node)},
             .peer = {"127.0.0.1", static_cast<uint16_t>(9192 + node)},
             .rack = std::move(rack),

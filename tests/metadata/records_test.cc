@@ -30,6 +30,7 @@ std::vector<Record> one_of_each() {
       DeleteTopic{Uuid{7, 7}},
       ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(9), LeaderEpoch(2), PartitionEpoch(5), {{NodeId(1), BrokerEpoch(9)}}},
       AllocateProducerIds{NodeId(1), BrokerEpoch(9), 1000},
+      Healed{NodeId(3), BrokerEpoch(8), {StreamId(16)}},
   };
 }
 

@@ -37,6 +37,8 @@ class Timeline {
     for (AddressedReply& r : out.replies) replies.push_back(std::move(r));
     for (HeartbeatReply& h : out.heartbeats) heartbeats.push_back(h);
     for (NodeId n : out.probes) probes.push_back(n);
+    for (Inquiry& i : out.inquiries) inquiries.push_back(std::move(i));
+    for (std::string& line : out.notes) notes.push_back(std::move(line));
   }
 
   void start() { take(controller_->start(now)); }
@@ -47,6 +49,7 @@ class Timeline {
     controller_.emplace(log.catalogue(), options_, Rng(8));
     proposed.clear();
     probes.clear();
+    inquiries.clear();
     start();
   }
 
@@ -76,9 +79,20 @@ class Timeline {
     take(controller_->on_heartbeat(now, {b.node, b.run, b.epoch, applied, 1}));
     return heartbeats.back().status;
   }
-  // Registers a run of a broker, and lets it be heard of.
+  // What the oldest inquiry finds at the address.
+  void answer(std::optional<Run> run) {
+    REQUIRE(!inquiries.empty());
+    Inquiry asked = inquiries.front();
+    inquiries.pop_front();
+    take(controller_->on_answer(now, asked, run ? std::optional(Answer{asked.node, *run}) : std::nullopt));
+  }
+  // Registers a run of a broker at the broker's address, and lets it be heard of.
   void boot(int node, uint64_t run, uint64_t directory = 1) {
     request(node, Replayed::registration(node, run, directory));
+    if (!inquiries.empty()) {
+      answer(sg::test::nth_run(run, directory));
+      request(node, Replayed::registration(node, run, directory));
+    }
     apply_all();
     if (broker(node).fenced) CHECK(beat(node) == HeartbeatStatus::fenced);
     apply_all();
@@ -116,6 +130,8 @@ class Timeline {
   std::vector<AddressedReply> replies;
   std::vector<HeartbeatReply> heartbeats;
   std::vector<NodeId> probes;
+  std::deque<Inquiry> inquiries;
+  std::vector<std::string> notes;
 
  private:
   ControllerOptions options_;

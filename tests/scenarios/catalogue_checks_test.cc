@@ -51,11 +51,10 @@ struct Fixture : PartitionBench {
     for (int i : members) r.isr.push_back({NodeId(i), epoch(i)});
     return r;
   }
-  metadata::RegisterBroker registration(int i, uint64_t run) const {
+  metadata::RegisterBroker registration(int i, uint64_t run, uint64_t directory = 1) const {
     metadata::RegisterBroker r;
     r.node = NodeId(i);
-    r.run = sg::test::nth_run(run);
-    r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
+    r.run = sg::test::nth_run(run, directory);
     return r;
   }
   // E9 alone, of `record` and what it made; `change` spoils that.
@@ -73,32 +72,57 @@ std::vector<NodeId> nodes(std::initializer_list<int> ids) {
   for (int i : ids) out.push_back(NodeId(i));
   return out;
 }
+std::vector<metadata::Copy> copies(std::initializer_list<int> ids, uint64_t directory = 1) {
+  std::vector<metadata::Copy> out;
+  for (int i : ids) out.push_back({NodeId(i), Uuid{0, directory}});
+  return out;
+}
+
+// The partition "orders" on the nodes 1, 2 and 3.
+CatalogueFacts::Partition facts(std::initializer_list<int> isr, NodeId leader, int leader_epoch, int partition_epoch,
+                                std::set<CatalogueFacts::Disk> spoiled = {}) {
+  CatalogueFacts::Partition p{nodes({1, 2, 3}),  {}, leader, LeaderEpoch(leader_epoch), PartitionEpoch(partition_epoch), 2,
+                              std::move(spoiled)};
+  for (int i : isr) p.isr.emplace_back(NodeId(i), Uuid{0, 1});
+  return p;
+}
 
 }  // namespace
 
 TEST_CASE("fold: brokers come and go, and leaders, ISRs and epochs follow") {
   Fixture f;
-  CHECK(f.orders() ==
-        CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1, 2, 3}), NodeId(1), LeaderEpoch(0), PartitionEpoch(0), 2, false});
+  CHECK(f.orders() == facts({1, 2, 3}, NodeId(1), 0, 0));
   f.fence(1);
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({2, 3}), NodeId(2), LeaderEpoch(1), PartitionEpoch(1), 2, false});
+  CHECK(f.orders() == facts({2, 3}, NodeId(2), 1, 1));
   f.record(f.registration(2, 2));  // clean and in time: it keeps its place, and another leads
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({2, 3}), NodeId(3), LeaderEpoch(2), PartitionEpoch(2), 2, false});
+  CHECK(f.orders() == facts({2, 3}, NodeId(3), 2, 2));
   f.record(metadata::DrainBroker{NodeId(3), f.epoch(3)});
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({2}), NodeId(2), LeaderEpoch(3), PartitionEpoch(3), 2, false});
+  CHECK(f.orders() == facts({2}, NodeId(2), 3, 3));
   f.fence(2);  // the last member stays named
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({2}), kNoNode, LeaderEpoch(4), PartitionEpoch(4), 2, false});
+  CHECK(f.orders() == facts({2}, kNoNode, 4, 4));
   f.record(metadata::UnfenceBroker{NodeId(2), f.epoch(2)});
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({2}), NodeId(2), LeaderEpoch(5), PartitionEpoch(5), 2, false});
+  CHECK(f.orders() == facts({2}, NodeId(2), 5, 5));
   f.record(metadata::UnfenceBroker{NodeId(1), f.epoch(1)});
   f.record(f.isr_of({1, 2}));
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1, 2}), NodeId(2), LeaderEpoch(5), PartitionEpoch(6), 2, false});
+  CHECK(f.orders() == facts({1, 2}, NodeId(2), 5, 6));
+  const CatalogueFacts::Disk first1{NodeId(1), Uuid{0, 1}}, first2{NodeId(2), Uuid{0, 1}}, second1{NodeId(1), Uuid{0, 2}};
   f.record(metadata::ReportDamage{NodeId(2), f.epoch(2), {kOrders}});
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1}), NodeId(1), LeaderEpoch(6), PartitionEpoch(7), 2, false});
-  metadata::RegisterBroker lost = f.registration(1, 9);
-  lost.directory_id = Uuid{8, 8};
+  CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
+  f.record(f.registration(2, 3));  // it calls itself clean, and is not
+  CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
+  f.record(f.registration(1, 9, 2));  // an empty twin, or a new disk: the last member is still the one on the first disk
+  CHECK(f.orders() == facts({1}, kNoNode, 7, 8, {first2}));
+  metadata::RegisterBroker lost = f.registration(1, 10, 2);
+  lost.clean = false;
   f.record(lost);
-  CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1}), kNoNode, LeaderEpoch(7), PartitionEpoch(8), 2, true});
+  CHECK(f.orders() == facts({1}, kNoNode, 7, 9, {first2, second1}));
+  f.record(f.registration(1, 1));  // the first disk is back as it was once: not a later run of it
+  CHECK(f.ghost.fold.facts().brokers.at(NodeId(1)).run == sg::test::nth_run(10, 2));
+  f.record(f.registration(1, 2));
+  f.record(metadata::UnfenceBroker{NodeId(1), f.epoch(1)});
+  CHECK(f.orders() == facts({1}, NodeId(1), 8, 10, {first2, second1}));
+  f.record(metadata::Healed{NodeId(2), f.epoch(2), {kOrders}});
+  CHECK(f.orders() == facts({1}, NodeId(1), 8, 11, {second1}));
   CHECK(f.found() == "");  // and the broker's own catalogue agreed with each step
 }
 
@@ -195,7 +219,7 @@ const AddPairs kCataloguePairs({
      [](bool broken) {
        Fixture f;
        return f.judge_step(metadata::FenceBroker{NodeId(3), f.epoch(3)}, [&](Written& w) {
-         if (broken) w.p().isr = nodes({1, 2, 3});
+         if (broken) w.p().isr = copies({1, 2, 3});
        });
      }},
     {"E9", "a leader is elected from outside the ISR",
@@ -204,7 +228,7 @@ const AddPairs kCataloguePairs({
        f.fence(3);
        f.record(metadata::UnfenceBroker{NodeId(3), f.epoch(3)});
        return f.judge_step(metadata::FenceBroker{NodeId(1), f.epoch(1)}, [&](Written& w) {
-         if (broken) w.p().leader = NodeId(3), w.p().isr = nodes({2, 3});
+         if (broken) w.p().leader = NodeId(3), w.p().isr = copies({2, 3});
        });
      }},
     {"E9", "a leader registers anew and goes on in its leader epoch",
@@ -227,7 +251,7 @@ const AddPairs kCataloguePairs({
        Fixture f;
        f.record(f.registration(4, 1));
        return f.judge_step(metadata::UnfenceBroker{NodeId(4), f.epoch(4)}, [&](Written& w) {
-         if (broken) ++w.p().partition_epoch, w.p().replicas = nodes({1, 2, 4}), w.p().isr = nodes({1, 2});
+         if (broken) ++w.p().partition_epoch, w.p().replicas = nodes({1, 2, 4}), w.p().isr = copies({1, 2});
        });
      }},
 });

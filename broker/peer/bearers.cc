@@ -1,0 +1,75 @@
+#include "broker/peer/bearers.h"
+
+#include "base/probe.h"
+
+namespace sg::broker::peer {
+
+Bearers::Bearer& Bearers::bearer(Time now, NodeId node) {
+  Bearer& bearer = bearers_[node];
+  const metadata::Broker* registered = catalogue_.broker(node);
+  if (bearer.run.is_none() && registered)
+    bearer = {.run = registered->run, .address = {registered->peer.host, registered->peer.port}, .heard = now};
+  return bearer;
+}
+
+Result<> Bearers::greeted(Time now, NodeId node, Run run, const net::Address& address) { return admit(now, node, run, address, false); }
+
+Result<> Bearers::answered(Time now, NodeId node, Run run, const net::Address& address) { return admit(now, node, run, address, true); }
+
+Result<> Bearers::admit(Time now, NodeId node, Run run, const net::Address& address, bool dialed) {
+  Bearer& present = bearer(now, node);
+  auto refuse = [&](std::string_view what) {
+    REACHED("bearers: a process is not taken for the node that it says it is");
+    return fail(Errc::invalid,
+                fmt::format("node {} is run {} at {}, which is there; {} run {} at {}: stop whichever was started by mistake", node,
+                            present.run, to_string(present.address), what, run, to_string(address)));
+  };
+  if (run == present.run) {
+    present.heard = now;
+    present.gone = false;
+    return {};
+  }
+  if (present.run.newer_than(run)) return refuse("refused as an earlier state of the same directory:");
+
+  const metadata::Broker* registered = catalogue_.broker(node);
+  const bool is_registered = registered && registered->run == run;
+  const bool same_address = address == present.address;
+  const bool restart = run.newer_than(present.run) && same_address;
+  auto gives_way = [&] {
+    return registered && registered->run == present.run && !catalogue_.has_place({node, present.run.directory}) &&
+           catalogue_.has_place({node, run.directory});
+  };
+  const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + session_timeout_);
+  const bool taken = present.run.is_none() || is_registered || restart || (dialed && same_address) || gives_way() || silent;
+  if (!taken)
+    return refuse(run.directory == present.run.directory ? "refused as a copy of its directory:" : "refused as another directory:");
+  present = {.run = run, .address = address, .heard = now};
+  return {};
+}
+
+bool Bearers::heard(Time now, NodeId node, Run run) {
+  Bearer& present = bearer(now, node);
+  if (present.run != run) return false;
+  present.heard = now;
+  present.gone = false;
+  return true;
+}
+
+void Bearers::link_opened(NodeId node, Run run) { ++links_[{node, run}]; }
+
+void Bearers::link_closed(NodeId node, Run run) {
+  auto at = links_.find({node, run});
+  ENSURE(at != links_.end(), "a link of node {} ends that never stood", node);
+  if (--at->second == 0) links_.erase(at);
+}
+
+void Bearers::suspect(NodeId node, Run run) {
+  if (auto at = bearers_.find(node); at != bearers_.end() && at->second.run == run) at->second.gone = true;
+}
+
+Run Bearers::of(NodeId node) const {
+  auto at = bearers_.find(node);
+  return at == bearers_.end() ? Run{} : at->second.run;
+}
+
+}  // namespace sg::broker::peer

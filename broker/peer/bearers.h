@@ -1,0 +1,66 @@
+// Who bears a node's id here: of the processes that say that they are node N, the one whose messages this node takes for N's.
+//
+// Rule, first line that fits:
+//   the run that bears the id already: yes;  an earlier run of its directory: no, it is gone
+//   the run that the catalogue has registered: yes, the controller has decided
+//   a later run of the bearer's directory that says it is at the bearer's address: yes, a restart; it waits for nothing
+//   a run that answered when this node dialed the bearer's address: yes, a port is held by one process
+//   a run whose directory is in an ISR, where the bearer's is in none: yes
+//   any other: only once the bearer has no link here and was not heard for a session, or is known to be gone (suspicion)
+//
+// Why it is safe: this decides whom to listen to, never what is true. Votes are counted for voter ids, acknowledgements under broker
+// epochs, registrations by the controller, which asks for itself (metadata/controller_claims.cc); a wrong choice costs an election or a
+// catch-up. And it is what keeps a living node from its twin: the twin cannot end the node's links, raise suspicion of it, or have a
+// heartbeat counted. A bearer that was read from the catalogue counts as heard from when it was first asked for: after a start everybody
+// gets a full session.
+#pragma once
+
+#include <map>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "broker/metadata/catalogue.h"
+#include "net/network.h"
+
+namespace sg::broker::peer {
+
+class Bearers {
+ public:
+  // The catalogue outlives this.
+  Bearers(const metadata::Catalogue& catalogue, Duration session_timeout) : catalogue_(catalogue), session_timeout_(session_timeout) {}
+
+  // Somebody greets as `run` of `node`, reachable at `address` as it says. Errc::invalid: another process bears the id; the text is for
+  // both operators, and the same as long as the two are.
+  Result<> greeted(Time now, NodeId node, Run run, const net::Address& address);
+  // `run` answered for `node` when this node dialed `address`. Errc::invalid as above.
+  Result<> answered(Time now, NodeId node, Run run, const net::Address& address);
+
+  // A message came from this run. False: another process bears the id by now.
+  bool heard(Time now, NodeId node, Run run);
+  // A connection to or from this run, whose greeting was accepted, stands; or has ended.
+  void link_opened(NodeId node, Run run);
+  void link_closed(NodeId node, Run run);
+  // This run seems to be gone.
+  void suspect(NodeId node, Run run);
+
+  Run of(NodeId node) const;  // none if nobody was asked for yet
+
+ private:
+  struct Bearer {
+    Run run;
+    net::Address address;
+    Time heard;
+    bool gone = false;
+  };
+  Bearer& bearer(Time now, NodeId node);
+  Result<> admit(Time now, NodeId node, Run run, const net::Address& address, bool dialed);
+
+  const metadata::Catalogue& catalogue_;
+  Duration session_timeout_;
+  std::map<NodeId, Bearer> bearers_;
+  std::map<std::pair<NodeId, Run>, int> links_;  // that stand, also of runs that bear nothing any more
+};
+
+}  // namespace sg::broker::peer
