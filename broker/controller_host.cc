@@ -5,11 +5,12 @@
 
 namespace sg::broker {
 
-ControllerHost::ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options, RaftDriver& raft,
-                               peer::ControlLinks& links, LocalReplies& local)
+ControllerHost::ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options,
+                               const peer::Identity& identity, RaftDriver& raft, peer::ControlLinks& links, LocalReplies& local)
     : env_(env),
       log_(env.log.with("controller")),
       self_(options.node),
+      identity_(identity),
       raft_(raft),
       links_(links),
       local_(local),
@@ -71,7 +72,7 @@ void ControllerHost::on_entry_applied(LogIndex index, Term term, const Result<me
   // The first entry of its own term is behind all entries of earlier terms.
   if (!controller_.active() && core.is_leader() && term == core.term()) {
     log_.info("started term={} applied={}", term, index);
-    feed(controller_.start(env_.clock.now()));
+    feed(controller_.start(env_.clock.now(), identity_.cluster_id, static_cast<int32_t>(core.configuration().voter_nodes().size())));
   }
 }
 

@@ -24,8 +24,8 @@ class LocalReplies {
 class ControllerHost {
  public:
   // The references outlive the host.
-  ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options, RaftDriver& raft,
-                 peer::ControlLinks& links, LocalReplies& local);
+  ControllerHost(Env& env, const metadata::Catalogue& catalogue, metadata::ControllerOptions options, const peer::Identity& identity,
+                 RaftDriver& raft, peer::ControlLinks& links, LocalReplies& local);
 
   // Wakes the controller at its deadlines until stopped.
   void run(Task& task);
@@ -52,6 +52,7 @@ class ControllerHost {
   Env& env_;
   Log log_;
   NodeId self_;
+  const peer::Identity& identity_;
   RaftDriver& raft_;
   peer::ControlLinks& links_;
   LocalReplies& local_;

@@ -9,7 +9,7 @@ Result<> MetadataMachine::wait_applied(Task& task, LogIndex index, Time deadline
 
 void MetadataMachine::apply(const raft::Entry& entry) {
   if (entry.index <= catalogue_.applied()) return;  // contained in a snapshot that was restored
-  if (entry.kind == raft::EntryKind::noop) {
+  if (entry.kind != raft::EntryKind::command) {
     catalogue_.skip(entry.index);
     events_.on_entry_applied(entry.index, entry.term, metadata::Applied{});
     return;

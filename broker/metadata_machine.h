@@ -24,6 +24,8 @@ class CatalogueEvents {
   // After a run of entries: what they touched.
   virtual void on_catalogue_changed(const std::set<StreamId>& partitions, const std::set<NodeId>& brokers) = 0;
   virtual void on_raft_change(const raft::StateChange& change) = 0;
+  virtual void on_configuration() = 0;
+  virtual void on_distrusted() = 0;
 };
 
 class MetadataMachine final : public RaftMachine {
@@ -41,6 +43,8 @@ class MetadataMachine final : public RaftMachine {
   void apply(const raft::Entry& entry) override;
   void restore(const raft::Snapshot& snapshot) override;
   void on_raft_change(const raft::StateChange& change) override { events_.on_raft_change(change); }
+  void on_configuration() override { events_.on_configuration(); }
+  void on_distrusted() override { events_.on_distrusted(); }
   void applied_all() override;
   ByteVec take_snapshot() const override { return catalogue_.snapshot(); }
 

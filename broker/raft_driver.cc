@@ -2,6 +2,7 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
+#include "broker/raft_snapshot.h"
 #include "broker/stall.h"
 
 namespace sg::broker {
@@ -23,6 +24,25 @@ bool has_damage(const wal::OpenResult& opened, StreamId stream) {
   return opened.unattributed;  // nothing is left of it, and something is missing
 }
 
+// Of directories of the older format: a voter that had been found damaged, and waited to be readmitted.
+constexpr NodeId kBarredVote{-2};
+
+bool is_only_voter(const raft::Recovered& found, bool alone) {
+  raft::Configuration newest;
+  if (found.snapshot) newest = found.snapshot->configuration;
+  for (const raft::Entry& e : found.entries)
+    if (e.kind == raft::EntryKind::configuration) newest = raft::decode_configuration(e.data).value();
+  return newest.known() ? newest.members().size() == 1 : alone;
+}
+
+// For each damage of Raft's streams a voter id is drawn, but for that which was answered so before.
+Result<> become_another_voter(Task& task, wal::Journal& journal, bool barred) {
+  if (barred) TRY_DO(journal.draw_voter_id(task, {.stream = wal::kRaftLog}));
+  for (StreamId stream : {wal::kRaftLog, wal::kRaftSnapshots})
+    for (const wal::Damage& damage : journal.damage_of(stream)) TRY_DO(journal.draw_voter_id(task, damage));
+  return {};
+}
+
 }  // namespace
 
 RaftDriver::RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links,
@@ -35,43 +55,33 @@ RaftDriver::RaftDriver(Env& env, raft::Config config, raft::Recovered recovered,
       snapshot_every_(snapshot_every),
       raft_(std::move(config), std::move(recovered), env.rng.split("raft")) {}
 
-Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool only_voter) {
+Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool alone) {
   raft::Recovered out;
   out.term = opened.hard_state.term;
-  out.vote = opened.hard_state.vote;
-  out.may_vote = !has_damage(opened, wal::kRaftLog) && !has_damage(opened, wal::kRaftSnapshots);
-  // What is damaged here is whole at the other voters: this one starts over from what it can still read, barred (raft.h). Its log goes on
-  // where the damage begins, so the rest leaves the journal first, together with the word that it is barred.
-  auto start_over = [&](auto&& cut) -> Result<> {
-    REACHED("raft: recovery stops at damage in the log");
-    out.may_vote = false;
-    if (only_voter) return {};
-    out.vote = raft::kBarredVote;
-    journal.set_hard_state({out.term, out.vote});
-    cut();
-    return journal.settle(task);
-  };
-  int64_t snapshots_end = journal.end_of(wal::kRaftSnapshots);
+  out.vote = {opened.hard_state.vote, opened.hard_state.vote_id};
+  const bool barred = opened.hard_state.vote == kBarredVote;
+  if (barred) out.vote = raft::kNoVoter;
+  bool snapshot_lost = false;
+  std::optional<int64_t> log_lost_from;
+
+  const int64_t snapshots_end = journal.end_of(wal::kRaftSnapshots);
   if (snapshots_end > journal.start_of(wal::kRaftSnapshots)) {
     auto read = journal.read(task, wal::kRaftSnapshots, snapshots_end - 1, kRecoveryReadBytes, true);
-    if (read.is(Errc::corrupt) && !only_voter) {
-      TRY_DO(start_over([&] {
-        journal.drop(wal::kRaftLog);
-        journal.drop(wal::kRaftSnapshots);
-      }));
-      return out;
+    snapshot_lost = read.is(Errc::corrupt);
+    if (!read && (!snapshot_lost || alone)) return std::unexpected(read.error());
+    if (read) {
+      ENSURE(read->size() == 1, "{} snapshots at {}", read->size(), snapshots_end - 1);
+      const wal::ReadBatch& s = read->front();
+      const wal::Aux& aux = journal.entries(wal::kRaftSnapshots, s.first).begin()->aux;
+      TRY(out.snapshot, snapshot_from(aux, LogIndex(s.first), Term(s.epoch), s.payload));
     }
-    if (!read) return std::unexpected(read.error());
-    ENSURE(read->size() == 1, "{} snapshots at {}", read->size(), snapshots_end - 1);
-    const wal::ReadBatch& s = read->front();
-    out.snapshot = raft::Snapshot{LogIndex(s.first), Term(s.epoch), SharedBytes::copy_of(s.payload)};
   }
   int64_t position = journal.start_of(wal::kRaftLog);
   const int64_t end = journal.end_of(wal::kRaftLog);
-  while (position < end) {
+  while (position < end && !snapshot_lost) {
     auto batch = journal.read(task, wal::kRaftLog, position, kRecoveryReadBytes, true);
     if (batch.is(Errc::corrupt)) {
-      TRY_DO(start_over([&] { journal.truncate(wal::kRaftLog, position, out.term.v); }));
+      log_lost_from = position;
       break;
     }
     if (!batch) return std::unexpected(batch.error());
@@ -80,11 +90,28 @@ Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, c
     for (const wal::ReadBatch& b : *batch) {
       const wal::Entry& descriptor = *kinds++;
       ENSURE(descriptor.first == b.first && descriptor.aux.size == 1);
-      out.entries.push_back(
-          {Term(b.epoch), LogIndex(b.first), static_cast<raft::EntryKind>(descriptor.aux.bytes[0]), SharedBytes::copy_of(b.payload)});
+      raft::Entry entry{Term(b.epoch), LogIndex(b.first), static_cast<raft::EntryKind>(descriptor.aux.bytes[0]),
+                        SharedBytes::copy_of(b.payload)};
+      if (entry.kind == raft::EntryKind::configuration) TRY_DO(raft::decode_configuration(entry.data));
+      out.entries.push_back(std::move(entry));
       position = b.next;
     }
   }
+  const bool damaged = has_damage(opened, wal::kRaftLog) || has_damage(opened, wal::kRaftSnapshots);
+  if (!damaged && !barred && !snapshot_lost && !log_lost_from) return out;
+  REACHED("raft: recovery finds damage in what was promised");
+  if (is_only_voter(out, alone)) {
+    out.may_lead = false;
+    return out;
+  }
+  TRY_DO(become_another_voter(task, journal, barred));
+  journal.set_hard_state({out.term, out.vote.node, out.vote.id});
+  if (snapshot_lost) {
+    journal.drop(wal::kRaftLog);
+    journal.drop(wal::kRaftSnapshots);
+  }
+  if (log_lost_from) journal.truncate(wal::kRaftLog, *log_lost_from, out.term.v);
+  TRY_DO(journal.settle(task));
   return out;
 }
 
@@ -112,8 +139,9 @@ Result<raft::Proposed> RaftDriver::propose(std::span<const SharedBytes> commands
   return *proposed;
 }
 
-Result<> RaftDriver::on_frame(const peer::Frame& frame) {
+Result<> RaftDriver::on_frame(NodeId from, const peer::Frame& frame) {
   TRY(auto message, unpack<raft::Message>(frame.metadata));
+  if (message.from != from) return fail(Errc::invalid, "a Raft message in another node's name");
   feed(raft_.receive(env_.clock.now(), std::move(message)));
   return {};
 }
@@ -131,6 +159,12 @@ void RaftDriver::on_link_up(NodeId node, Run run) { feed(raft_.link_up(env_.cloc
 
 void RaftDriver::suspect(NodeId node, Run run) { feed(raft_.suspect(env_.clock.now(), node, run)); }
 
+void RaftDriver::bootstrap(const raft::Configuration& configuration) { feed(raft_.bootstrap(env_.clock.now(), configuration)); }
+
+void RaftDriver::assume(const raft::Configuration& configuration) { feed(raft_.assume(env_.clock.now(), configuration)); }
+
+void RaftDriver::registered(const raft::Voter& voter) { feed(raft_.registered(env_.clock.now(), voter)); }
+
 void RaftDriver::transfer_leadership() { feed(raft_.transfer_leadership(env_.clock.now())); }
 
 void RaftDriver::feed(raft::Output output) {
@@ -145,6 +179,11 @@ void RaftDriver::feed(raft::Output output) {
     applied = applied || !next.committed.empty();
   }
   feeding_ = false;
+  if (raft_.configuration_index() != configuration_index_ || raft_.configuration().known() != configuration_known_) {
+    configuration_index_ = raft_.configuration_index();
+    configuration_known_ = raft_.configuration().known();
+    machine_.on_configuration();
+  }
   if (applied) maybe_snapshot();
   if (raft_.deadline() < armed_) earlier_.notify_all();
 }
@@ -163,13 +202,14 @@ void RaftDriver::perform(raft::Output& output) {
     machine_.on_raft_change(change);
   }
   if (output.restore || !output.committed.empty()) machine_.applied_all();
+  if (output.distrusted) machine_.on_distrusted();
 }
 
 void RaftDriver::persist(const raft::Persist& step) {
-  if (step.hard_state) last_ticket_ = journal_.set_hard_state({step.hard_state->term, step.hard_state->vote});
+  if (step.hard_state) last_ticket_ = journal_.set_hard_state({step.hard_state->term, step.hard_state->vote.node, step.hard_state->vote.id});
   if (step.snapshot) {
     const raft::Snapshot& s = *step.snapshot;
-    journal_.append(wal::Append::whole_payload(wal::kRaftSnapshots, s.index.v, s.index.v + 1, s.term.v, s.data));
+    journal_.append(to_append(s));
     last_ticket_ = journal_.advance_start(wal::kRaftSnapshots, s.index.v);
   }
   if (step.truncate_from && step.truncate_from->v < journal_.end_of(wal::kRaftLog))

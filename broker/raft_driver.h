@@ -2,7 +2,7 @@
 // committed entries to the state machine above, and wakes it at its deadlines.
 //
 // In the journal a Raft entry is one entry of stream kRaftLog (position = log index, epoch = term, aux = kind, payload = data); a
-// snapshot is one entry of kRaftSnapshots (position = last included index). Term and vote ride in every commit's header.
+// snapshot is one entry of kRaftSnapshots (raft_snapshot.h). Term and vote ride in every commit's header.
 // Invariant: steps reach the journal in the order of their sequence, so that durability is reported in that order as well.
 #pragma once
 
@@ -24,6 +24,10 @@ class RaftMachine {
   virtual void apply(const raft::Entry& entry) = 0;
   virtual void restore(const raft::Snapshot& snapshot) = 0;
   virtual void on_raft_change(const raft::StateChange& change) = 0;
+  // Another configuration is in force here: RaftDriver::core() tells.
+  virtual void on_configuration() = 0;
+  // The leader has counted more from this directory than there is.
+  virtual void on_distrusted() = 0;
   // After the entries of one step were applied.
   virtual void applied_all() = 0;
   virtual ByteVec take_snapshot() const = 0;
@@ -34,10 +38,11 @@ class RaftDriver {
   RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links,
              RaftMachine& machine, int64_t snapshot_every);
 
-  // What the journal kept of an earlier run. `may_vote` is false when something promised is missing from the log or the snapshot; then the
-  // journal is cut to what is returned. Not so of the only voter, whose journal nobody else could fill again.
-  // The journal has not been started.
-  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool only_voter);
+  // What the journal kept of an earlier run. Where something that Raft had promised is missing, this directory goes on as another voter
+  // (journal.voter()), whose log is what can still be read: the rest is cut once the new voter id is durable. Not so of the only voter,
+  // whose journal nobody else could fill again: it cuts nothing and does not lead. `alone`: the operator's list names nobody else; it
+  // counts where the log cannot tell. The journal has not been started.
+  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool alone);
 
   void start();
   // Wakes the core at its deadlines until stopped.
@@ -46,11 +51,14 @@ class RaftDriver {
   // Errc::unavailable: this node does not lead, or is handing leadership over.
   Result<raft::Proposed> propose(std::span<const SharedBytes> commands);
 
-  Result<> on_frame(const peer::Frame& frame);
+  Result<> on_frame(NodeId from, const peer::Frame& frame);
   void on_durable(uint64_t metadata_ticket);
   void on_link_up(NodeId node, Run run);
   void suspect(NodeId node, Run run);
   void transfer_leadership();
+  void bootstrap(const raft::Configuration& configuration);
+  void assume(const raft::Configuration& configuration);
+  void registered(const raft::Voter& voter);
 
   const raft::Raft& core() const { return raft_; }
 
@@ -73,6 +81,8 @@ class RaftDriver {
   raft::Raft raft_;
   std::deque<raft::Output> outputs_;
   bool feeding_ = false;
+  LogIndex configuration_index_;
+  bool configuration_known_ = false;
   std::deque<Step> steps_;  // handed to the journal, not yet durable
   uint64_t last_ticket_ = 0;
   Time armed_ = Time::never();

@@ -19,15 +19,16 @@ NodeId changes_broker(const Record& record) {
 Controller::Controller(const Catalogue& catalogue, ControllerOptions options, Rng rng)
     : catalogue_(catalogue), options_(std::move(options)), rng_(rng) {
   ENSURE(options_.session_timeout > Duration::zero() && options_.retry > Duration::zero());
-  ENSURE(options_.default_replication_factor >= 1 && options_.default_partitions >= 1);
+  ENSURE(options_.default_replication_factor != 0 && options_.default_partitions >= 1);
 }
 
-ControllerOutput Controller::start(Time now) {
+ControllerOutput Controller::start(Time now, Uuid cluster_id, int32_t voters) {
   ENSURE(!active_ && pending_.empty() && open_.empty() && watches_.empty());
   active_ = true;
+  default_replication_factor_ = options_.default_replication_factor > 0 ? options_.default_replication_factor : std::min(3, voters);
   watch_all(now);
   ControllerOutput out;
-  if (catalogue_.cluster_id().is_zero()) propose(SetCluster{draw_uuid()}, {}, out);
+  if (catalogue_.cluster_id().is_zero()) propose(SetCluster{cluster_id.is_zero() ? draw_uuid() : cluster_id}, {}, out);
   for (const auto& [node, broker] : catalogue_.brokers()) {
     if (node == options_.node || broker.fenced) continue;
     probed_[node] = broker.run;

@@ -39,7 +39,7 @@ struct ControllerOptions {
   // After a newer run of a broker has said hello, how long its registration may take before the old one is fenced. A broker that
   // registers in time and clean keeps its places in ISRs, which after a power cut of all nodes keeps every copy counted.
   Duration registration_grace = 100ms;
-  int32_t default_replication_factor = 1;    // resolved: min(3, voters)
+  int32_t default_replication_factor = -1;   // -1: min(3, voters)
   int32_t default_min_insync_replicas = -1;  // -1: 2 when the topic's factor is >= 3, else 1
   int32_t default_partitions = 1;
   int32_t max_partitions_per_topic = 10'000;
@@ -78,7 +78,8 @@ class Controller {
   bool active() const { return active_; }
 
   // This node leads Raft now. Probes every broker; proposes the cluster's identity if it has none.
-  ControllerOutput start(Time now);
+  // `cluster_id`: drawn when the cluster was formed; zero: of an older one, draw it. `voters`: of the metadata group.
+  ControllerOutput start(Time now, Uuid cluster_id, int32_t voters);
   // This node leads no longer. Answers everything that is open with not_controller; what was proposed may still be applied.
   ControllerOutput stop(Time now);
 
@@ -171,6 +172,7 @@ class Controller {
   ControllerOptions options_;
   Rng rng_;
   bool active_ = false;
+  int32_t default_replication_factor_ = 1;
   Token next_token_ = 1;
   uint64_t next_open_ = 1;
   std::map<NodeId, Watch> watches_;

@@ -235,7 +235,7 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
                   fmt::format("{} partitions; 1 to {} are allowed", count, options_.max_partitions_per_topic));
   }
   if (item.assignment.empty()) {
-    int32_t factor = item.replication_factor == -1 ? options_.default_replication_factor : item.replication_factor;
+    int32_t factor = item.replication_factor == -1 ? default_replication_factor_ : item.replication_factor;
     auto placed = place(load, static_cast<int32_t>(count), factor, static_cast<uint64_t>(catalogue_.next_stream().v) + next_token_);
     if (!placed) return refuse(ControllerError::invalid_replication_factor, placed.error().what);
     topic.partitions = std::move(*placed);

@@ -56,7 +56,10 @@ void Formation::note(std::string line) {
 // --- Events --------------------------------------------------------------------------------------------------------------------------
 
 Formation::Output Formation::start(Time now) {
-  if (formed_) return take();
+  if (formed_) {
+    if (config_.assume) ask_for_lists(now);
+    return take();
+  }
   if (alone()) {
     // Nobody else is there to ask. The id of the cluster is durable with the log that it begins.
     Configuration configuration;
@@ -108,6 +111,7 @@ Formation::Output Formation::durable(Time now) {
 Formation::Output Formation::tick(Time now) {
   if (now < deadline_) return take();
   deadline_ = Time::never();
+  if (config_.assume) ask_for_lists(now);
   if (!forms()) return take();
   if (round_ && state_.answered == *round_ && ++tries_ < kTriesPerRound) {
     ask_again(now);
@@ -122,6 +126,33 @@ Formation::Output Formation::on_formed(Time, Uuid cluster_id) {
   if (!cluster_id.is_zero()) cluster_id_ = cluster_id;
   deadline_ = Time::never();
   return take();
+}
+
+// --- Directories of the older format --------------------------------------------------------------------------------------------------
+
+void Formation::ask_for_lists(Time now) {
+  note_list(config_.self.node, ids());
+  if (!config_.assume) return;
+  deadline_ = now + config_.retry;
+  for (const auto& [node, address] : config_.list)
+    if (!same_list_.contains(node)) send(node, Ask{});
+}
+
+void Formation::note_list(NodeId from, const std::vector<NodeId>& list) {
+  if (list != ids())
+    return note(fmt::format("this directory's log names no voters; node {} was started with the voters {}, node {} with {}", from, join(list),
+                            config_.self.node, join(ids())));
+  same_list_[from] = true;
+  if (2 * same_list_.size() <= config_.list.size()) return;
+  Configuration c;
+  for (const auto& [node, address] : config_.list) c.voters.push_back({node, VoterId(0)});
+  if (c.voters.empty()) c.voters.push_back({config_.self.node, VoterId(0)});
+  c.addresses = config_.list;
+  c.founders = ids();
+  config_.assume = false;
+  deadline_ = Time::never();
+  note("this directory's log names no voters; a majority agrees on " + to_string(c));
+  out_.assumed = std::move(c);
 }
 
 // --- Asking --------------------------------------------------------------------------------------------------------------------------
@@ -183,6 +214,7 @@ void Formation::on(Time now, NodeId from, const Ask& m) {
 
 void Formation::on(Time now, NodeId from, const Answer& m) {
   highest_seen_ = std::max({highest_seen_, m.answered.number, m.round.number});
+  if (config_.assume) note_list(from, m.list);
   if (formed_) return;
   if (m.standing == Standing::formed) {
     if (state_.promise && !m.cluster_id.is_zero() && m.cluster_id == state_.promise->cluster_id) return form(*state_.promise);

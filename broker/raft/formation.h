@@ -14,6 +14,8 @@
 //     voters is known to be formed to itself, answers "formed" for ever, and no higher round finds all of them not formed.
 //   - The cluster id and the voter ids are part of the promise: "formed" counts only for the same promise. Who is told "formed" under
 //     another one (its disk was wiped) forms nothing: it waits to be admitted.
+// A directory of the older format has a log that names no voters. Its set is the operator's list, with voter id 0 each, once a majority of
+// the list names the same one.
 // A directory that is empty and not told to form (no --form) answers, and makes everybody wait, which the notes say.
 #pragma once
 
@@ -117,6 +119,7 @@ class Formation {
     Voter self;
     std::map<NodeId, PeerAddress> list;  // with this node; empty: this node alone
     bool form = false;
+    bool assume = false;  // there is a log, and no configuration in it
     Duration retry = 100ms;  // of a question that was not answered
     Duration turn = 50ms;    // which the nodes of the list have to ask first, one after the other
   };
@@ -129,6 +132,7 @@ class Formation {
     std::optional<FormationState> persist;  // steps become durable in order
     std::vector<Addressed> messages;        // promises among them are held back until they are durable
     std::optional<Promise> formed;          // at most once: the log begins
+    std::optional<Configuration> assumed;   // at most once: what a log of the older format goes by
     std::vector<std::string> notes;         // lines for the operator's log
   };
 
@@ -152,6 +156,8 @@ class Formation {
   void persist(FormationState state);
   void send(NodeId to, FormationMessage message);
   void note(std::string line);
+  void ask_for_lists(Time now);
+  void note_list(NodeId from, const std::vector<NodeId>& list);
   bool alone() const { return config_.list.size() <= 1; }
   bool forms() const { return !formed_ && !foreign_ && (config_.form || state_.promise); }
   std::vector<NodeId> ids() const;
@@ -169,6 +175,7 @@ class Formation {
   void on(Time now, NodeId from, const Formed& m);
 
   Config config_;
+  std::map<NodeId, bool> same_list_;  // of a log without a configuration: who names the same voters
   Rng rng_;
   FormationState state_;
   bool formed_;

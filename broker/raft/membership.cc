@@ -29,6 +29,7 @@ bool Raft::may_change() const {
 
 void Raft::append_configuration(Configuration configuration) {
   report("proposes " + to_string(configuration));
+  unnamed_ = false;
   LogIndex index = log_.last_index() + 1;
   append_to_log({Entry{hard_.term, index, EntryKind::configuration, encode(configuration)}});
 }
@@ -51,6 +52,7 @@ Output Raft::change(Time now, Configuration target) {
 // change or found it in its log. A leader that is not in the new set leads until that is committed (§4.2.2).
 void Raft::maybe_finish_change() {
   if (configurations_.newest_index() > commit_) return;
+  if (unnamed_ && may_change()) append_configuration(configuration());
   if (configuration().joint()) {
     Configuration target = configuration();
     target.voters = std::move(target.next);

@@ -63,6 +63,19 @@ Output Raft::bootstrap(Time now, const Configuration& configuration) {
   return end();
 }
 
+Output Raft::assume(Time now, const Configuration& configuration) {
+  begin(now);
+  if (this->configuration().known()) return end();
+  REACHED("raft.configuration_assumed");
+  configurations_ = ConfigurationLog(configuration, log_.base_index());
+  unnamed_ = true;
+  if (snapshot_.index.v > 0) snapshot_.configuration = configuration;
+  report("goes by " + to_string(configuration));
+  configuration_changed();
+  maybe_lead_alone();
+  return end();
+}
+
 Output Raft::registered(Time now, Voter voter) {
   begin(now);
   registered_[voter.node] = voter.id;

@@ -142,6 +142,8 @@ class Raft {
   Output snapshot_taken(Time now, LogIndex index, SharedBytes data);
   // A new cluster is formed, and these are its voters: the first entry of every voter's log. Nothing happens where there is a log already.
   Output bootstrap(Time now, const Configuration& configuration);
+  // What a log that names no voters goes by (raft/formation.h). Nothing happens where it names some.
+  Output assume(Time now, const Configuration& configuration);
   // The catalogue says that `voter.node` takes part under `voter.id` now. A fact to remember: as the leader, sooner or later this node
   // proposes to put it into the configuration in place of the node's old voter.
   Output registered(Time now, Voter voter);
@@ -162,6 +164,7 @@ class Raft {
   bool is_leader() const { return role_ == Role::leader; }
   // The newest in snapshot and log, committed or not.
   const Configuration& configuration() const { return configurations_.newest(); }
+  LogIndex configuration_index() const { return configurations_.newest_index(); }
   // Whether this node may lead: it is a voter by what it knows.
   bool stands() const { return may_lead_ && configuration().votes(self()); }
   bool transferring() const { return transfer_target_ != kNoNode; }
@@ -268,6 +271,7 @@ class Raft {
   Log log_;
   Snapshot snapshot_;  // index 0 = none
   ConfigurationLog configurations_;
+  bool unnamed_ = false;  // the log does not name what it goes by: the leader sees to it
   bool may_lead_ = true;
   uint64_t sequence_ = 0;
   uint64_t durable_sequence_ = 0;

@@ -19,6 +19,7 @@ namespace sg::wal {
 
 inline constexpr StreamId kRaftLog{0};                // position = log index
 inline constexpr StreamId kRaftSnapshots{1};          // position = last included index; the only stream whose positions may jump
+inline constexpr StreamId kRaftFormation{2};          // states of raft/formation.h, the last of which counts
 inline constexpr StreamId kFirstPartitionStream{16};  // position = offset; below it: metadata, which may use the reserve
 
 constexpr bool is_metadata(StreamId stream) { return stream < kFirstPartitionStream; }
