@@ -15,7 +15,7 @@ constexpr size_t kFewestConnections = 16;
 }  // namespace
 
 Result<> fit_to_descriptors(Config& c, size_t descriptors) {
-  const size_t kept = kOtherDescriptors + kDescriptorsPerVoter * static_cast<size_t>(c.voter_count()) +
+  const size_t kept = kOtherDescriptors + kDescriptorsPerVoter * std::max<size_t>(1, c.voters.size()) +
                       static_cast<size_t>(c.journal.budget_bytes / c.journal.segment_bytes);
   if (descriptors < kept + kFewestConnections)
     return fail(Errc::invalid, fmt::format("this process may open {} files; with this journal it needs {}: raise the limit (ulimit -n)",

@@ -21,6 +21,7 @@ struct Config {
   std::string data_dir = "data";
   std::string rack;
   std::vector<Voter> voters;  // empty: this node alone
+  bool form = false;          // may form a new cluster together with all its voters
 
   struct Listen {
     net::Address kafka{"127.0.0.1", 9092};
@@ -81,7 +82,6 @@ struct Config {
   } limits;
 
   net::Address advertised() const { return listen.advertise.value_or(listen.kafka); }
-  int voter_count() const { return voters.empty() ? 1 : static_cast<int>(voters.size()); }
 };
 
 // Lowers the bounds on connections so that they and the journal's files fit into what this process may open; peers keep a quarter.

@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
   if (line.exit_code) return *line.exit_code;
   if (line.offline) return run_offline(line);
   if (line.check_only) {
-    fmt::print("configuration ok: node {} of {} voter(s), data in {}\n", line.config.node_id, line.config.voter_count(),
+    fmt::print("configuration ok: node {}, {} listed voter(s), data in {}\n", line.config.node_id, line.config.voters.size(),
                line.config.data_dir);
     return 0;
   }

@@ -4,6 +4,7 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
+#include "broker/cluster/voters_list.h"
 
 namespace sg::broker {
 namespace {
@@ -12,12 +13,12 @@ constexpr Duration kDrainTime = 3s;
 constexpr Duration kDrainRetry = 100ms;
 constexpr Duration kIsrAnswer = 1s;
 
-raft::Config raft_config(const Config& config, Run run) {
+raft::Config raft_config(const Config& config, Run run, VoterId voter) {
   raft::Config out;
   out.self = config.node_id;
+  out.voter = voter;
   out.run = run;
-  for (const Voter& v : config.voters) out.voters.push_back(v.id);
-  if (out.voters.empty()) out.voters.push_back(config.node_id);
+  out.voter_silence = config.timing.session_timeout;
   out.heartbeat_interval = config.timing.heartbeat;
   out.election_timeout_min = config.timing.election_min;
   out.election_timeout_max = config.timing.election_max;
@@ -29,8 +30,7 @@ metadata::ControllerOptions controller_options(const Config& config) {
   metadata::ControllerOptions out;
   out.node = config.node_id;
   out.session_timeout = config.timing.session_timeout;
-  out.default_replication_factor =
-      config.broker.default_replication_factor > 0 ? config.broker.default_replication_factor : std::min(3, config.voter_count());
+  out.default_replication_factor = config.broker.default_replication_factor;
   out.default_min_insync_replicas = config.broker.min_insync_replicas;
   out.default_partitions = config.broker.num_partitions;
   return out;
@@ -100,14 +100,16 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
   bearers_.emplace(machine_->catalogue(), config_.timing.session_timeout);
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
-  auto recovered = RaftDriver::recover(task, *journal_, opened, config_.voter_count() == 1);
+  auto formation = FormationHost::recover(task, *journal_);
+  auto recovered = formation ? recover_raft(task, opened) : std::unexpected(formation.error());
   if (!recovered) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
-    return kExitDisk;
+    return recovered.is(Errc::invalid) ? kExitRefused : kExitDisk;
   }
-  registration.voter = journal_->voter();
-  raft_.emplace(env_, raft_config(config_, identity_.run), std::move(*recovered), *journal_, *links_, *machine_,
+  identity_.voter = registration.voter = journal_->voter();
+  raft_.emplace(env_, raft_config(config_, identity_.run, identity_.voter), std::move(*recovered), *journal_, *links_, *machine_,
                 config_.raft.snapshot_every);
+  formation_.emplace(env_, config_, std::move(*formation), identity_, *journal_, *links_, *raft_);
   replication_.emplace(env_, identity_);
   partitions_.emplace(env_, config_, *journal_, opened.streams, *replication_, static_cast<ControllerSink&>(*this));
 
@@ -118,7 +120,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     void on_controller_reply(const metadata::ControllerReply& reply) override { membership->on_controller_reply(reply); }
     void on_heartbeat_reply(const metadata::HeartbeatReply& reply) override { membership->on_heartbeat_reply(reply); }
   } local(membership_);
-  controller_.emplace(env_, machine_->catalogue(), controller_options(config_), *raft_, *links_, local);
+  controller_.emplace(env_, machine_->catalogue(), controller_options(config_), identity_, *raft_, *links_, local);
 
   // The Kafka listener needs the services, the registration its address.
   auto start_clients = [&]() -> Result<> {
@@ -142,13 +144,16 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   TaskGroup tasks(task.scheduler());
   journal_->start(journal_tasks, *this);
   replication_->attach(*partitions_, machine_->catalogue(), tasks);
-  for (const Voter& v : config_.voters)
-    if (v.id != config_.node_id) links_->add(tasks, v.id, v.address);
+  link_tasks_ = &tasks;
+  update_links();
   tasks.spawn("peer server", [this](Task& t) { peer_server_->run(t); });
   tasks.spawn("kafka server", [this](Task& t) { kafka_server_->run(t); });
   tasks.spawn("raft", [this](Task& t) {
     raft_->start();
     raft_->run(t);
+  });
+  tasks.spawn("formation", [this](Task& t) {
+    if (Result<> r = formation_->run(t); !r && !r.is(Errc::stopped)) on_failed(r.error());
   });
   tasks.spawn("controller", [this](Task& t) { controller_->run(t); });
   tasks.spawn("membership", [this](Task& t) { membership_->run(t); });
@@ -162,6 +167,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (!wake_.wait(task, Time::never(), "a reason to stop")) break;
   bool orderly = stop_requested_ && !disk_failure_ && !task.stopping();
   if (orderly) hand_over(task);
+  link_tasks_ = nullptr;
   tasks.stop();
   tasks.join(task);
   if (orderly && !disk_failure_ && !task.stopping()) (void)journal_->close(task);
@@ -173,7 +179,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
 }
 
 void Node::hand_over(Task& task) {
-  if (config_.voter_count() == 1) return;
+  if (raft_->core().configuration().members().size() <= 1) return;
   log_.info("stopping reason=\"asked to\"");
   const Time deadline = task.now() + kDrainTime;
   int32_t last_left = INT32_MAX;
@@ -202,10 +208,44 @@ Result<> Node::learn_cluster(Task& task) {
   return {};
 }
 
+// What Raft goes on from, if the operator's list of voters does not contradict it.  Errc::invalid: it does.
+Result<raft::Recovered> Node::recover_raft(Task& task, const wal::OpenResult& opened) {
+  TRY(auto recovered, RaftDriver::recover(task, *journal_, opened, config_.voters.size() <= 1));
+  raft::Configuration newest;
+  if (recovered.snapshot) newest = recovered.snapshot->configuration;
+  for (const raft::Entry& e : recovered.entries)
+    if (e.kind == raft::EntryKind::configuration) newest = raft::decode_configuration(e.data).value();
+  std::vector<NodeId> list;
+  for (const Voter& v : config_.voters) list.push_back(v.id);
+  const JudgedList judged = judge_voters_list(std::move(list), config_.node_id, newest);
+  if (judged.verdict == ListVerdict::refused) return fail(Errc::invalid, judged.line);
+  if (judged.verdict == ListVerdict::warning) log_.warn("voters_list {}", judged.line);
+  if (!recovered.may_lead)
+    log_.error("this is the only voter of its cluster, and something that it had promised is missing: it does not lead");
+  identity_.lineage = newest.lineage;
+  return recovered;
+}
+
+// A peer is looked for where this node's operator said, then where the configuration says, then where it has registered.
+void Node::update_links() {
+  if (!link_tasks_) return;
+  std::map<NodeId, std::vector<net::Address>> where;
+  auto add = [&](NodeId node, const net::Address& address) {
+    std::vector<net::Address>& known = where[node];
+    if (std::ranges::find(known, address) == known.end()) known.push_back(address);
+  };
+  for (const Voter& v : config_.voters) add(v.id, v.address);
+  for (const auto& [node, address] : raft_->core().configuration().addresses) add(node, {address.host, address.port});
+  for (const auto& [node, broker] : machine_->catalogue().brokers()) add(node, {broker.peer.host, broker.peer.port});
+  where.erase(config_.node_id);
+  for (auto& [node, addresses] : where) links_->add(*link_tasks_, node, std::move(addresses));
+}
+
 // --- Journal ---------------------------------------------------------------------------------------------------------------------
 
 void Node::on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) {
   raft_->on_durable(durable.metadata);
+  formation_->on_durable(durable.metadata);
   partitions_->on_durable(ends, durable);
   if (kafka_server_) kafka_server_->on_durable();
 }
@@ -271,7 +311,8 @@ Result<> Node::on_control_frame(NodeId from, Run run, const peer::Frame& frame) 
     return fail(Errc::invalid, fmt::format("node {} is run {} now, this link is of run {}", from, bearers_->of(from), run));
   controller_->on_alive(from, run);
   switch (frame.kind) {
-    case peer::FrameKind::raft: return raft_->on_frame(frame);
+    case peer::FrameKind::raft: return raft_->on_frame(from, frame);
+    case peer::FrameKind::formation: return formation_->on_frame(from, frame);
     case peer::FrameKind::heartbeat: {
       TRY(auto heartbeat, unpack<metadata::Heartbeat>(frame.metadata));
       if (heartbeat.node != from) return fail(Errc::invalid, "a heartbeat in another node's name");
@@ -312,9 +353,28 @@ void Node::on_entry_applied(LogIndex index, Term term, const Result<metadata::Ap
   controller_->on_entry_applied(index, term, outcome);
 }
 
-void Node::on_catalogue_restored() { refresh_all_ = true; }
+void Node::on_catalogue_restored() {
+  refresh_all_ = true;
+  for (const auto& [node, broker] : machine_->catalogue().brokers()) raft_->registered({node, broker.voter});
+}
+
+void Node::on_configuration() {
+  log_.info("configuration index={} {}", raft_->core().configuration_index(), to_string(raft_->core().configuration()));
+  identity_.lineage = raft_->core().configuration().lineage;
+  update_links();
+}
+
+void Node::on_distrusted() {
+  on_failed(
+      {Errc::invalid, fmt::format("{} holds less than what the cluster has counted from it: it was put back from an older copy. Make it a "
+                                  "directory of its own with 'stormglassd adopt {}', then start again",
+                                  config_.data_dir, config_.data_dir)});
+}
 
 void Node::on_catalogue_changed(const std::set<StreamId>& partitions, const std::set<NodeId>& brokers) {
+  for (NodeId node : brokers)
+    if (const metadata::Broker* broker = machine_->catalogue().broker(node)) raft_->registered({node, broker->voter});
+  if (!brokers.empty() || refresh_all_) update_links();
   // Until this run's own registration is applied, what the catalogue says of this node is about an earlier run.
   if (membership_->registered()) {
     partitions_->refresh(machine_->catalogue(), membership_->broker_epoch(), refresh_all_ ? nullptr : &partitions, brokers);

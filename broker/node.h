@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "broker/cluster/formation_host.h"
 #include "broker/config.h"
 #include "broker/controller_host.h"
 #include "broker/kafka_server.h"
@@ -57,6 +58,8 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   int run_opened(Task& task, wal::OpenResult opened);
   void hand_over(Task& task);
   Result<> learn_cluster(Task& task);
+  Result<raft::Recovered> recover_raft(Task& task, const wal::OpenResult& opened);
+  void update_links();
 
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) override;
   void on_damaged(std::span<const StreamId> streams, const Error& what) override;
@@ -75,6 +78,8 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_catalogue_restored() override;
   void on_catalogue_changed(const std::set<StreamId>& partitions, const std::set<NodeId>& brokers) override;
   void on_raft_change(const raft::StateChange& change) override;
+  void on_configuration() override;
+  void on_distrusted() override;
   void propose_isr(const replica::IsrProposal& proposal) override;
   void report_damage(StreamId stream) override;
   void on_controller_silent() override;
@@ -86,7 +91,8 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   Log log_;
   peer::Identity identity_;
   bool stop_requested_ = false;
-  bool refresh_all_ = true;  // the next change concerns all partitions
+  TaskGroup* link_tasks_ = nullptr;  // while links may be added
+  bool refresh_all_ = true;          // the next change concerns all partitions
   std::optional<Error> disk_failure_;
   Signal wake_;  // stop requested, or failed
 
@@ -96,6 +102,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   std::optional<peer::Bearers> bearers_;
   std::optional<peer::ControlLinks> links_;
   std::optional<RaftDriver> raft_;
+  std::optional<FormationHost> formation_;
   std::optional<ControllerHost> controller_;
   std::optional<Membership> membership_;
   std::optional<peer::Replication> replication_;

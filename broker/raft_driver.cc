@@ -206,7 +206,8 @@ void RaftDriver::perform(raft::Output& output) {
 }
 
 void RaftDriver::persist(const raft::Persist& step) {
-  if (step.hard_state) last_ticket_ = journal_.set_hard_state({step.hard_state->term, step.hard_state->vote.node, step.hard_state->vote.id});
+  if (step.hard_state)
+    last_ticket_ = journal_.set_hard_state({step.hard_state->term, step.hard_state->vote.node, step.hard_state->vote.id});
   if (step.snapshot) {
     const raft::Snapshot& s = *step.snapshot;
     journal_.append(to_append(s));

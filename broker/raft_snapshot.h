@@ -1,5 +1,5 @@
-// How a snapshot of Raft lies in the journal: one entry of kRaftSnapshots whose aux is its version and whose payload is the configuration in
-// force at its index, then the state machine's bytes. Version 0 (no aux) is of the older format: the state machine's bytes alone.
+// How a snapshot of Raft lies in the journal: one entry of kRaftSnapshots whose aux is its version and whose payload is the configuration
+// in force at its index, then the state machine's bytes. Version 0 (no aux) is of the older format: the state machine's bytes alone.
 #pragma once
 
 #include "broker/raft/messages.h"

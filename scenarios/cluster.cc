@@ -25,6 +25,7 @@ Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
   draw_knobs(world.rng("knobs"), !spec.draw_knobs);
   const auto count = static_cast<size_t>(spec.nodes);
   for (size_t i = 0; i < count && count > 1; ++i) config_.voters.push_back({broker_id(i), {host_name(i), kPeerPort}});
+  config_.form = true;
   brokers_.resize(count);
   Rng clocks = world.rng("clocks");
   for (size_t i = 0; i < count; ++i) {

@@ -14,10 +14,11 @@ JudgedList judge_voters_list(std::vector<NodeId> list, NodeId self, const raft::
   const auto common = static_cast<size_t>(std::ranges::count_if(newest, listed));
   const std::string both = fmt::format("--voters names the nodes {}, the voters of this directory's cluster are {}", fmt::join(list, ","),
                                        fmt::join(newest, ","));
-  if (listed(self) && 2 * common > newest.size())
-    return {ListVerdict::warning, both + ": the list only finds peers; bring it up to date"};
-  return {ListVerdict::refused, both + ": this directory belongs to another cluster, or the list is wrong. Correct the list (or leave it out), or "
-                                       "start with the right data directory"};
+  if (listed(self) && 2 * common > newest.size()) return {ListVerdict::warning, both + ": the list only finds peers; bring it up to date"};
+  return {ListVerdict::refused,
+          both +
+              ": this directory belongs to another cluster, or the list is wrong. Correct the list (or leave it out), or "
+              "start with the right data directory"};
 }
 
 }  // namespace sg::broker

@@ -20,7 +20,8 @@ constexpr size_t kMaxFramesPerWrite = 64;
 
 struct ControlLinks::Link {
   NodeId node;
-  net::Address address;
+  std::vector<net::Address> addresses;
+  size_t turn = 0;  // which of them is tried next
   bool up = false;
   bool broken = false;
   bool probing = false;  // somebody wants to know what becomes of the next attempt
@@ -42,15 +43,16 @@ ControlLinks::Link* ControlLinks::find(NodeId node) {
   return nullptr;
 }
 
-void ControlLinks::add(TaskGroup& tasks, NodeId node, net::Address address) {
+void ControlLinks::add(TaskGroup& tasks, NodeId node, std::vector<net::Address> addresses) {
+  ENSURE(!addresses.empty(), "node {} is nowhere", node);
   if (Link* known = find(node)) {
-    known->address = std::move(address);
+    known->addresses = std::move(addresses);
     return;
   }
   links_.push_back(std::make_unique<Link>());
   Link& link = *links_.back();
   link.node = node;
-  link.address = std::move(address);
+  link.addresses = std::move(addresses);
   tasks.spawn(fmt::format("dial {}", node), [this, &link](Task& task) { dial_loop(task, link); });
 }
 
@@ -84,9 +86,10 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   int hasty = 0;
   Duration refused_pause = kRedialPause;
   while (!task.stopping()) {
-    Result<Greeted> greeted = dial(task, env_, identity_, link.node, link.address, LinkKind::control, task.now() + kDialTimeout);
+    const net::Address address = link.addresses[link.turn % link.addresses.size()];
+    Result<Greeted> greeted = dial(task, env_, identity_, link.node, address, LinkKind::control, task.now() + kDialTimeout);
     if (greeted) {
-      if (Result<> used = events_.on_link_up(link.node, greeted->run, link.address); !used) greeted = std::unexpected(used.error());
+      if (Result<> used = events_.on_link_up(link.node, greeted->run, address); !used) greeted = std::unexpected(used.error());
     }
     if (greeted) {
       refused_pause = kRedialPause;
@@ -95,7 +98,7 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       link.up = true;
       link.broken = false;
       link.probing = false;
-      log_.info("link_up node={} address={} run={}", link.node, to_string(link.address), link.run);
+      log_.info("link_up node={} address={} run={}", link.node, to_string(address), link.run);
       Result<> ended = run_link(task, link, *greeted->connection);
       link.up = false;
       link.queue.clear();
@@ -106,6 +109,7 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       hasty = kHastyDials;
       continue;
     }
+    ++link.turn;
     if (greeted.is(Errc::refused) && (was_up || link.probing)) {
       was_up = false;
       link.probing = false;

@@ -46,8 +46,9 @@ class ControlLinks {
   ControlLinks(Env& env, const Identity& identity, LinkEvents& events);
   ~ControlLinks();
 
-  // Starts a dialer towards a node (idempotent per node).
-  void add(TaskGroup& tasks, NodeId node, net::Address address);
+  // Starts a dialer towards a node that is to be found at one of these addresses; they are tried in turn. Of a node that is known: replaces
+  // its addresses.
+  void add(TaskGroup& tasks, NodeId node, std::vector<net::Address> addresses);
 
   // Finds out at once whether a node without a link is there: on_link_up, on_suspicion or on_probe_refused follows unless there is
   // silence. A node with a link shows by its traffic that it lives.

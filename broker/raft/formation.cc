@@ -140,8 +140,8 @@ void Formation::ask_for_lists(Time now) {
 
 void Formation::note_list(NodeId from, const std::vector<NodeId>& list) {
   if (list != ids())
-    return note(fmt::format("this directory's log names no voters; node {} was started with the voters {}, node {} with {}", from, join(list),
-                            config_.self.node, join(ids())));
+    return note(fmt::format("this directory's log names no voters; node {} was started with the voters {}, node {} with {}", from,
+                            join(list), config_.self.node, join(ids())));
   same_list_[from] = true;
   if (2 * same_list_.size() <= config_.list.size()) return;
   Configuration c;

@@ -119,7 +119,7 @@ class Formation {
     Voter self;
     std::map<NodeId, PeerAddress> list;  // with this node; empty: this node alone
     bool form = false;
-    bool assume = false;  // there is a log, and no configuration in it
+    bool assume = false;     // there is a log, and no configuration in it
     Duration retry = 100ms;  // of a question that was not answered
     Duration turn = 50ms;    // which the nodes of the list have to ask first, one after the other
   };
