@@ -62,7 +62,10 @@ void Fold::apply(const Record& r, const CommitHeader& commit, bool unreadable) {
       s.mark_generation = commit.generation;
       break;
     case RecordKind::base: apply_base(s, r, commit.generation); break;
-    case RecordKind::healed: s.heal(); break;
+    case RecordKind::healed:
+      s.heal();
+      s.healed_generation = commit.generation;
+      break;
     case RecordKind::drop: break;
   }
   s.trim_holes();
@@ -97,6 +100,7 @@ bool Fold::add_hole(const Damage& damage) {
   auto at = streams_.find(damage.stream);
   if (at == streams_.end()) return false;
   StreamFacts& s = at->second;
+  if (damage.generation < s.healed_generation) return false;
   bool there = std::ranges::any_of(s.holes, [&](const Hole& h) { return h.first < damage.next && damage.first < h.next; });
   for (const Entry& e : s.log.from(damage.first)) {
     if (e.first >= damage.next) break;

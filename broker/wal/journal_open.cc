@@ -173,8 +173,8 @@ Result<OpenResult> Journal::open(Task& task, disk::Disk& disk, Options options, 
   TRY_DO(j.begin_segment(task, found.last_generation + 1, j.options_.first_segment_bytes));
 
   OpenResult result;
-  result.unattributed = found.damage.unattributed();
-  bool damaged = result.unattributed;
+  result.unattributed_damage = found.damage.unattributed();
+  bool damaged = result.unattributed_damage;
   for (auto& [id, facts] : found.streams) {
     damaged = damaged || facts.damaged();
     result.streams.push_back(facts.state());

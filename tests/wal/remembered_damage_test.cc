@@ -92,7 +92,7 @@ TEST_CASE(
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [](Session& run) {
       CHECK(run.opened.start == StartKind::damaged);
-      CHECK_FALSE(run.opened.unattributed);
+      CHECK_FALSE(run.opened.unattributed_damage);
       CHECK(run.state(kA)->holes == std::vector<Hole>{{1, 2}});
       CHECK_FALSE(damaged(run, kB));
       CHECK(run.journal().damage_of(kA) == std::vector<Damage>{{kA, 1, 1, 2}});
@@ -134,7 +134,7 @@ TEST_CASE("given the newest segment is deleted, then it is missed, for ever, and
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [](Session& run) {
       CHECK(run.opened.start == StartKind::damaged);
-      CHECK(run.opened.unattributed);
+      CHECK(run.opened.unattributed_damage);
       CHECK(damaged(run, kA));
       CHECK(damaged(run, kRaftLog));
       CHECK(run.state(kB) == nullptr);  // nobody knows that it was there: unattributed says so
@@ -150,7 +150,7 @@ TEST_CASE("given all segments are deleted, then they are missed, also at the sec
   std::erase_if(disk.names, [](const auto& n) { return n.first.ends_with(".seg"); });
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [&](Session& run) {
-      CHECK(run.opened.unattributed);
+      CHECK(run.opened.unattributed_damage);
       CHECK(run.opened.start == StartKind::damaged);
       CHECK(damaged(run, kRaftLog));
       append(run, kC, i);
@@ -179,7 +179,7 @@ TEST_CASE("given unattributed damage, then streams that begin behind it are whol
     append(run, kC, 40);
   });
   with(world, disk, [](Session& run) {
-    CHECK(run.opened.unattributed);  // for the cluster all of them count, those included that nobody met
+    CHECK(run.opened.unattributed_damage);  // for the cluster all of them count, those included that nobody met
     CHECK(damaged(run, kA));
     CHECK_FALSE(damaged(run, kB));
     CHECK(damaged(run, kC));
@@ -207,7 +207,7 @@ TEST_CASE("given unattributed damage and a voter id drawn for it, when Raft's st
     world.run([&](Task& task) {
       auto opened = open(task, disk, options());
       REQUIRE(opened);
-      CHECK(opened->unattributed);
+      CHECK(opened->unattributed_damage);
       const VoterId before = opened->voter;
       CHECK(recover(task, *opened) == expected);
       CHECK((drawn == before) == !expected);
@@ -267,7 +267,7 @@ TEST_CASE("given a crash at any operation of a roll, then no segment is missed; 
     REQUIRE_FALSE(victim.empty());
     hurt->names.erase(victim);
     with(
-        world, *hurt, [&](Session& run) { CHECK(run.opened.unattributed); }, o);
+        world, *hurt, [&](Session& run) { CHECK(run.opened.unattributed_damage); }, o);
   }
   CHECK(rolled > 10);
 }
