@@ -264,7 +264,8 @@ class Recovery {
   }
 
   void finish() {
-    result_.damage.lift([this](const Damage& d) { return !fold_.add_hole(d); });
+    // A segment below the floor held nothing that was in the log.
+    result_.damage.lift([this](const Damage& d) { return d.generation < result_.floor || !fold_.recall(d); });
     result_.streams = fold_.take();
     for (auto& [id, facts] : result_.streams) {
       for (const Entry& e : facts.log.entries()) segments_.hold(e.generation);

@@ -109,6 +109,32 @@ TEST_CASE(
   });
 }
 
+TEST_CASE(
+    "given rot that a reader found in the youngest commit, when the next start takes it for torn and cuts it, then the stream is damaged") {
+  World world;
+  MemoryDisk disk;
+  Options o = options();
+  o.idle_vouch = 1000s;
+  o.tail_cache_bytes = 0;
+  with(
+      world, disk,
+      [&](Session& run) {
+        append(run, kA, 0, 12'000);
+        append(run, kA, 1, 12'000);
+        CommitHeader c = commit_at(disk, 1);
+        disk.at(kFirst).now[c.position + c.records[0].payload_at + 5000] ^= 1;
+        CHECK(run.journal().read(run.task, kA, 1, 1, true).is(Errc::corrupt));
+      },
+      o);
+  for (int i = 0; i < 3; ++i) {
+    with(world, disk, [](Session& run) {
+      CHECK(run.state(kA)->end == 1);
+      CHECK(damaged(run, kA));
+      CHECK_FALSE(run.opened.unattributed_damage);
+    });
+  }
+}
+
 TEST_CASE("given rot that a reader found, when its stream is healed, then no later start counts it") {
   World world;
   MemoryDisk disk;
