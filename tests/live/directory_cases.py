@@ -75,6 +75,8 @@ def copy_check_switched_off(env):
 def adopted_anew(env):
     with env.cluster(nodes=1) as c:
         node = c.nodes[0]
+        create(c, "kept", 1)
+        assert all(e is None for _, _, e in produce(c, "kept", values(0, 20)))
         node.end(signal.SIGKILL)
         before = facts(env, node)
         replace_by_copy(node)
