@@ -93,7 +93,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
 
   metadata::RegisterBroker registration;
   registration.rack = config_.rack;
-  registration.clean = !opened.unattributed;
+  registration.clean = !opened.unattributed_damage;
   for (const wal::StreamState& s : opened.streams)
     if (s.damaged && !wal::is_metadata(s.stream)) registration.damaged.push_back(s.stream);
 

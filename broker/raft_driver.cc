@@ -21,7 +21,7 @@ wal::Append to_append(const raft::Entry& e) {
 bool has_damage(const wal::OpenResult& opened, StreamId stream) {
   for (const wal::StreamState& s : opened.streams)
     if (s.stream == stream) return s.damaged;
-  return opened.unattributed;  // nothing is left of it, and something is missing
+  return opened.unattributed_damage;  // nothing is left of it, and something is missing
 }
 
 // Of directories of the older format: a voter that had been found damaged, and waited to be readmitted.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/probe.h"
+
 namespace sg::wal {
 
 // Entries and facts of a stream may lie below the floor: then they were dead when the floor was raised, and what killed them is folded
@@ -42,6 +44,8 @@ void Fold::apply_base(StreamFacts& s, const Record& r, uint64_t generation) {
 }
 
 void Fold::apply(const Record& r, const CommitHeader& commit, bool unreadable) {
+  const bool removes = r.kind == RecordKind::truncate || r.kind == RecordKind::advance_start || r.kind == RecordKind::base;
+  if (removes || r.kind == RecordKind::drop) removed_[r.stream] = commit.generation;
   if (r.kind == RecordKind::drop) {
     streams_.erase(r.stream);
     if (lost_) begun_anew_.insert(r.stream);
@@ -62,7 +66,10 @@ void Fold::apply(const Record& r, const CommitHeader& commit, bool unreadable) {
       s.mark_generation = commit.generation;
       break;
     case RecordKind::base: apply_base(s, r, commit.generation); break;
-    case RecordKind::healed: s.heal(); break;
+    case RecordKind::healed:
+      s.heal();
+      s.healed_generation = commit.generation;
+      break;
     case RecordKind::drop: break;
   }
   s.trim_holes();
@@ -93,10 +100,13 @@ void Fold::lose_everything() {
   for (auto& [id, s] : streams_) s.suspect = true;
 }
 
-bool Fold::add_hole(const Damage& damage) {
+bool Fold::recall(const Damage& damage) {
+  auto removed = removed_.find(damage.stream);
+  const bool told = removed != removed_.end() && removed->second >= damage.generation;
   auto at = streams_.find(damage.stream);
-  if (at == streams_.end()) return false;
-  StreamFacts& s = at->second;
+  if (at == streams_.end() && told) return false;
+  StreamFacts& s = stream(damage.stream);
+  if (damage.generation < s.healed_generation) return false;
   bool there = std::ranges::any_of(s.holes, [&](const Hole& h) { return h.first < damage.next && damage.first < h.next; });
   for (const Entry& e : s.log.from(damage.first)) {
     if (e.first >= damage.next) break;
@@ -104,7 +114,10 @@ bool Fold::add_hole(const Damage& damage) {
     s.add_hole(e.first, e.next);
     there = true;
   }
-  return there;
+  if (there || told) return there;
+  REACHED("wal: what was known to be damaged was cut with the end of the log");
+  s.suspect = true;
+  return true;
 }
 
 }  // namespace sg::wal

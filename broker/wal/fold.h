@@ -19,8 +19,9 @@ class Fold {
   // Here in the log lies a part about which nothing is known. Every stream that is known by now is suspect, and Raft's in any case; one
   // that is met later only if its beginning may lie in that part.
   void lose_everything();
-  // Payloads of these positions, as they were written in this segment, cannot be read. False if nothing of them is in the log any more.
-  bool add_hole(const Damage& damage);
+  // At the end: what an earlier run knew to be damaged of one stream. False if a record has removed or healed it since. What is gone
+  // without a record was cut with the end of the log: it had been promised, or nobody would have read it.
+  bool recall(const Damage& damage);
 
   std::map<StreamId, StreamFacts> take();
   const HardState& hard_state() const { return hard_state_; }
@@ -34,6 +35,7 @@ class Fold {
 
   std::map<StreamId, StreamFacts> streams_;
   HardState hard_state_;
+  std::map<StreamId, uint64_t> removed_;  // the last segment in which entries of the stream were removed by a record
   bool lost_ = false;
   std::set<StreamId> begun_anew_;  // dropped since the last loss: all that they hold is known
 };

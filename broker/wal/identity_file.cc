@@ -1,3 +1,4 @@
+// The identity's file: made once, then written slot by slot. Contract: broker/wal/identity.h.
 #include <algorithm>
 
 #include "base/probe.h"

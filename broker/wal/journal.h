@@ -68,7 +68,7 @@ struct OpenResult {
   std::vector<StreamState> streams;  // sorted by id
   // Something is missing, now or since an earlier run, and nobody knows what it was: no stream of this node counts as whole to others,
   // whether `streams` names it or not.
-  bool unattributed = false;
+  bool unattributed_damage = false;
 };
 
 class Journal {

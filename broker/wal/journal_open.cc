@@ -94,15 +94,8 @@ Result<> Journal::set_cluster_id(Task& task, const Uuid& cluster_id) {
 }
 
 Result<Recovered> Journal::recover_files(Task& task) {
-  Time give_up = task.now() + options_.lock_wait;
-  auto files = segments_.open_all(task);
-  while (files.is(Errc::busy) && task.now() < give_up) {
-    REACHED("wal: waited for the last write of a killed process");
-    TRY_DO(task.sleep_for(5ms));
-    files = segments_.open_all(task);
-  }
-  if (!files) return std::unexpected(files.error());
-  return recover(task, segments_, std::move(*files), identity(), log_);
+  TRY(auto files, segments_.open_all(task, options_.lock_wait));
+  return recover(task, segments_, std::move(files), identity(), log_);
 }
 
 Result<> Journal::begin_segment(Task& task, uint64_t generation, uint64_t capacity) {
@@ -173,8 +166,8 @@ Result<OpenResult> Journal::open(Task& task, disk::Disk& disk, Options options, 
   TRY_DO(j.begin_segment(task, found.last_generation + 1, j.options_.first_segment_bytes));
 
   OpenResult result;
-  result.unattributed = found.damage.unattributed();
-  bool damaged = result.unattributed;
+  result.unattributed_damage = found.damage.unattributed();
+  bool damaged = result.unattributed_damage;
   for (auto& [id, facts] : found.streams) {
     damaged = damaged || facts.damaged();
     result.streams.push_back(facts.state());

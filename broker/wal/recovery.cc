@@ -261,11 +261,11 @@ class Recovery {
     if (std::ranges::none_of(result_.damage.entries(), here)) return;
     ++segment.live;  // recycling would take it out of its place in the log
     fold_.lose_everything();
-    result_.unattributed = true;
   }
 
   void finish() {
-    result_.damage.lift([this](const Damage& d) { return !fold_.add_hole(d); });
+    // A segment below the floor held nothing that was in the log.
+    result_.damage.lift([this](const Damage& d) { return d.generation < result_.floor || !fold_.recall(d); });
     result_.streams = fold_.take();
     for (auto& [id, facts] : result_.streams) {
       for (const Entry& e : facts.log.entries()) segments_.hold(e.generation);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/probe.h"
+
 namespace sg::wal {
 namespace {
 
@@ -38,7 +40,18 @@ Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk:
   return segment;
 }
 
-Result<std::vector<SegmentPtr>> Segments::open_all(Task& task) {
+Result<std::vector<SegmentPtr>> Segments::open_all(Task& task, Duration lock_wait) {
+  const Time give_up = task.now() + lock_wait;
+  auto files = try_open_all(task);
+  while (files.is(Errc::busy) && task.now() < give_up) {
+    REACHED("wal: waited for the last write of a killed process");
+    TRY_DO(task.sleep_for(5ms));
+    files = try_open_all(task);
+  }
+  return files;
+}
+
+Result<std::vector<SegmentPtr>> Segments::try_open_all(Task& task) {
   TRY(auto names, disk_.list(task, directory_));
   std::vector<SegmentPtr> files;
   for (const std::string& name : names) {

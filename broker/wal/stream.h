@@ -21,6 +21,7 @@ struct StreamFacts {
   // repeats the facts.
   uint64_t start_generation = 0;
   uint64_t mark_generation = 0;
+  uint64_t healed_generation = 0;  // the segment that says so: damage in those before it does not count any more
 
   bool damaged() const { return suspect || !holes.empty(); }
   void add_hole(int64_t first, int64_t next);

@@ -168,6 +168,7 @@ void Ledger::file_lost(std::string_view path) {
     if (p.path == path) p.hit = true;
   if (use.generation < floor_ || use.commits == 0) return;
   exempt_ = true;
+  hard_state_ = {};  // the youngest commits told it
   if (use.commits > 1)
     unreported_ = fmt::format("node {}: {} is gone, which held {} durable commits of segment {}", node_, path, use.commits, use.generation);
 }

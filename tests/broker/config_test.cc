@@ -88,6 +88,9 @@ TEST_CASE("given a key of each type, when it is set from text, then the value is
   CHECK(c.timing.election_max == 600ms);
   set("journal.segment_mib", "8");
   CHECK(c.journal.segment_bytes == 8u << 20);
+  CHECK(c.journal.copy_check);
+  set("journal.copy_check", "false");
+  CHECK_FALSE(c.journal.copy_check);
 }
 
 TEST_CASE("given a value that its key cannot take, when it is set, then key, value and reason are named") {
@@ -100,6 +103,7 @@ TEST_CASE("given a value that its key cannot take, when it is set, then key, val
   CHECK(refused("listen.kafka", "nowhere").starts_with("listen.kafka = nowhere: "));
   CHECK(refused("listen.peer", "host:65536").starts_with("listen.peer = host:65536: "));
   CHECK(has(refused("broker.auto.create.topics.enable", "yes"), "neither true nor false"));
+  CHECK(has(refused("journal.copy_check", "no"), "neither true nor false"));
   CHECK(has(refused("broker.num.partitions", "0"), "not between 1 and"));
   CHECK(has(refused("timing.heartbeat_ms", "0"), "not between 1 and"));
   CHECK(has(refused("timing.election_timeout_ms", "500"), "expected two values"));

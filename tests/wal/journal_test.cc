@@ -344,7 +344,7 @@ TEST_CASE("given a directory in use, of another node or of another cluster, then
     CHECK(open(task, disk, options).is(Errc::busy));
     CHECK(task.now() - before >= options.lock_wait);
     disk.at("journal/00000001.seg").locked = false;
-    disk.at("journal/identity").now[20] ^= 1;
+    for (size_t slot : {0, 1}) disk.at("journal/identity").now[slot * kIdentitySlotBytes + 20] ^= 1;
     CHECK(open(task, disk, options).is(Errc::corrupt));
     disk.names.erase("journal/identity");
     CHECK(open(task, disk, options).is(Errc::corrupt));

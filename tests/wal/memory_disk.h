@@ -67,8 +67,9 @@ class MemoryDisk : public disk::Disk {
       if (name.starts_with(prefix)) out.push_back(name.substr(prefix.size()));
     return out;
   }
-  Result<disk::FileInfo> info(Task&, std::string_view path) override {
+  Result<disk::FileInfo> info(Task& task, std::string_view path) override {
     if (dead) return fail(Errc::stopped);
+    pause(task);
     auto at = names.find(std::string(path));
     if (at == names.end()) return fail(Errc::not_found, std::string(path));
     return info_of(*at->second);

@@ -92,7 +92,7 @@ TEST_CASE(
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [](Session& run) {
       CHECK(run.opened.start == StartKind::damaged);
-      CHECK_FALSE(run.opened.unattributed);
+      CHECK_FALSE(run.opened.unattributed_damage);
       CHECK(run.state(kA)->holes == std::vector<Hole>{{1, 2}});
       CHECK_FALSE(damaged(run, kB));
       CHECK(run.journal().damage_of(kA) == std::vector<Damage>{{kA, 1, 1, 2}});
@@ -107,6 +107,32 @@ TEST_CASE(
     CHECK(run.opened.start == StartKind::clean_end);
     CHECK(run.journal().damage_of(kA).empty());
   });
+}
+
+TEST_CASE(
+    "given rot that a reader found in the youngest commit, when the next start takes it for torn and cuts it, then the stream is damaged") {
+  World world;
+  MemoryDisk disk;
+  Options o = options();
+  o.idle_vouch = 1000s;
+  o.tail_cache_bytes = 0;
+  with(
+      world, disk,
+      [&](Session& run) {
+        append(run, kA, 0, 12'000);
+        append(run, kA, 1, 12'000);
+        CommitHeader c = commit_at(disk, 1);
+        disk.at(kFirst).now[c.position + c.records[0].payload_at + 5000] ^= 1;
+        CHECK(run.journal().read(run.task, kA, 1, 1, true).is(Errc::corrupt));
+      },
+      o);
+  for (int i = 0; i < 3; ++i) {
+    with(world, disk, [](Session& run) {
+      CHECK(run.state(kA)->end == 1);
+      CHECK(damaged(run, kA));
+      CHECK_FALSE(run.opened.unattributed_damage);
+    });
+  }
 }
 
 TEST_CASE("given rot that a reader found, when its stream is healed, then no later start counts it") {
@@ -134,7 +160,7 @@ TEST_CASE("given the newest segment is deleted, then it is missed, for ever, and
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [](Session& run) {
       CHECK(run.opened.start == StartKind::damaged);
-      CHECK(run.opened.unattributed);
+      CHECK(run.opened.unattributed_damage);
       CHECK(damaged(run, kA));
       CHECK(damaged(run, kRaftLog));
       CHECK(run.state(kB) == nullptr);  // nobody knows that it was there: unattributed says so
@@ -150,7 +176,7 @@ TEST_CASE("given all segments are deleted, then they are missed, also at the sec
   std::erase_if(disk.names, [](const auto& n) { return n.first.ends_with(".seg"); });
   for (int i = 0; i < 3; ++i) {
     with(world, disk, [&](Session& run) {
-      CHECK(run.opened.unattributed);
+      CHECK(run.opened.unattributed_damage);
       CHECK(run.opened.start == StartKind::damaged);
       CHECK(damaged(run, kRaftLog));
       append(run, kC, i);
@@ -179,7 +205,7 @@ TEST_CASE("given unattributed damage, then streams that begin behind it are whol
     append(run, kC, 40);
   });
   with(world, disk, [](Session& run) {
-    CHECK(run.opened.unattributed);  // for the cluster all of them count, those included that nobody met
+    CHECK(run.opened.unattributed_damage);  // for the cluster all of them count, those included that nobody met
     CHECK(damaged(run, kA));
     CHECK_FALSE(damaged(run, kB));
     CHECK(damaged(run, kC));
@@ -207,7 +233,7 @@ TEST_CASE("given unattributed damage and a voter id drawn for it, when Raft's st
     world.run([&](Task& task) {
       auto opened = open(task, disk, options());
       REQUIRE(opened);
-      CHECK(opened->unattributed);
+      CHECK(opened->unattributed_damage);
       const VoterId before = opened->voter;
       CHECK(recover(task, *opened) == expected);
       CHECK((drawn == before) == !expected);
@@ -267,7 +293,7 @@ TEST_CASE("given a crash at any operation of a roll, then no segment is missed; 
     REQUIRE_FALSE(victim.empty());
     hurt->names.erase(victim);
     with(
-        world, *hurt, [&](Session& run) { CHECK(run.opened.unattributed); }, o);
+        world, *hurt, [&](Session& run) { CHECK(run.opened.unattributed_damage); }, o);
   }
   CHECK(rolled > 10);
 }

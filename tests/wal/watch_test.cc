@@ -78,8 +78,8 @@ TEST_CASE("given a running journal, when a sealed segment's file is harmed, then
     disk.kill();
     world.run([&](Task& task) {
       Session run(task, *open(task, disk, options()));
-      CHECK(run.opened.unattributed);
-      CHECK(run.journal().damaged(kA));
+      CHECK(run.opened.unattributed_damage);
+      CHECK(run.journal().damaged(kRaftLog));
       run.abandon();
     });
   }
@@ -105,7 +105,7 @@ TEST_CASE("given a running journal, when the file that it writes to is harmed, o
       disk.kill();
       world.run([&](Task& task) {
         Session run(task, *open(task, disk, options()));
-        CHECK(run.opened.unattributed);
+        CHECK(run.opened.unattributed_damage);
         CHECK(run.journal().damaged(kRaftLog));
         run.abandon();
       });
