@@ -308,7 +308,7 @@ std::vector<IdlePartition> PartitionChecks::idle() const {
     for (NodeId node : p.replicas) {
       const Ledger* l = ledgers_.find(node);
       view.replicas.push_back({.node = node,
-                               .in_sync = std::ranges::find(p.isr, node) != p.isr.end(),
+                               .in_sync = std::ranges::find(p.isr, node, &CatalogueFacts::Disk::first) != p.isr.end(),
                                .spoiled = l && l->rotten(),
                                .durable_end = l ? l->durable_end(stream) : 0});
     }

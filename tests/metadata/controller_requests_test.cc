@@ -49,14 +49,14 @@ TEST_CASE("given a leader's ISR wish, when it is granted or overtaken, then the 
     ControllerReply granted = t.reply(id);
     CHECK(granted.error == ControllerError::none);
     auto body = std::get<ChangeIsrReply>(granted.body);
-    CHECK(body.isr_nodes() == nodes({2, 3}));
+    CHECK(body.isr == nodes({2, 3}));
     CHECK(body.partition_epoch == PartitionEpoch(1));
   }
   uint64_t late = t.request(2, wish);
   t.apply_all();
   ControllerReply overtaken = t.reply(late);
   CHECK(overtaken.error == ControllerError::stale);
-  CHECK(std::get<ChangeIsrReply>(overtaken.body).isr_nodes() == nodes({2, 3}));
+  CHECK(std::get<ChangeIsrReply>(overtaken.body).isr == nodes({2, 3}));
 }
 
 TEST_CASE("given a fenced replica, when a leader wants to add it, then the reply says that it is not eligible") {

@@ -246,7 +246,8 @@ TEST_CASE("given a snapshot of the older format, when it is restored, then each 
 
   Catalogue c;
   Result<> restored = c.restore(bytes);
-  INFO(restored ? "" : restored.error().what);
+  const std::string why = restored ? "" : restored.error().what;
+  INFO(why);
   REQUIRE(restored.has_value());
   CHECK(joined(check_state(c)) == "");
   CHECK(c.broker(NodeId(2))->run == Run{Uuid{0, 7}, Incarnation(42), 0});
