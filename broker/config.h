@@ -21,6 +21,7 @@ struct Config {
   std::string data_dir = "data";
   std::string rack;
   std::vector<Voter> voters;  // empty: this node alone
+  bool form = false;          // may form a new cluster together with all its voters
 
   struct Listen {
     net::Address kafka{"127.0.0.1", 9092};

@@ -224,6 +224,7 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_option("--advertise", flags[3].value, "host:port that clients are told, if it differs");
   app.add_option("--peer", flags[4].value, "host:port for the other nodes");
   app.add_option("--voters", flags[5].value, "id@host:port,... of the 1, 3, 5 or 7 nodes that vote");
+  app.add_flag("--form", out.config.form, "form a new cluster together with all its voters, once; without it an empty directory waits");
   app.add_option("--rack", flags[6].value, "failure domain; replicas are spread over racks");
   app.add_option("--set", settings, "KEY=VALUE, any key of the file, e.g. broker.num.partitions=3");
   app.add_flag("--check", out.check_only, "validate the configuration and exit");

@@ -353,7 +353,10 @@ void SimDisk::end_process(Death death) {
       complete_at(op, queue_.now() + Duration(rng_.between(0, options_.kill_landing_max.count())));
   }
   if (power) cut_power();
-  if (death == Death::wipe) names_ = Namespace();
+  if (death == Death::wipe) {
+    names_ = Namespace();
+    ++losses_;
+  }
   observe([&](DiskObserver& o) { o.on_death(node_, death); });
 }
 
@@ -374,6 +377,43 @@ void SimDisk::cut_power() {
     if (inode) inode->cut(odds, rng_, count);
   for (OpenFile* file : open_) file->locked = false;
   trace_.event(queue_.now(), node_, TraceKind::disk_cut, count.kept, count.lost, count.torn);
+}
+
+// --- people --------------------------------------------------------------------------------------------------------------------
+
+void SimDisk::exchanged(DiskExchange what, uint64_t image) {
+  if (what != DiskExchange::image) ++losses_;
+  trace_.event(queue_.now(), node_, TraceKind::disk_exchange, static_cast<uint64_t>(what), image);
+  observe([&](DiskObserver& o) { o.on_exchange(node_, what, image); });
+}
+
+DiskImage SimDisk::image() {
+  DiskImage out;
+  out.id_ = (uint64_t{node_} + 1) << 32 | ++images_;
+  for (const auto& [path, inode] : names_.now()) out.files_.emplace(path, inode ? inode->copy(0) : nullptr);
+  exchanged(DiskExchange::image, out.id_);
+  return out;
+}
+
+void SimDisk::put(const DiskImage& image) {
+  ENSURE(open_.empty() && image.id_ != 0 && mounted(), "the disk of node {} is in use", node_);
+  Namespace::Names names;
+  for (const auto& [path, inode] : image.files_) names.emplace(path, inode ? inode->copy(++next_inode_) : nullptr);
+  names_ = Namespace(std::move(names));
+  exchanged(DiskExchange::put, image.id_);
+}
+
+void SimDisk::unmount() {
+  ENSURE(open_.empty() && mounted(), "the disk of node {} is in use", node_);
+  away_ = std::exchange(names_, Namespace());
+  exchanged(DiskExchange::unmount);
+}
+
+void SimDisk::mount() {
+  ENSURE(open_.empty() && !mounted(), "the disk of node {} is in use", node_);
+  names_ = std::move(*away_);
+  away_.reset();
+  exchanged(DiskExchange::mount);
 }
 
 // --- questions -----------------------------------------------------------------------------------------------------------------

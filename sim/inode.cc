@@ -225,6 +225,14 @@ void Inode::fail_write_through(const WriteImage& image, bool direct, Rng& rng) {
   fail_flush(lost, direct, rng);
 }
 
+std::shared_ptr<Inode> Inode::copy(uint64_t id) const {
+  auto out = std::make_shared<Inode>(pool_, id);
+  out->size_ = out->media_size_ = size_;
+  out->slots_.reserve(slots_.size());
+  for (const Slot& s : slots_) out->slots_.push_back({s.cache, s.cache, 0});
+  return out;
+}
+
 bool Inode::survives(uint64_t offset, uint64_t length) const {
   if (length == 0) return true;
   if (offset + length > size_ || offset + length > media_size_) return false;

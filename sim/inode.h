@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,6 +55,9 @@ struct FlushImage {
 class Inode {
  public:
   Inode(PagePool& pool, uint64_t id) : pool_(pool), id_(id) {}
+
+  // A file of its own with what programs see of this one now, all of it durable.
+  std::shared_ptr<Inode> copy(uint64_t id) const;
 
   uint64_t id() const { return id_; }
   uint64_t size() const { return size_; }

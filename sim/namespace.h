@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +27,10 @@ using InodeRef = std::shared_ptr<Inode>;  // null = a directory
 class Namespace {
  public:
   using Names = std::map<std::string, InodeRef, std::less<>>;
+
+  Namespace() = default;
+  // These names and no others, all durable.
+  explicit Namespace(Names names) : now_(std::move(names)), durable_(now_) {}
 
   // Everywhere: Errc::invalid for a path that is not plain ("a//b", "../a").
   // Errc::not_found; Errc::invalid for a directory.

@@ -154,7 +154,7 @@ class Bench : public LedgerEvents {
     return {NodeId(from), NodeId(to), sg::test::nth_run(1), sg::test::nth_run(1), Term(term), std::move(body)};
   }
   void say(int from, int to, int64_t term, raft::MessageBody body) {
-    raft.on_message(NodeId(from), message(from, to, term, std::move(body)));
+    raft.on_message(NodeId(from), NodeId(to), message(from, to, term, std::move(body)));
   }
 
   // Three brokers and the topic "orders" of one partition with three replicas; node 1 leads it.
@@ -162,8 +162,7 @@ class Bench : public LedgerEvents {
     for (int32_t i = 1; i <= 3; ++i) {
       metadata::RegisterBroker r;
       r.node = NodeId(i);
-      r.run = sg::test::nth_run(1);
-      r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
+      r.run = sg::test::nth_run(1, static_cast<uint64_t>(i));
       record(r);
       record(metadata::UnfenceBroker{NodeId(i), ghost.catalogue.broker(NodeId(i))->epoch});
     }
