@@ -51,11 +51,10 @@ struct Fixture : PartitionBench {
     for (int i : members) r.isr.push_back({NodeId(i), epoch(i)});
     return r;
   }
-  metadata::RegisterBroker registration(int i, uint64_t run) const {
+  metadata::RegisterBroker registration(int i, uint64_t run, uint64_t directory = 1) const {
     metadata::RegisterBroker r;
     r.node = NodeId(i);
-    r.run = sg::test::nth_run(run);
-    r.directory_id = Uuid{7, static_cast<uint64_t>(i)};
+    r.run = sg::test::nth_run(run, directory);
     return r;
   }
   // E9 alone, of `record` and what it made; `change` spoils that.
@@ -95,9 +94,7 @@ TEST_CASE("fold: brokers come and go, and leaders, ISRs and epochs follow") {
   CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1, 2}), NodeId(2), LeaderEpoch(5), PartitionEpoch(6), 2, false});
   f.record(metadata::ReportDamage{NodeId(2), f.epoch(2), {kOrders}});
   CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1}), NodeId(1), LeaderEpoch(6), PartitionEpoch(7), 2, false});
-  metadata::RegisterBroker lost = f.registration(1, 9);
-  lost.directory_id = Uuid{8, 8};
-  f.record(lost);
+  f.record(f.registration(1, 9, 2));
   CHECK(f.orders() == CatalogueFacts::Partition{nodes({1, 2, 3}), nodes({1}), kNoNode, LeaderEpoch(7), PartitionEpoch(8), 2, true});
   CHECK(f.found() == "");  // and the broker's own catalogue agreed with each step
 }
