@@ -52,6 +52,7 @@ struct Config {
     uint64_t tail_cache_bytes = 64ull << 20;
     uint64_t budget_bytes = 4096ull << 20;
     bool direct = true;
+    bool copy_check = true;  // refuses a data directory that is a copy or a restored backup
   } journal;
 
   struct Raft {

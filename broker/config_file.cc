@@ -20,6 +20,11 @@ Result<int64_t> parse_integer(std::string_view text, int64_t low, int64_t high) 
   return value;
 }
 
+Result<bool> parse_bool(std::string_view text) {
+  if (text != "true" && text != "false") return fail(Errc::invalid, fmt::format("'{}' is neither true nor false", text));
+  return text == "true";
+}
+
 Result<Voter> parse_voter(std::string_view text) {
   size_t at = text.find('@');
   if (at == std::string_view::npos) return fail(Errc::invalid, fmt::format("'{}' is not id@host:port", text));
@@ -111,8 +116,7 @@ const std::vector<Key>& keys() {
       {"listen.peer", address([](Config & c) -> auto& { return c.listen.peer; })},
       {"broker.auto.create.topics.enable",
        [](Config& c, std::string_view v) -> Result<> {
-         if (v != "true" && v != "false") return fail(Errc::invalid, fmt::format("'{}' is neither true nor false", v));
-         c.broker.auto_create_topics_enable = v == "true";
+         TRY(c.broker.auto_create_topics_enable, parse_bool(v));
          return {};
        }},
       {"broker.default.replication.factor", integer(
@@ -145,6 +149,11 @@ const std::vector<Key>& keys() {
       {"timing.replica_lag_time_max_ms", milliseconds([](Config & c) -> auto& { return c.timing.replica_lag_time_max; })},
       {"journal.segment_mib", mebibytes([](Config & c) -> auto& { return c.journal.segment_bytes; })},
       {"journal.tail_cache_mib", mebibytes([](Config & c) -> auto& { return c.journal.tail_cache_bytes; })},
+      {"journal.copy_check",
+       [](Config& c, std::string_view v) -> Result<> {
+         TRY(c.journal.copy_check, parse_bool(v));
+         return {};
+       }},
       {"journal.budget_mib", mebibytes([](Config & c) -> auto& { return c.journal.budget_bytes; })},
   };
   return all;
@@ -230,11 +239,21 @@ CommandLine parse_command_line(int argc, char** argv) {
   app.add_flag("--check", out.check_only, "validate the configuration and exit");
   app.add_flag("--verbose", out.verbose, "log debug lines too");
   app.add_flag("--no-io-uring", out.no_io_uring, "use epoll and a helper thread");
+  OfflineCommand offline;
+  CLI::App* inspect = app.add_subcommand("inspect", "prints whose data directory DIR is, its segments, its streams and known damage");
+  CLI::App* adopt = app.add_subcommand("adopt", "makes a copied or restored data directory DIR another directory of its node");
+  for (CLI::App* command : {inspect, adopt}) command->add_option("DIR", offline.directory, "data directory of a stopped node")->required();
+  adopt->add_flag("--moved", offline.moved, "it stays the same one: DIR is complete, and the original is gone for good");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     int code = app.exit(e);
     out.exit_code = code == 0 ? 0 : 2;
+    return out;
+  }
+  if (inspect->parsed() || adopt->parsed()) {
+    offline.kind = adopt->parsed() ? OfflineCommand::Kind::adopt : OfflineCommand::Kind::inspect;
+    out.offline = std::move(offline);
     return out;
   }
   auto apply = [&]() -> Result<> {

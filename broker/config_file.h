@@ -16,9 +16,17 @@ Result<> set_config_value(Config& config, std::string_view key, std::string_view
 // Errc::invalid with "file:line: what". Errc::not_found: no such file.
 Result<> load_config_file(Config& config, const std::string& path);
 
+// A command on the data directory of a node that is stopped.
+struct OfflineCommand {
+  enum class Kind : uint8_t { inspect, adopt } kind = Kind::inspect;
+  std::string directory;
+  bool moved = false;  // adopt: the original is gone, and this is all of it
+};
+
 // What the command line said. `exit_code` is set when the program is to end at once (help, version, a usage error).
 struct CommandLine {
   Config config;
+  std::optional<OfflineCommand> offline;  // instead of running a node
   bool check_only = false;
   bool verbose = false;
   bool no_io_uring = false;

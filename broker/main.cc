@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "broker/config_file.h"
 #include "broker/node.h"
+#include "broker/offline.h"
 #include "broker/stderr_log.h"
 #include "disk/file_disk.h"
 #include "net/descriptor_limit.h"
@@ -72,11 +74,32 @@ int run(broker::CommandLine& line) {
   return exit_code;
 }
 
+// adopt and inspect: the node is stopped, so there is only its disk.
+int run_offline(const broker::CommandLine& line) {
+  const std::string& root = line.offline->directory;
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(root, ignored)) return refuse(fmt::format("{} is not a directory", root));
+  auto sink = broker::make_stderr_log(line.verbose);
+  auto poller = net::make_poller(net::PollerPreference::epoll, Log(*sink, "main"));
+  auto disk = disk::FileDisk::open(*poller, root);
+  if (!disk) return refuse(disk.error().what);
+  SystemClock clock;
+  StackPool stacks;
+  Scheduler scheduler(clock, stacks, "offline");
+  Result<std::string> said;
+  scheduler.spawn("offline", [&](Task& task) { said = broker::run_offline(task, **disk, *line.offline, Rng(entropy())); });
+  net::run_event_loop(scheduler, *poller, clock, [&] { return scheduler.live() == 0; });
+  if (!said) return refuse(said.error().what);
+  fmt::print("{}", *said);
+  return broker::kExitOk;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   sg::broker::CommandLine line = sg::broker::parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
+  if (line.offline) return run_offline(line);
   if (line.check_only) {
     fmt::print("configuration ok: node {} of {} voter(s), data in {}\n", line.config.node_id, line.config.voter_count(),
                line.config.data_dir);

@@ -36,10 +36,11 @@ metadata::ControllerOptions controller_options(const Config& config) {
   return out;
 }
 
-wal::Options journal_options(const Config& config, const Env& env) {
+wal::Options journal_options(const Config& config) {
   wal::Options out;
   out.node_id = config.node_id;
-  out.incarnation = Incarnation(static_cast<uint64_t>(std::max<int64_t>(1, env.clock.wall_ms())));
+  out.copy_check = config.journal.copy_check;
+  out.named = config.data_dir;
   out.segment_bytes = config.journal.segment_bytes;
   out.first_segment_bytes = config.journal.first_segment_bytes;
   out.tail_cache_bytes = config.journal.tail_cache_bytes;
@@ -74,9 +75,9 @@ int Node::run(Task& task) {
     if (error.code != Errc::stopped) callbacks_.failed(error.what);
     return error.code == Errc::io ? kExitDisk : kExitRefused;
   };
-  auto opened = wal::Journal::open(task, env_.disk, journal_options(config_, env_), env_.rng.split("journal"), env_.log.with("journal"));
+  auto opened = wal::Journal::open(task, env_.disk, journal_options(config_), env_.rng.split("journal"), env_.log.with("journal"));
   if (!opened) return refuse(opened.error());
-  identity_.run = {opened->directory_id, opened->incarnation, env_.rng.split("run").next()};
+  identity_.run = opened->run;
   identity_.cluster_id = opened->cluster_id;
   peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
@@ -91,11 +92,9 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
 
   metadata::RegisterBroker registration;
   registration.rack = config_.rack;
-  registration.clean = opened.start != wal::StartKind::damaged;
+  registration.clean = !opened.unattributed;
   for (const wal::StreamState& s : opened.streams)
     if (s.damaged && !wal::is_metadata(s.stream)) registration.damaged.push_back(s.stream);
-  // Damage that has a name counts for the streams it names; only what has none counts for all.
-  if (!registration.damaged.empty()) registration.clean = true;
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
@@ -104,6 +103,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
     return kExitDisk;
   }
+  registration.voter = journal_->voter();
   raft_.emplace(env_, raft_config(config_, identity_.run), std::move(*recovered), *journal_, *links_, *machine_,
                 config_.raft.snapshot_every);
   replication_.emplace(env_, identity_);
@@ -206,6 +206,12 @@ void Node::on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable
   raft_->on_durable(durable.metadata);
   partitions_->on_durable(ends, durable);
   if (kafka_server_) kafka_server_->on_durable();
+}
+
+void Node::on_damaged(std::span<const StreamId> streams, const Error& what) {
+  log_.error("damage streams={} {}", streams.size(), what.what);
+  for (StreamId stream : streams)
+    if (!wal::is_metadata(stream)) partitions_->on_damaged(stream, what);
 }
 
 void Node::on_failed(const Error& error) {

@@ -58,6 +58,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   Result<> learn_cluster(Task& task);
 
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) override;
+  void on_damaged(std::span<const StreamId> streams, const Error& what) override;
   void on_failed(const Error& error) override;
   void on_link_up(NodeId node, Run run) override;
   void on_suspicion(NodeId node, Run run) override;

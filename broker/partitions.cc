@@ -164,13 +164,7 @@ Result<std::vector<wal::ReadBatch>> Partitions::read(Task& task, StreamId stream
     batches = std::move(*cached);
   } else {
     auto read = journal_.read(task, stream, from.v, max_bytes, at_least_one);
-    if (read.is(Errc::corrupt)) {
-      if (Replica* r = find(stream); r && !r->damaged) {
-        r->damaged = true;
-        log_.error("damage topic={} partition={} stream={} {}", r->topic, r->index, stream, read.error().what);
-        controller_.report_damage(stream);
-      }
-    }
+    if (read.is(Errc::corrupt)) on_damaged(stream, read.error());
     if (!read) return std::unexpected(read.error());
     batches = std::move(*read);
   }
@@ -327,6 +321,14 @@ void Partitions::act(Replica& replica, const replica::Truncate& a) {
 void Partitions::act(Replica&, const replica::Send& a) { replication_.send(a.to, a.message); }
 
 void Partitions::act(Replica& replica, const replica::WakeSender& a) { replication_.wake_sender(a.to, replica.stream); }
+
+void Partitions::on_damaged(StreamId stream, const Error& what) {
+  Replica* r = find(stream);
+  if (!r || r->damaged) return;
+  r->damaged = true;
+  log_.error("damage topic={} partition={} stream={} {}", r->topic, r->index, stream, what.what);
+  controller_.report_damage(stream);
+}
 
 void Partitions::act(Replica&, const replica::Complete& a) {
   Wait wait = take_wait(a.token);

@@ -107,6 +107,8 @@ class Partitions {
 
   // Events.
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable);
+  // Something that this node holds of the partition is missing: it goes out of service, and the controller is told.
+  void on_damaged(StreamId stream, const Error& what);
   void on_controller_silent();
   void on_controller_heard();
   void on_isr_refused(StreamId stream, PartitionEpoch epoch, replica::IsrRefusal why);

@@ -20,7 +20,7 @@ wal::Append to_append(const raft::Entry& e) {
 bool has_damage(const wal::OpenResult& opened, StreamId stream) {
   for (const wal::StreamState& s : opened.streams)
     if (s.stream == stream) return s.damaged;
-  return opened.start == wal::StartKind::damaged;  // nothing is left of it, and something is missing
+  return opened.unattributed;  // nothing is left of it, and something is missing
 }
 
 }  // namespace

@@ -27,6 +27,14 @@ enum class Durability : uint8_t { buffered, synced };             // synced: dat
 enum class OpenMode : uint8_t { read_only, read_write, create };  // create: read_write, made if it is not there
 enum class Caching : uint8_t { cached, direct };                  // direct: O_DIRECT where the file allows it; see File::direct()
 
+// What tells a file from its copy. Both stay as they are for as long as the file is there, under whatever name.
+struct FileInfo {
+  uint64_t size = 0;
+  uint64_t inode = 0;    // no other file of the same file system has it at the same time
+  int64_t birth_ns = 0;  // when it was made, in ns since 1970; 0: this file system does not say
+  bool operator==(const FileInfo&) const = default;
+};
+
 class File {
  public:
   // Closes. Does not suspend.
@@ -45,6 +53,7 @@ class File {
   virtual Result<> sync(Task& task) = 0;
 
   virtual Result<uint64_t> size(Task& task) = 0;
+  virtual Result<FileInfo> info(Task& task) = 0;  // does not suspend, as size()
   virtual Result<> truncate(Task& task, uint64_t size) = 0;
 
   // True if offsets, lengths and buffers of read and write must be multiples of alignment(). Asked for with Caching::direct and
@@ -68,6 +77,8 @@ class Disk {
   virtual Result<> make_directory(Task& task, std::string_view path) = 0;  // ok if it is there
   // Names in a directory ("" = the data directory), sorted. Errc::not_found.
   virtual Result<std::vector<std::string>> list(Task& task, std::string_view path) = 0;
+  // The file that has this name now.  Errc::not_found.
+  virtual Result<FileInfo> info(Task& task, std::string_view path) = 0;
   // Makes the names in a directory durable.
   virtual Result<> sync_directory(Task& task, std::string_view path) = 0;
 };

@@ -145,6 +145,14 @@ Result<std::vector<std::string>> FileDisk::list(Task& task, std::string_view pat
   return names;
 }
 
+Result<FileInfo> FileDisk::info(Task& task, std::string_view path) {
+  TRY(std::string name, checked(path));
+  FileInfo out;
+  int64_t rc = poller_.call(task, [&]() -> int64_t { return file_info(root_fd_.get(), name, out); });
+  if (rc < 0) return failed("statx", name, rc);
+  return out;
+}
+
 Result<> FileDisk::sync_directory(Task& task, std::string_view path) {
   TRY(std::string name, checked(path));
   int64_t rc = poller_.call(task, [&]() -> int64_t { return sync_names_of(root_fd_.get(), name); });

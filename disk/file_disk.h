@@ -26,6 +26,7 @@ class FileDisk final : public Disk {
   Result<> rename(Task& task, std::string_view from, std::string_view to) override;
   Result<> make_directory(Task& task, std::string_view path) override;
   Result<std::vector<std::string>> list(Task& task, std::string_view path) override;
+  Result<FileInfo> info(Task& task, std::string_view path) override;
   Result<> sync_directory(Task& task, std::string_view path) override;
 
  private:

@@ -46,6 +46,14 @@ std::unexpected<Error> system_error(const char* call, const std::string& path, i
   return fail(code_of(error), fmt::format("{} {}: {}", call, path, std::strerror(error)));
 }
 
+int file_info(int at_fd, const std::string& path, FileInfo& out) {
+  struct statx s {};
+  if (::statx(at_fd, path.c_str(), path.empty() ? AT_EMPTY_PATH : 0, STATX_INO | STATX_SIZE | STATX_BTIME, &s) != 0) return -errno;
+  out = {s.stx_size, s.stx_ino, 0};
+  if (s.stx_mask & STATX_BTIME) out.birth_ns = s.stx_btime.tv_sec * 1'000'000'000 + s.stx_btime.tv_nsec;
+  return 0;
+}
+
 PosixFile::~PosixFile() { ENSURE(in_flight_ == 0, "{} is closed under {} operations", path_, in_flight_); }
 
 std::unexpected<Error> PosixFile::failed(const char* call, uint64_t offset, int error) const {
@@ -133,6 +141,12 @@ Result<uint64_t> PosixFile::size(Task&) {
   struct stat s {};
   if (::fstat(fd_.get(), &s) != 0) return system_error("fstat", path_, errno);
   return static_cast<uint64_t>(s.st_size);
+}
+
+Result<FileInfo> PosixFile::info(Task&) {
+  FileInfo out;
+  if (int rc = file_info(fd_.get(), "", out); rc < 0) return system_error("statx", path_, -rc);
+  return out;
 }
 
 Result<> PosixFile::truncate(Task& task, uint64_t size) {

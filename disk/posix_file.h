@@ -14,6 +14,9 @@ namespace sg::disk {
 // `path` is for messages.  ENOENT, ENOTDIR: not_found; ENOSPC, EDQUOT: no_space; EEXIST: exists; else io.
 std::unexpected<Error> system_error(const char* call, const std::string& path, int error);
 
+// statx() of `path` below `at_fd`, or of `at_fd` itself where `path` is empty. 0, or a negative errno.
+int file_info(int at_fd, const std::string& path, FileInfo& out);
+
 class PosixFile final : public File {
  public:
   // What direct files ask for: the block of every disk that is common today, and the page. The kernel often takes less.
@@ -27,6 +30,7 @@ class PosixFile final : public File {
   Result<> write(Task& task, uint64_t offset, std::span<const ByteSpan> pieces, Durability durability) override;
   Result<> sync(Task& task) override;
   Result<uint64_t> size(Task& task) override;
+  Result<FileInfo> info(Task& task) override;
   Result<> truncate(Task& task, uint64_t size) override;
   bool direct() const override { return direct_; }
   size_t alignment() const override { return direct_ ? kDirectAlignment : 1; }

@@ -105,13 +105,13 @@ void Cluster::begin(sim::Node& machine, const sim::Fault& mistake) {
   start.choice = mistake.choice;
   start.mistake = name_of(mistake);
   start.refused = false;
-  start.losses = machine.disk().losses();
+  start.exchanges = machine.disk().exchanges();
 }
 
 void Cluster::end(sim::Node& machine) {
   Start& start = start_of(machine);
   mistakes_.push_back({.node = machine.name(), .mistake = start.mistake, .refused = start.refused});
-  if (machine.running() && machine.disk().losses() == start.losses) mistakes_.back().running = world_.now() - start.since;
+  if (machine.running() && machine.disk().exchanges() == start.exchanges) mistakes_.back().running = world_.now() - start.since;
   start.choice.clear();
   start.mistake.clear();
 }
@@ -209,8 +209,9 @@ int Cluster::run_reader(Task& task, sim::NodeEnv& env, size_t index) {
     if (!p.has_replica(broker_id(index))) continue;
     const metadata::Topic* topic = last_catalogue_.topic(p.topic_id);
     auto contents = read_replica(task, *opened->journal, broker_id(index), {topic->name, p.index}, p);
-    // What a flipped bit has spoiled is for this replica to find, sooner or later; the others have to be whole.
-    if (contents.is(Errc::corrupt) && nodes_[index]->disk().flips() > 0) continue;
+    // What a flipped bit or a lost file has spoiled is for this replica to find, sooner or later; the others have to be whole.
+    const sim::SimDisk& disk = nodes_[index]->disk();
+    if ((contents.is(Errc::corrupt) || opened->unattributed) && disk.flips() + disk.losses() > 0) continue;
     if (!contents) return give_up(contents.error());
     contents_.push_back(std::move(*contents));
   }

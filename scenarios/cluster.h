@@ -81,8 +81,8 @@ class Cluster final : public sim::Operator {
     std::string choice;   // a word of mistakes.h
     std::string mistake;  // what a fault of people is called
     bool refused = false;
-    Time since;           // of the last process
-    uint64_t losses = 0;  // of the disk when the mistake began: on another disk it may be another mistake
+    Time since;              // of the last process
+    uint64_t exchanges = 0;  // of the disk when the mistake began: on another disk it may be another mistake
   };
   sim::Node& add_machine(Rng& clocks, std::string name);
   size_t index_of(MachineId id) const;

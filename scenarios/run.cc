@@ -193,7 +193,7 @@ class Run {
       out.nodes.push_back({.id = Cluster::broker_id(i),
                            .up = broker && broker->catalogue(),
                            .controller = broker && broker->is_controller(),
-                           .spoiled = cluster_.nodes()[i]->disk().flips() > 0});
+                           .spoiled = cluster_.nodes()[i]->disk().flips() + cluster_.nodes()[i]->disk().losses() > 0});
     }
     if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
       for (const auto& [stream, p] : catalogue->partitions())
@@ -206,7 +206,7 @@ class Run {
   bool touched(const std::vector<NodeId>& members) const {
     return std::ranges::any_of(members, [&](NodeId member) {
       const sim::SimDisk& disk = cluster_.nodes()[static_cast<size_t>(member.v - 1)]->disk();
-      return disk.flips() + disk.losses() + disk.failures() > 0;
+      return disk.flips() + disk.losses() + disk.failures() + disk.exchanges() > 0;
     });
   }
   // Those that can still be asked for what was written.

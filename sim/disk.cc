@@ -174,6 +174,7 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
 
 Result<size_t> SimDisk::complete_write(Op& op) {
   Inode& inode = *op.file->inode;
+  inode.note_write(op.number);
   bool synced = op.durability == disk::Durability::synced;
   Result<size_t> result = op.write.length;
   if (op.fails) {
@@ -247,7 +248,7 @@ Result<std::shared_ptr<SimDisk::OpenFile>> SimDisk::open(Life& life, std::string
   Result<InodeRef> found = names_.find(path);
   if (!found) {
     if (mode != disk::OpenMode::create || !found.is(Errc::not_found)) return std::unexpected(std::move(found).error());
-    auto inode = std::make_shared<Inode>(pages_, ++next_inode_);
+    auto inode = std::make_shared<Inode>(pages_, ++next_inode_, queue_.now());
     TRY_DO(names_.create(path, inode));
     found = inode;
     name_changed(life, NameChange::create, path, {}, inode->id());
@@ -355,7 +356,7 @@ void SimDisk::end_process(Death death) {
   if (power) cut_power();
   if (death == Death::wipe) {
     names_ = Namespace();
-    ++losses_;
+    ++exchanges_;
   }
   observe([&](DiskObserver& o) { o.on_death(node_, death); });
 }
@@ -382,7 +383,7 @@ void SimDisk::cut_power() {
 // --- people --------------------------------------------------------------------------------------------------------------------
 
 void SimDisk::exchanged(DiskExchange what, uint64_t image) {
-  if (what != DiskExchange::image) ++losses_;
+  if (what != DiskExchange::image) ++exchanges_;
   trace_.event(queue_.now(), node_, TraceKind::disk_exchange, static_cast<uint64_t>(what), image);
   observe([&](DiskObserver& o) { o.on_exchange(node_, what, image); });
 }
@@ -390,15 +391,17 @@ void SimDisk::exchanged(DiskExchange what, uint64_t image) {
 DiskImage SimDisk::image() {
   DiskImage out;
   out.id_ = (uint64_t{node_} + 1) << 32 | ++images_;
-  for (const auto& [path, inode] : names_.now()) out.files_.emplace(path, inode ? inode->copy(0) : nullptr);
+  for (const auto& [path, inode] : names_.now()) out.files_.emplace(path, inode ? inode->copy(inode->id(), inode->birth()) : nullptr);
   exchanged(DiskExchange::image, out.id_);
   return out;
 }
 
 void SimDisk::put(const DiskImage& image) {
   ENSURE(open_.empty() && image.id_ != 0 && mounted(), "the disk of node {} is in use", node_);
+  for (const auto& [path, inode] : image.files_)
+    if (inode) next_inode_ = std::max(next_inode_, inode->id());  // every file is another file than the one that it was copied from
   Namespace::Names names;
-  for (const auto& [path, inode] : image.files_) names.emplace(path, inode ? inode->copy(++next_inode_) : nullptr);
+  for (const auto& [path, inode] : image.files_) names.emplace(path, inode ? inode->copy(++next_inode_, queue_.now()) : nullptr);
   names_ = Namespace(std::move(names));
   exchanged(DiskExchange::put, image.id_);
 }
@@ -458,6 +461,26 @@ uint64_t SimDisk::used_bytes() const {
   for (const auto& [path, inode] : names_.now())
     if (inode) used += inode->size();
   return used;
+}
+
+std::optional<std::string> SimDisk::last_written(std::string_view prefix) const {
+  std::optional<std::string> out;
+  uint64_t last = 0;
+  for (const auto& [path, inode] : names_.now()) {
+    if (!inode || !path.starts_with(prefix) || inode->last_write() <= last) continue;
+    last = inode->last_write();
+    out = path;
+  }
+  return out;
+}
+
+void SimDisk::lose_file(const std::string& path) {
+  Result<InodeRef> inode = names_.remove(path);
+  ENSURE(inode, "no file '{}' on node {}", path, node_);
+  const size_t slash = path.rfind('/');
+  (void)names_.sync(slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash));
+  ++losses_;
+  observe([&](DiskObserver& o) { o.on_lost(node_, {(*inode)->id(), path}); });
 }
 
 void SimDisk::flip_bit(std::string_view path, uint64_t offset, int bit) {

@@ -76,6 +76,8 @@ class DiskObserver {
   virtual void on_written([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, [[maybe_unused]] uint64_t offset,
                           [[maybe_unused]] uint64_t length, disk::Durability, std::optional<Errc>) {}
   virtual void on_sync([[maybe_unused]] uint32_t node, const FileRef&, std::optional<Errc>) {}
+  // A fault has removed a file.
+  virtual void on_lost([[maybe_unused]] uint32_t node, const FileRef&) {}
   // A fault has changed a stored bit.
   virtual void on_flip([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t offset) {}
   virtual void on_truncate([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t size) {}
@@ -111,10 +113,13 @@ class SimDisk final : private EventHandler {
   size_t operations_in_flight() const { return live_ops_; }
   // How many syncs and writes have failed because of fail_syncs().
   uint64_t failures() const { return failures_given_; }
-  // How often what was stored on it was taken away, by a wipe or by people.
-  uint64_t losses() const { return losses_; }
-  // How many bits of it were flipped.
+  // How often people have exchanged what is stored on it, or it was wiped.
+  uint64_t exchanges() const { return exchanges_; }
+  // How many bits of it were flipped, and how many files were lost.
   uint64_t flips() const { return flips_; }
+  uint64_t losses() const { return losses_; }
+  // Of the files whose path begins with the prefix, the one that received the last write.
+  std::optional<std::string> last_written(std::string_view prefix) const;
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
@@ -128,6 +133,8 @@ class SimDisk final : private EventHandler {
   void restore_capacity() { options_.capacity_bytes = capacity_at_start_; }
   const DiskLatency& latency_at_start() const { return options_.latency; }
   void flip_bit(std::string_view path, uint64_t offset, int bit);
+  // It is gone for good. Whoever has it open does not notice.
+  void lose_file(const std::string& path);
   // Back to the options of the start: latency, stall, capacity, no armed failure. What is damaged stays so.
   void heal();
 
@@ -229,6 +236,7 @@ class SimDisk final : private EventHandler {
   }
   void cut_power();
   void exchanged(DiskExchange what, uint64_t image = 0);
+  static disk::FileInfo info_of(const Inode& inode) { return {inode.size(), inode.id(), inode.birth().ns}; }
   Time after_earlier_flushes(const Inode& inode, Time time);
 
   EventQueue& queue_;
@@ -243,7 +251,7 @@ class SimDisk final : private EventHandler {
   std::vector<ArmedFailure> failures_;
   uint64_t failures_given_ = 0;
   uint64_t flips_ = 0;
-  uint64_t losses_ = 0;
+  uint64_t exchanges_ = 0;
   Time stalled_until_;
   Namespace names_;
   std::optional<Namespace> away_;  // the true one, while another is seen
@@ -256,6 +264,7 @@ class SimDisk final : private EventHandler {
   uint64_t next_ticket_ = 0;
   std::vector<Time> last_flush_;  // by file id: syncs of one file end in the order in which they began
   uint64_t next_inode_ = 0;
+  uint64_t losses_ = 0;
   std::vector<DiskObserver*> observers_;
   ByteVec scratch_;
 };

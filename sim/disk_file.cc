@@ -52,6 +52,11 @@ Result<uint64_t> SimFile::size(Task& task) {
   return file_->inode->size();
 }
 
+Result<disk::FileInfo> SimFile::info(Task& task) {
+  if (life_.dead()) return life_.refuse(task);
+  return SimDisk::info_of(*file_->inode);
+}
+
 Result<> SimFile::truncate(Task& task, uint64_t size) {
   if (life_.dead()) return life_.refuse(task);
   if (!file_->writable) return fail(Errc::invalid, fmt::format("'{}' is open for reading only", file_->path));
@@ -128,6 +133,15 @@ Result<std::vector<std::string>> HostDisk::list(Task& task, std::string_view pat
   if (life_.dead()) return life_.refuse(task);
   TRY_DO(std::move(waited));
   return disk_.names_.list(path);
+}
+
+Result<disk::FileInfo> HostDisk::info(Task& task, std::string_view path) {
+  if (life_.dead()) return life_.refuse(task);
+  auto waited = disk_.pass_time(task, life_, path);
+  if (life_.dead()) return life_.refuse(task);
+  TRY_DO(std::move(waited));
+  TRY(InodeRef inode, disk_.names_.find(path));
+  return SimDisk::info_of(*inode);
 }
 
 Result<> HostDisk::sync_directory(Task& task, std::string_view path) {

@@ -16,6 +16,7 @@ class SimFile final : public disk::File {
   Result<> write(Task& task, uint64_t offset, std::span<const ByteSpan> pieces, disk::Durability durability) override;
   Result<> sync(Task& task) override;
   Result<uint64_t> size(Task& task) override;
+  Result<disk::FileInfo> info(Task& task) override;
   Result<> truncate(Task& task, uint64_t size) override;
   bool direct() const override { return file_->direct; }
   size_t alignment() const override { return file_->direct ? disk_.options_.direct_alignment : 1; }
@@ -38,6 +39,7 @@ class HostDisk final : public disk::Disk {
   Result<> rename(Task& task, std::string_view from, std::string_view to) override;
   Result<> make_directory(Task& task, std::string_view path) override;
   Result<std::vector<std::string>> list(Task& task, std::string_view path) override;
+  Result<disk::FileInfo> info(Task& task, std::string_view path) override;
   Result<> sync_directory(Task& task, std::string_view path) override;
 
  private:

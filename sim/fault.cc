@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, kFaultKinds> kKindNames = {
     "disk_stall",
     "sync_failure",
     "bit_flip",
+    "file_loss",
     "disk_full",
     "clock_jump",
     "clock_drift",

@@ -33,6 +33,7 @@ enum class FaultKind : uint8_t {
   disk_stall,    // target: nothing completes for `duration`
   sync_failure,  // target: the next `value` (at least 1) syncs of files under `path` fail
   bit_flip,      // target: one bit of a file under `path`
+  file_loss,     // target dies by a kill, and the file under `path` that was written last is gone; duration = down time
   disk_full,     // target: no more space for `duration`
   clock_jump,    // target: the wall clock moves by `value` ns
   clock_drift,   // target: `value` ppm for `duration`

@@ -141,6 +141,11 @@ void FaultExecutor::apply(const Fault& fault, Node& target) {
       uint64_t offset = rng.below(target.disk().contents(path).size());
       return target.disk().flip_bit(path, offset, static_cast<int>(rng.below(8)));
     }
+    case FaultKind::file_loss: {
+      target.die(Death::kill);
+      if (auto path = target.disk().last_written(fault.path)) target.disk().lose_file(*path);
+      return restart_later(target, fault.duration);
+    }
     case FaultKind::disk_full:
       target.disk().set_capacity(target.disk().used_bytes());
       return later(fault.duration, [&target] { target.disk().restore_capacity(); });

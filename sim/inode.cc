@@ -95,6 +95,13 @@ void Inode::mark_dirty(uint64_t page, uint8_t sectors) {
 
 void Inode::grow_media(uint64_t size) { media_size_ = std::max(media_size_, size); }
 
+std::shared_ptr<Inode> Inode::copy(uint64_t id, Time birth) const {
+  auto other = std::make_shared<Inode>(pool_, id, birth);
+  other->size_ = other->media_size_ = size_;
+  for (const Slot& s : slots_) other->slots_.push_back({s.cache, s.cache, 0});
+  return other;
+}
+
 size_t Inode::read(uint64_t offset, MutableByteSpan into) const {
   if (offset >= size_) return 0;
   size_t length = static_cast<size_t>(std::min<uint64_t>(into.size(), size_ - offset));
@@ -223,14 +230,6 @@ void Inode::fail_write_through(const WriteImage& image, bool direct, Rng& rng) {
     lost.parts.push_back({static_cast<uint32_t>(page), sectors, s.cache});
   }
   fail_flush(lost, direct, rng);
-}
-
-std::shared_ptr<Inode> Inode::copy(uint64_t id) const {
-  auto out = std::make_shared<Inode>(pool_, id);
-  out->size_ = out->media_size_ = size_;
-  out->slots_.reserve(slots_.size());
-  for (const Slot& s : slots_) out->slots_.push_back({s.cache, s.cache, 0});
-  return out;
 }
 
 bool Inode::survives(uint64_t offset, uint64_t length) const {

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/rng.h"
+#include "base/time.h"
 #include "sim/page.h"
 
 namespace sg::sim {
@@ -54,12 +55,15 @@ struct FlushImage {
 
 class Inode {
  public:
-  Inode(PagePool& pool, uint64_t id) : pool_(pool), id_(id) {}
-
-  // A file of its own with what programs see of this one now, all of it durable.
-  std::shared_ptr<Inode> copy(uint64_t id) const;
+  Inode(PagePool& pool, uint64_t id, Time birth = {}) : pool_(pool), id_(id), birth_(birth) {}
 
   uint64_t id() const { return id_; }
+  Time birth() const { return birth_; }
+  // Numbers of writes grow.
+  uint64_t last_write() const { return last_write_; }
+  void note_write(uint64_t number) { last_write_ = number; }
+  // Another file with the same bytes, all of them durable.
+  std::shared_ptr<Inode> copy(uint64_t id, Time birth) const;
   uint64_t size() const { return size_; }
   uint64_t durable_size() const { return media_size_; }
 
@@ -109,6 +113,8 @@ class Inode {
 
   PagePool& pool_;
   uint64_t id_;
+  Time birth_;
+  uint64_t last_write_ = 0;
   uint64_t size_ = 0;
   uint64_t media_size_ = 0;
   bool size_dirty_ = false;

@@ -29,8 +29,8 @@ class Namespace {
   using Names = std::map<std::string, InodeRef, std::less<>>;
 
   Namespace() = default;
-  // These names and no others, all durable.
-  explicit Namespace(Names names) : now_(std::move(names)), durable_(now_) {}
+  // All of them durable.
+  explicit Namespace(Names names) : now_(names), durable_(std::move(names)) {}
 
   // Everywhere: Errc::invalid for a path that is not plain ("a//b", "../a").
   // Errc::not_found; Errc::invalid for a directory.

@@ -36,7 +36,7 @@ void Fold::apply_start(StreamFacts& s, const Record& r, uint64_t generation) {
 
 void Fold::apply_base(StreamFacts& s, const Record& r, uint64_t generation) {
   apply_start(s, r, generation);
-  if (!s.log.entries().empty() && s.log.end() != r.next) s.suspect = true;
+  if ((lost_ || !s.log.entries().empty()) && s.log.end() != r.next) s.suspect = true;
   s.log.set_mark(r.mark);
   s.mark_generation = generation;
 }
@@ -44,9 +44,12 @@ void Fold::apply_base(StreamFacts& s, const Record& r, uint64_t generation) {
 void Fold::apply(const Record& r, const CommitHeader& commit, bool unreadable) {
   if (r.kind == RecordKind::drop) {
     streams_.erase(r.stream);
+    if (lost_) begun_anew_.insert(r.stream);
     return;
   }
+  const bool met = streams_.contains(r.stream);
   StreamFacts& s = stream(r.stream);
+  if (!met && lost_ && !begun_anew_.contains(r.stream)) s.suspect = r.kind != RecordKind::append || r.first > 0;
   switch (r.kind) {
     case RecordKind::append: apply_append(s, r, commit, unreadable); break;
     case RecordKind::truncate:
@@ -59,6 +62,7 @@ void Fold::apply(const Record& r, const CommitHeader& commit, bool unreadable) {
       s.mark_generation = commit.generation;
       break;
     case RecordKind::base: apply_base(s, r, commit.generation); break;
+    case RecordKind::healed: s.heal(); break;
     case RecordKind::drop: break;
   }
   s.trim_holes();
@@ -77,11 +81,30 @@ std::map<StreamId, StreamFacts> Fold::take() {
     if (s.start_generation == 0 && !is_metadata(id)) s.log.set_start(0);
     if (begins > s.log.start()) s.add_hole(s.log.start(), begins);
   }
-  if (unattributed_) {
-    stream(kRaftLog);  // also when nothing of it was found: a voter must know that its log is suspect
-    for (auto& [id, s] : streams_) s.suspect = true;
-  }
   return std::move(streams_);
+}
+
+void Fold::lose_everything() {
+  lost_ = true;
+  begun_anew_.clear();
+  // Also when nothing of them was found: a voter must know that its log and its vote are suspect.
+  stream(kRaftLog);
+  stream(kRaftSnapshots);
+  for (auto& [id, s] : streams_) s.suspect = true;
+}
+
+bool Fold::add_hole(const Damage& damage) {
+  auto at = streams_.find(damage.stream);
+  if (at == streams_.end()) return false;
+  StreamFacts& s = at->second;
+  bool there = std::ranges::any_of(s.holes, [&](const Hole& h) { return h.first < damage.next && damage.first < h.next; });
+  for (const Entry& e : s.log.from(damage.first)) {
+    if (e.first >= damage.next) break;
+    if (e.generation != damage.generation) continue;  // written since
+    s.add_hole(e.first, e.next);
+    there = true;
+  }
+  return there;
 }
 
 }  // namespace sg::wal

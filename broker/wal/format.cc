@@ -37,6 +37,8 @@ Uuid get_uuid(ByteReader& r) {
   return id;
 }
 
+constexpr size_t fixed_bytes(uint16_t version) { return version == kOldestVersion ? kOldCommitFixedBytes : kCommitFixedBytes; }
+
 // Reads one record; anything that encode would not have written fails.
 Record get_record(ByteReader& r) {
   Record record;
@@ -49,7 +51,7 @@ Record get_record(ByteReader& r) {
   record.first = r.le<int64_t>();
   record.next = r.le<int64_t>();
   record.epoch = r.le<int64_t>();
-  bool valid = zero == 0 && kind >= 1 && kind <= static_cast<uint8_t>(RecordKind::base) && aux_bytes <= Aux::kMaxBytes;
+  bool valid = zero == 0 && kind >= 1 && kind <= static_cast<uint8_t>(RecordKind::healed) && aux_bytes <= Aux::kMaxBytes;
   if (record.kind == RecordKind::append) {
     record.prefix_bytes = r.le<uint32_t>();
     record.prefix_crc = r.le<uint32_t>();
@@ -70,7 +72,7 @@ size_t encoded_bytes(RecordKind kind, size_t aux_bytes) {
   return kind == RecordKind::append ? kAppendRecordBytes + aux_bytes : kOtherRecordBytes;
 }
 
-void begin_header(ByteVec& out) { out.assign(kCommitFixedBytes, 0); }
+void begin_header(ByteVec& out, uint16_t version) { out.assign(fixed_bytes(version), 0); }
 
 void append_record(ByteVec& out, const Record& record) {
   ByteWriter w(out);
@@ -95,11 +97,11 @@ void append_record(ByteVec& out, const Record& record) {
 }
 
 uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record_count) {
-  ENSURE(out.size() >= kCommitFixedBytes);
+  ENSURE(out.size() >= fixed_bytes(header.version));
   FixedWriter w{out.data()};
   w.le(kCommitMagic);
   w.le(static_cast<uint32_t>(out.size()));
-  w.le(kFormatVersion);
+  w.le(header.version);
   w.le(header.flags);
   w.le(uint32_t{0});
   w.le(header.sequence);
@@ -116,7 +118,8 @@ uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record
   w.le(header.hard_state.term.v);
   w.le(header.hard_state.vote.v);
   w.le(uint32_t{0});
-  ENSURE(w.at == out.data() + kCommitFixedBytes);
+  if (header.version != kOldestVersion) w.le(header.hard_state.vote_id.v);
+  ENSURE(w.at == out.data() + fixed_bytes(header.version));
   uint32_t crc = header_crc(out);
   store_le(out.data() + kCrcAt, crc);
   return crc;
@@ -135,7 +138,7 @@ void write_trailer(MutableByteSpan commit, ByteSpan header) {
 std::optional<uint32_t> peek_header_bytes(ByteSpan bytes) {
   if (bytes.size() < 16 || load_le<uint32_t>(bytes.data()) != kCommitMagic) return std::nullopt;
   auto size = load_le<uint32_t>(bytes.data() + 4);
-  if (size < kCommitFixedBytes || size > kMaxCommitBytes / 2) return std::nullopt;
+  if (size < kOldCommitFixedBytes || size > kMaxCommitBytes / 2) return std::nullopt;
   return size;
 }
 
@@ -144,7 +147,7 @@ std::optional<uint32_t> peek_footer(ByteSpan block) {
   const uint8_t* footer = block.data() + block.size() - kFooterBytes;
   if (load_le<uint32_t>(footer) != kFooterMagic || load_le<uint32_t>(footer + 12) != crc32c({footer, 12})) return std::nullopt;
   auto size = load_le<uint32_t>(footer + 4);
-  if (size < kCommitFixedBytes || size > kMaxCommitBytes / 2) return std::nullopt;
+  if (size < kOldCommitFixedBytes || size > kMaxCommitBytes / 2) return std::nullopt;
   return size;
 }
 
@@ -158,8 +161,10 @@ Result<CommitHeader> decode_header(ByteSpan bytes) {
   ByteReader r(bytes);
   r.bytes(4);
   h.header_bytes = r.le<uint32_t>();
-  if (auto version = r.le<uint16_t>(); version != kFormatVersion)
-    return fail(Errc::corrupt, fmt::format("commit header: format version {}, expected {}", version, kFormatVersion));
+  h.version = r.le<uint16_t>();
+  if (h.version < kOldestVersion || h.version > kFormatVersion || h.header_bytes < fixed_bytes(h.version))
+    return fail(Errc::corrupt,
+                fmt::format("commit header: format version {}, expected {} to {}", h.version, kOldestVersion, kFormatVersion));
   h.flags = r.le<uint16_t>();
   h.crc = r.le<uint32_t>();
   h.sequence = r.le<uint64_t>();
@@ -176,6 +181,7 @@ Result<CommitHeader> decode_header(ByteSpan bytes) {
   h.hard_state.term = Term(r.le<int64_t>());
   h.hard_state.vote = NodeId(r.le<int32_t>());
   if (r.le<uint32_t>() != 0) r.fail();
+  if (h.version != kOldestVersion) h.hard_state.vote_id = VoterId(r.le<uint64_t>());
 
   uint64_t at = h.header_bytes;
   h.records.reserve(std::min<size_t>(count, r.remaining() / kOtherRecordBytes + 1));

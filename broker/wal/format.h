@@ -16,9 +16,12 @@
 namespace sg::wal {
 
 inline constexpr size_t kBlockBytes = 4096;  // the least a commit occupies; devices with larger blocks use a multiple
-inline constexpr uint16_t kFormatVersion = 1;
-inline constexpr size_t kSegmentHeaderBytes = 112;
-inline constexpr size_t kCommitFixedBytes = 120;
+// Version 2: votes name the voter, segment headers the directory's own voter id. Version 1 is read, with 0 for both.
+inline constexpr uint16_t kFormatVersion = 2;
+inline constexpr uint16_t kOldestVersion = 1;
+inline constexpr size_t kSegmentHeaderBytes = 128;
+inline constexpr size_t kCommitFixedBytes = 128;
+inline constexpr size_t kOldCommitFixedBytes = 120;
 inline constexpr size_t kFooterBytes = 16;
 inline constexpr size_t kIndexFixedBytes = 56;
 
@@ -43,6 +46,7 @@ struct SegmentHeader {
   uint32_t block_bytes = kBlockBytes;
   ChainEnd previous;  // where the log ends before this segment; vouches for all of it
   HardState hard_state;
+  VoterId voter_id{0};  // whose votes and promises these are
   bool operator==(const SegmentHeader&) const = default;
 };
 
@@ -52,7 +56,8 @@ enum class RecordKind : uint8_t {
   advance_start = 3,  // first = the new start; epoch = that of the last entry below it
   mark = 4,           // first = the high watermark
   drop = 5,           // the stream is dead; its id is never used again
-  base = 6,  // first = start, next = end, epoch = that of the last entry below the start, mark: what a recycled segment used to tell
+  base = 6,    // first = start, next = end, epoch = that of the last entry below the start, mark: what a recycled segment used to tell
+  healed = 7,  // what counted as damage of the stream so far is mended
 };
 
 // One line of a commit's header.
@@ -76,6 +81,7 @@ struct Record {
 inline constexpr uint16_t kOrderlyStop = 1;  // flag: the process ended here of its own will
 
 struct CommitHeader {
+  uint16_t version = kFormatVersion;
   uint16_t flags = 0;
   Uuid cluster_id;
   Uuid directory_id;
@@ -102,7 +108,7 @@ constexpr uint64_t commit_bytes_for(size_t header_bytes, uint64_t payload_bytes,
 }
 
 // Encodes a header in two steps, into memory that the caller reuses: each record, then the fixed part in front of them.
-void begin_header(ByteVec& out);
+void begin_header(ByteVec& out, uint16_t version = kFormatVersion);
 void append_record(ByteVec& out, const Record& record);
 // Fills in everything of `header` but its records; returns the header's CRC.
 uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record_count);

@@ -8,21 +8,26 @@ namespace {
 constexpr uint32_t kSegmentMagic = 0x31534353;  // "SCS1"
 constexpr uint32_t kIndexMagic = 0x31494353;    // "SCI1"
 constexpr size_t kSegmentCrcAt = 12;
+constexpr size_t kOldSegmentHeaderBytes = 112;
+constexpr uint32_t kIndexVersion = 1;  // the headers in it have a version each
 constexpr size_t kIndexCrcAt = 16;
 
 uint32_t crc_without(ByteSpan bytes, size_t at) { return crc32c(bytes.subspan(at + 4), crc32c(bytes.first(at))); }
 
 Result<SegmentHeader> decode_copy(ByteSpan bytes) {
-  if (bytes.size() < kSegmentHeaderBytes || load_le<uint32_t>(bytes.data()) != kSegmentMagic)
+  if (bytes.size() < kOldSegmentHeaderBytes || load_le<uint32_t>(bytes.data()) != kSegmentMagic)
     return fail(Errc::corrupt, "no segment header");
-  bytes = bytes.first(kSegmentHeaderBytes);
+  auto version = load_le<uint32_t>(bytes.data() + 4);
+  const size_t size = version == kOldestVersion ? kOldSegmentHeaderBytes : kSegmentHeaderBytes;
+  if (bytes.size() < size) return fail(Errc::corrupt, "no segment header");
+  bytes = bytes.first(size);
   if (load_le<uint32_t>(bytes.data() + kSegmentCrcAt) != crc_without(bytes, kSegmentCrcAt))
     return fail(Errc::corrupt, "segment header: wrong checksum");
   ByteReader r(bytes);
-  r.bytes(4);
-  auto version = r.le<uint32_t>();
-  if (version != kFormatVersion)
-    return fail(Errc::corrupt, fmt::format("segment header: format version {}, expected {}", version, kFormatVersion));
+  r.bytes(8);
+  if (version < kOldestVersion || version > kFormatVersion)
+    return fail(Errc::corrupt,
+                fmt::format("segment header: format version {}, expected {} to {}", version, kOldestVersion, kFormatVersion));
   SegmentHeader h;
   h.block_bytes = r.le<uint32_t>();
   r.bytes(4);
@@ -39,6 +44,10 @@ Result<SegmentHeader> decode_copy(ByteSpan bytes) {
   h.previous.crc = r.le<uint32_t>();
   h.hard_state.vote = NodeId(r.le<int32_t>());
   h.hard_state.term = Term(r.le<int64_t>());
+  if (version != kOldestVersion) {
+    h.hard_state.vote_id = VoterId(r.le<uint64_t>());
+    h.voter_id = VoterId(r.le<uint64_t>());
+  }
   ENSURE(r.ok() && r.remaining() == 0);
   if (h.block_bytes < 2 * kSegmentHeaderBytes)
     return fail(Errc::corrupt, fmt::format("segment header: a block of {} bytes, which cannot hold it twice", h.block_bytes));
@@ -71,6 +80,8 @@ ByteVec encode_segment_block(const SegmentHeader& h) {
   w.le(h.previous.crc);
   w.le(h.hard_state.vote.v);
   w.le(h.hard_state.term.v);
+  w.le(h.hard_state.vote_id.v);
+  w.le(h.voter_id.v);
   ENSURE(out.size() == kSegmentHeaderBytes, "{} bytes", out.size());
   store_le(out.data() + kSegmentCrcAt, crc_without(out, kSegmentCrcAt));
   out.resize(h.block_bytes);
@@ -96,7 +107,7 @@ ByteVec encode_index(const Uuid& directory_id, uint64_t generation, uint64_t las
   out.reserve(round_up(kIndexFixedBytes + headers.size(), block));
   ByteWriter w(out);
   w.le(kIndexMagic);
-  w.le(uint32_t{kFormatVersion});
+  w.le(kIndexVersion);
   w.le(uint64_t{kIndexFixedBytes + headers.size()});
   w.le(uint32_t{0});
   w.le(count);
@@ -126,7 +137,7 @@ Result<SegmentIndex> decode_index(ByteSpan bytes) {
     return fail(Errc::corrupt, "segment index: wrong checksum");
   ByteReader r(bytes);
   r.bytes(4);
-  if (r.le<uint32_t>() != kFormatVersion) return fail(Errc::corrupt, "segment index: another format version");
+  if (r.le<uint32_t>() != kIndexVersion) return fail(Errc::corrupt, "segment index: another format version");
   r.bytes(12);
   auto count = r.le<uint32_t>();
   SegmentIndex index;

@@ -96,6 +96,21 @@ uint64_t Journal::drop(StreamId stream) {
   return enqueue({.record = {.kind = RecordKind::drop, .stream = stream}});
 }
 
+uint64_t Journal::heal(StreamId stream) {
+  find_or_add(stream).heal();
+  return enqueue({.record = {.kind = RecordKind::healed, .stream = stream}});
+}
+
+std::vector<Damage> Journal::damage_of(StreamId stream) const {
+  std::vector<Damage> out;
+  const Stream& s = get(stream);
+  for (const KnownDamage& k : identity().damage.entries()) {
+    auto meets = [&](const Hole& hole) { return hole.first < k.what.next && k.what.first < hole.next; };
+    if (k.what.is_unattributed() ? s.suspect : k.what.stream == stream && std::ranges::any_of(s.holes, meets)) out.push_back(k.what);
+  }
+  return out;
+}
+
 void Journal::set_mark(StreamId stream, int64_t position) {
   Stream& s = find_or_add(stream);
   if (s.log.mark() == position) return;
@@ -139,6 +154,7 @@ void Journal::start(TaskGroup& group, JournalListener& listener) {
   listener_ = &listener;
   group.spawn("journal-commit", [this](Task& task) { run_commits(task); });
   group.spawn("journal-prepare", [this](Task& task) { run_preparer(task); });
+  group.spawn("journal-watch", [this](Task& task) { run_watch(task); });
 }
 
 }  // namespace sg::wal

@@ -29,8 +29,9 @@ namespace sg::wal {
 
 struct Options {
   NodeId node_id{1};
-  Uuid cluster_id;             // zero: not known (yet); otherwise it must match what the directory says
-  Incarnation incarnation{0};  // at least this; always more than any earlier run of this directory
+  Uuid cluster_id;         // zero: not known (yet); otherwise it must match what the directory says
+  bool copy_check = true;  // refuses a directory that is a copy of the one that its identity was written in
+  std::string named;       // the data directory, for messages
   std::string directory = "journal";
   uint64_t segment_bytes = 64ull << 20;       // of a segment's file; one commit always fits, however small this is
   uint64_t first_segment_bytes = 4ull << 20;  // small, so that start-up does not wait for its zeros
@@ -41,7 +42,8 @@ struct Options {
   size_t block_bytes = kBlockBytes;
   size_t max_commit_bytes = 1 << 20;
   Duration idle_vouch = 10ms;
-  Duration lock_wait = 10s;  // for the last write of a killed predecessor; another live process is refused at once
+  Duration watch_every = 3s;  // between two looks at the names and sizes of the segment files
+  Duration lock_wait = 10s;   // for the last write of a killed predecessor; another live process is refused at once
   bool direct = true;
 };
 
@@ -58,23 +60,34 @@ class Journal;
 
 struct OpenResult {
   std::unique_ptr<Journal> journal;
-  Uuid directory_id;
+  Run run;  // this one; durable
+  VoterId voter;
   Uuid cluster_id;  // zero: not known yet
-  Incarnation incarnation;
   HardState hard_state;
   StartKind start = StartKind::fresh;
   std::vector<StreamState> streams;  // sorted by id
+  // Something is missing, now or since an earlier run, and nobody knows what it was: no stream of this node counts as whole to others,
+  // whether `streams` names it or not.
+  bool unattributed = false;
 };
 
 class Journal {
  public:
-  // Errc::busy: another process holds the directory. Errc::invalid: the directory belongs to another node or cluster. Errc::corrupt:
-  // its identity is unreadable. Errc::io.  `rng` draws the directory id of an empty directory. The references outlive the journal.
+  // Errc::busy: another process holds the directory. Errc::invalid: the directory belongs to another node or cluster, is a copy, or its
+  // identity is older than its segments. Errc::corrupt: its identity is unreadable. Errc::io.  `rng` draws ids and the run's nonce. The
+  // references outlive the journal.
   static Result<OpenResult> open(Task& task, disk::Disk& disk, Options options, Rng rng, Log log);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  VoterId voter() const { return identity().voter_id; }  // as it was drawn last
+  // Damage that counts for this stream, by its places: of its own, and, while it is suspect, what nobody could attribute.
+  std::vector<Damage> damage_of(StreamId stream) const;
+  // Before start(), and before anything of Raft's streams is cut: the voter that goes on where this damage was found. Drawn anew, and
+  // durable together with the damage that it answers for; not drawn again for that damage, now or after a restart, nor twice in one run,
+  // of which nobody has heard yet.
+  Result<VoterId> draw_voter_id(Task& task, const Damage& damage);
   // Before start(): makes durable what was asked for so far.
   Result<> settle(Task& task);
   // Spawns the tasks into `group`, which the caller stops and joins. The listener outlives the group's tasks.
@@ -94,6 +107,8 @@ class Journal {
   uint64_t set_hard_state(HardState state);
   // The stream is gone with all its entries. The id of a partition is never used again; Raft's streams begin anew once that is durable.
   uint64_t drop(StreamId stream);
+  // What counted as damage of the stream until now is mended; after a restart it does not count either.
+  uint64_t heal(StreamId stream);
   // Notes a high watermark. Rides along in later commits, starts none; after a restart it is a lower bound.
   void set_mark(StreamId stream, int64_t position);
 
@@ -136,7 +151,8 @@ class Journal {
   Stats stats() const;
 
  private:
-  Journal(disk::Disk& disk, Options options, Log log);
+  Journal(disk::Disk& disk, Options options, Rng rng, Log log);
+  const Identity& identity() const { return identity_file_->now(); }
   struct Commit;  // the one under way
 
   // journal.cc: requests.
@@ -149,7 +165,9 @@ class Journal {
 
   // journal_open.cc
   Result<> take_lock(Task& task);
-  Result<> identify(Task& task, Rng rng);
+  Result<> identify(Task& task);
+  Result<> make_identity(Task& task, const disk::FileInfo& lock);
+  Result<> begin_run(Task& task, const Recovered& found);
   Result<Recovered> recover_files(Task& task);
   Result<> begin_segment(Task& task, uint64_t generation, uint64_t capacity);
 
@@ -158,6 +176,7 @@ class Journal {
   Result<> commit_once(Task& task, uint16_t flags);
   bool must_roll() const;
   Result<> roll(Task& task);
+  Result<> write_first(Task& task, Segment& segment, ByteSpan commit);
   Commit compose(uint16_t flags, Tickets upto);
   uint64_t raise_floor(Tickets upto);
   void add_bases(Commit& commit);
@@ -176,6 +195,11 @@ class Journal {
   Result<> write_indexes(Task& task);
   Result<> remove_surplus(Task& task);
 
+  // journal_watch.cc: the look at the files, and what a running journal learns of damage.
+  void run_watch(Task& task);
+  Result<> look(Task& task);
+  Result<> lose_file(Task& task, Segment& segment, std::string_view why);
+
   // journal_read.cc
   Result<std::vector<ReadBatch>> read_from_disk(Task& task, StreamId stream, std::vector<Entry> wanted);
   bool still_there(StreamId stream, const Entry& entry) const;
@@ -183,9 +207,10 @@ class Journal {
   disk::Disk& disk_;
   Options options_;
   Log log_;
+  Rng rng_;
   std::unique_ptr<disk::File> lock_;
-  Identity identity_;
-  Incarnation incarnation_;
+  std::unique_ptr<IdentityFile> identity_file_;
+  Run run_;
   JournalListener* listener_ = nullptr;
 
   std::map<StreamId, Stream> streams_;

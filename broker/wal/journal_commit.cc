@@ -69,9 +69,27 @@ Result<> Journal::commit_once(Task& task, uint16_t flags) {
   SegmentPtr segment = segments_.active_ptr();
   ByteSpan bytes = commit.buffer.span().first(commit.header.commit_bytes);
   ENSURE(bytes.size() % options_.block_bytes == 0 && commit.header.position % options_.block_bytes == 0);
-  TRY_DO(segment->file->write(task, commit.header.position, bytes, disk::Durability::synced));
+  if (segment->commits == 0)
+    TRY_DO(write_first(task, *segment, bytes));
+  else
+    TRY_DO(segment->file->write(task, commit.header.position, bytes, disk::Durability::synced));
   complete(commit);
   return {};
+}
+
+// The number of a segment is in the identity before a commit in it is reported, so that a newest segment which is missing is missed. Its
+// name and header are durable already, so no crash leaves a number without its segment. Commit and slot are written side by side: either
+// of them alone is the same as neither, to everybody who was told nothing.
+Result<> Journal::write_first(Task& task, Segment& segment, ByteSpan commit) {
+  identity_file_->edit().newest_segment = segment.generation();
+  Result<> noted;
+  TaskGroup beside(task.scheduler());
+  beside.spawn("journal-note", [&](Task& t) { noted = identity_file_->save(t); });
+  auto written = segment.file->write(task, segment.position, commit, disk::Durability::synced);
+  beside.join(task);
+  TRY_DO(std::move(noted));
+  ENSURE(!written || identity_file_->noted_segment() == segment.generation(), "segment {} is not noted", segment.generation());
+  return written;
 }
 
 bool Journal::must_roll() const {
@@ -122,12 +140,12 @@ Journal::Commit Journal::compose(uint16_t flags, Tickets upto) {
   commit.hard_state = composed_hard_state_;
   CommitHeader& h = commit.header;
   h.flags = flags;
-  h.cluster_id = identity_.cluster_id;
-  h.directory_id = identity_.directory_id;
+  h.cluster_id = identity().cluster_id;
+  h.directory_id = identity().directory_id;
   h.sequence = chain_.sequence + 1;
   h.generation = active.generation();
   h.position = active.position;
-  h.incarnation = incarnation_;
+  h.incarnation = run_.counter;
   h.previous_crc = chain_.crc;
   h.floor = raise_floor(upto);
 

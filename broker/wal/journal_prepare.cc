@@ -86,7 +86,7 @@ Result<> Journal::write_indexes(Task& task) {
     SegmentPtr segment = *wanted;
     segment->index_wanted = false;
     ByteVec encoded =
-        encode_index(identity_.directory_id, segment->generation(), segment->last_sequence, segment->headers, options_.block_bytes);
+        encode_index(segment->header.directory_id, segment->generation(), segment->last_sequence, segment->headers, options_.block_bytes);
     segment->headers = {};
     SharedBytes index = SharedBytes::copy_of(encoded, options_.block_bytes);
     ++segment->pins;  // the file is not written again for another generation while this is under way

@@ -109,7 +109,13 @@ Result<std::vector<ReadBatch>> Journal::read_from_disk(Task& task, StreamId stre
       if (!intact) {
         REACHED("wal: a read found damage");
         find(stream)->add_hole(e.first, e.next);
+        identity_file_->edit().damage.note({stream, e.generation, e.first, e.next});
         log_.error("journal-damage-found stream={} first={} next={} path={} at={}", stream, e.first, e.next, segment->path, e.at);
+        // Known to the next run as well, before anybody is told.
+        if (auto noted = identity_file_->save(task); !noted) {
+          fail_with(noted.error());
+          return std::unexpected(noted.error());
+        }
         if (!batches.empty()) return batches;
         return fail(Errc::corrupt, fmt::format("stream {}: [{}, {}) at byte {} of {} does not match its checksum", stream, e.first, e.next,
                                                e.at, segment->path));

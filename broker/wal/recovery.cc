@@ -19,15 +19,22 @@ class Recovery {
       : task_(task), segments_(segments), identity_(identity), log_(log), block_(segments.block_bytes()), reader_(block_, 0) {}
 
   Result<Recovered> run(std::vector<SegmentPtr> files) {
+    result_.damage = identity_.damage;
     TRY_DO(classify(std::move(files)));
     if (by_generation_.empty()) {
-      if (!identity_.cluster_id.is_zero()) lose("every segment is gone");
-      for (SegmentPtr& file : unknown_) segments_.add_free(std::move(file));
+      // A directory that knows its cluster had a segment, also where an older program did not note which.
+      result_.last_generation = std::max<uint64_t>(identity_.newest_segment, identity_.cluster_id.is_zero() ? 0 : 1);
+      result_.floor = std::max<uint64_t>(result_.last_generation, 1);
+      line_up();
+      for (const SegmentPtr& segment : segments_.used()) {
+        lose_segment(*segment);
+        lose_again(*segment);
+      }
       finish();
       return std::move(result_);
     }
     Segment& last = *by_generation_.rbegin()->second;
-    result_.last_generation = last.generation();
+    result_.last_generation = std::max(last.generation(), identity_.newest_segment);
     for (const auto& [generation, segment] : by_generation_) {
       result_.floor = std::max(result_.floor, segment->header.floor);
       result_.last_incarnation = std::max(result_.last_incarnation, segment->header.incarnation);
@@ -38,19 +45,8 @@ class Recovery {
 
     line_up();
     for (const SegmentPtr& segment : segments_.used()) {
-      if (!segment->file) {
-        lose(fmt::format("segment {} is missing", segment->generation()));
-        continue;
-      }
-      if (segment.get() == &last) {
-        apply(*segment, tail);
-        continue;
-      }
-      bool empty = false;
-      auto sealed = named_end(segment->generation(), empty);
-      if (empty) continue;
-      TRY(auto scan, load(*segment, sealed));
-      apply(*segment, scan);
+      TRY_DO(fold_segment(*segment, last, tail));
+      lose_again(*segment);
     }
     result_.torn = tail.torn;
     result_.orderly = !tail.commits.empty() && (tail.commits.back().header.flags & kOrderlyStop);
@@ -60,6 +56,23 @@ class Recovery {
   }
 
  private:
+  Result<> fold_segment(Segment& segment, Segment& last, const Scan& tail) {
+    if (!segment.file) {
+      lose_segment(segment);
+      return {};
+    }
+    if (&segment == &last) {
+      apply(segment, tail);
+      return {};
+    }
+    bool empty = false;
+    auto sealed = named_end(segment.generation(), empty);
+    if (empty) return {};
+    TRY(auto scan, load(segment, sealed));
+    apply(segment, scan);
+    return {};
+  }
+
   // Which files hold a segment of the log, and which are free.
   Result<> classify(std::vector<SegmentPtr> files) {
     for (SegmentPtr& file : files) {
@@ -68,7 +81,7 @@ class Recovery {
       bool zero = all_zero(block);
       auto header = decode_segment_block(block);
       if (header) {
-        TRY_DO(check_identity(header->directory_id, header->cluster_id, file->path));
+        TRY_DO(check_identity(*header, file->path));
         if (header->block_bytes != block_)
           return fail(Errc::invalid, fmt::format("{} was written in blocks of {} bytes, this process is set to {}", file->path,
                                                  header->block_bytes, block_));
@@ -83,7 +96,7 @@ class Recovery {
         }
         TRY(ByteSpan whole, reader_.range(task_, block_, *size));
         auto commit = decode_header(whole);
-        if (!commit || commit->directory_id != identity_.directory_id || commit->position != block_) {
+        if (!commit || !identity_.owns(commit->directory_id) || commit->position != block_) {
           unknown_.push_back(std::move(file));
           continue;
         }
@@ -96,7 +109,8 @@ class Recovery {
                                      0,
                                      static_cast<uint32_t>(block_),
                                      {commit->generation - 1, 0, commit->sequence - 1, commit->previous_crc},
-                                     commit->hard_state};
+                                     commit->hard_state,
+                                     {}};
       }
       uint64_t generation = file->generation();
       if (!by_generation_.try_emplace(generation, file).second)
@@ -105,13 +119,26 @@ class Recovery {
     return {};
   }
 
-  Result<> check_identity(const Uuid& directory, const Uuid& cluster, const std::string& path) const {
-    if (directory != identity_.directory_id)
+  Result<> check_identity(const SegmentHeader& header, const std::string& path) const {
+    if (!identity_.owns(header.directory_id))
       return fail(Errc::invalid,
-                  fmt::format("{} belongs to directory {}, the identity file says {}", path, directory, identity_.directory_id));
-    if (!cluster.is_zero() && !identity_.cluster_id.is_zero() && cluster != identity_.cluster_id)
-      return fail(Errc::invalid, fmt::format("{} belongs to cluster {}, the identity file says {}", path, cluster, identity_.cluster_id));
-    return {};
+                  fmt::format("{} belongs to directory {}, the identity file says {}", path, header.directory_id, identity_.directory_id));
+    if (!header.cluster_id.is_zero() && !identity_.cluster_id.is_zero() && header.cluster_id != identity_.cluster_id)
+      return fail(Errc::invalid,
+                  fmt::format("{} belongs to cluster {}, the identity file says {}", path, header.cluster_id, identity_.cluster_id));
+    // An identity that does not count its runs yet was written by an older program; a former directory counted for itself.
+    const bool counted = identity_.counter.v != 0 && header.directory_id == identity_.directory_id;
+    const bool later_run = counted && header.incarnation > identity_.counter;
+    const bool other_voter = header.directory_id == identity_.directory_id && header.incarnation > identity_.voter_since &&
+                             header.voter_id != identity_.voter_id;
+    if (!later_run && !other_voter) return {};
+    REACHED("wal: an identity that is older than the segments");
+    return fail(
+        Errc::invalid,
+        fmt::format("the identity file is older than the journal beside it: {} was written by run {} as voter {}, the identity knows "
+                    "of run {} and voter {}; put back the identity file that belongs to these segments, or take the directory "
+                    "away and start this node with an empty one",
+                    path, header.incarnation, header.voter_id, identity_.counter, identity_.voter_id));
   }
 
   // Generations from the floor on become the log; the others are free.
@@ -126,7 +153,6 @@ class Recovery {
       missing = true;
       auto lost = std::make_shared<Segment>();
       lost->header.generation = g;
-      lost->live = 1;  // what is lost is not forgotten by recycling
       segments_.adopt(std::move(lost));
     }
     for (const auto& [generation, segment] : by_generation_)
@@ -153,13 +179,13 @@ class Recovery {
       TRY(auto indexed, load_index(segment, *sealed));
       if (indexed) return std::move(*indexed);
     }
-    ScanRequest request{identity_.directory_id, segment.generation(), block_, segment.file_bytes, segment.header.previous, sealed};
+    ScanRequest request{segment.header.directory_id, segment.generation(), block_, segment.file_bytes, segment.header.previous, sealed};
     TRY(auto scan, scan_segment(task_, *segment.file, block_, request));
-    if (scan.lost > 0 || scan.mended > 0 || scan.unreadable_blocks > 0)
+    if (!scan.lost.empty() || scan.mended > 0 || scan.unreadable_blocks > 0)
       log_.warn("segment-damaged path={} generation={} lost_stretches={} mended_commits={} unreadable_blocks={}", segment.path,
-                segment.generation(), scan.lost, scan.mended, scan.unreadable_blocks);
+                segment.generation(), scan.lost.size(), scan.mended, scan.unreadable_blocks);
     // Only what is whole gets an index: damage is to be found again by the next start.
-    bool whole = scan.lost == 0 && std::ranges::all_of(scan.commits, [](const ScannedCommit& c) { return c.unreadable.empty(); });
+    bool whole = scan.lost.empty() && std::ranges::all_of(scan.commits, [](const ScannedCommit& c) { return c.unreadable.empty(); });
     if (whole && !scan.commits.empty()) remember_headers(segment, scan);
     return scan;
   }
@@ -171,7 +197,7 @@ class Recovery {
     if (!size || *size > segment.file_bytes) return std::nullopt;
     TRY(ByteSpan whole, reader_.range(task_, end.position, static_cast<size_t>(*size)));
     auto index = decode_index(whole);
-    if (!index || index->directory_id != identity_.directory_id || index->generation != segment.generation() ||
+    if (!index || index->directory_id != segment.header.directory_id || index->generation != segment.generation() ||
         index->last_sequence != end.sequence) {
       REACHED("wal: a damaged index is rebuilt by scanning");
       return std::nullopt;
@@ -190,7 +216,7 @@ class Recovery {
   static void remember_headers(Segment& segment, const Scan& scan) {
     ByteVec header;
     for (const ScannedCommit& c : scan.commits) {
-      begin_header(header);
+      begin_header(header, c.header.version);
       for (const Record& r : c.header.records) append_record(header, r);
       finish_header(header, c.header, static_cast<uint32_t>(c.header.records.size()));
       segment.headers.insert(segment.headers.end(), header.begin(), header.end());
@@ -201,11 +227,8 @@ class Recovery {
   void apply(Segment& segment, const Scan& scan) {
     const ChainEnd& before = segment.header.previous;
     if (result_.chain.sequence != 0 && (before.sequence != result_.chain.sequence || before.crc != result_.chain.crc))
-      lose(fmt::format("segment {} does not continue the one before it", segment.generation()));
-    if (scan.lost > 0) {
-      ++segment.live;  // what is lost is not forgotten by recycling
-      lose(fmt::format("commits of segment {} are lost", segment.generation()));
-    }
+      lose(segment, broken_chain(segment), "the segment does not continue the one before it");
+    for (const Damage& damage : scan.lost) lose(segment, damage, "commits are lost");
     for (const ScannedCommit& c : scan.commits) {
       fold_.apply(c.header, c.unreadable);
       result_.last_incarnation = std::max(result_.last_incarnation, c.header.incarnation);
@@ -216,17 +239,44 @@ class Recovery {
     segment.position = scan.commits.empty() ? block_ : scan.end.position;
   }
 
-  void lose(const std::string& why) {
+  Damage broken_chain(const Segment& segment) const {
+    auto [first, last] = std::minmax(result_.chain.sequence, segment.header.previous.sequence);
+    return {kEveryStream, segment.generation(), static_cast<int64_t>(first + 1), static_cast<int64_t>(std::max(first + 1, last) + 1)};
+  }
+
+  void lose_segment(Segment& segment) { lose(segment, {kEveryStream, segment.generation()}, "the segment's file is missing"); }
+
+  void lose(Segment& segment, const Damage& damage, std::string_view why) {
     REACHED("wal: damage counts for every stream");
-    log_.error("journal-damaged what=\"{}\": every stream of this node counts as damaged", why);
+    log_.error("journal-damaged segment={} path={} commits=[{}, {}) known={} what=\"{}\": every stream of this node counts as damaged",
+               damage.generation, segment.path, damage.first, damage.next, identity_.damage.knows(damage), why);
+    result_.damage.note(damage);
+    fold_.lose_everything();
+  }
+
+  // Behind a segment of which something is lost, known from an earlier run (whatever can be read of it today) or found just now: what
+  // mends it lies in a later one, since every run begins a segment.
+  void lose_again(Segment& segment) {
+    auto here = [&](const KnownDamage& k) { return k.what.is_unattributed() && k.what.generation == segment.generation(); };
+    if (std::ranges::none_of(result_.damage.entries(), here)) return;
+    ++segment.live;  // recycling would take it out of its place in the log
     fold_.lose_everything();
   }
 
   void finish() {
+    result_.damage.lift([this](const Damage& d) { return !fold_.add_hole(d); });
     result_.streams = fold_.take();
     for (auto& [id, facts] : result_.streams) {
-      if (facts.damaged()) result_.damaged = true;
       for (const Entry& e : facts.log.entries()) segments_.hold(e.generation);
+      for (const Hole& hole : facts.holes) remember(facts, hole);
+    }
+  }
+
+  // Entries of a hole that are in the log; what never was leaves a gap that every start finds again.
+  void remember(const StreamFacts& facts, const Hole& hole) {
+    for (const Entry& e : facts.log.from(hole.first)) {
+      if (e.first >= hole.next) break;
+      result_.damage.note({facts.log.stream(), e.generation, e.first, e.next});
     }
   }
 

@@ -1,7 +1,8 @@
 // What a start finds: the chain of commits from the floor to its end, folded. Reads only; the caller syncs what was accepted and
 // opens a new segment before anything is promised, so that a crash in between changes nothing (recovery is idempotent).
 //
-// Invariant: only the youngest commit, which nothing vouches for, is ever cut; everything else that cannot be read is reported.
+// Invariant: only the youngest commit, which nothing vouches for, is ever cut; everything else that cannot be read is reported, and so is
+// what an earlier run knew to be damaged, unless nothing of it is in the log any more.
 #pragma once
 
 #include <map>
@@ -21,12 +22,12 @@ struct Recovered {
   HardState hard_state;
   bool orderly = false;
   bool torn = false;
-  bool damaged = false;
+  DamageList damage;  // all that is known and still counts
   std::map<StreamId, StreamFacts> streams;
 };
 
 // `files` are all segment files, locked. Those of the log go to `segments` as used, the others as free.
-// Errc::invalid: a segment of another directory or cluster.
+// Errc::invalid: a segment of another directory or cluster, or one that was written by a later run than the identity knows of.
 Result<Recovered> recover(Task& task, Segments& segments, std::vector<SegmentPtr> files, const Identity& identity, const Log& log);
 
 }  // namespace sg::wal

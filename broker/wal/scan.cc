@@ -32,7 +32,7 @@ class Scanner {
       }
       if (found->header.position != at || !continues(found->header)) {
         REACHED("wal: a stretch of the journal is lost");
-        ++scan_.lost;
+        lose(found->header.sequence);
       }
       at = found->header.position;
       TRY(bool accepted, take(*found));
@@ -40,7 +40,7 @@ class Scanner {
       at += scan_.commits.back().header.commit_bytes;
       if (scan_.commits.back().header.flags & kOrderlyStop) break;  // every run begins a segment of its own: nothing follows
     }
-    if (request_.sealed && scan_.end.sequence < request_.sealed->sequence) ++scan_.lost;
+    if (request_.sealed && scan_.end.sequence < request_.sealed->sequence) lose(request_.sealed->sequence + 1);
     scan_.unreadable_blocks = reader_.unreadable_blocks();
     return std::move(scan_);
   }
@@ -51,6 +51,14 @@ class Scanner {
     bool has_header = false;
     bool has_trailer = false;
   };
+
+  // Everything between the end so far and the commit of this sequence. Where no number is missing, the chain is broken: some commit that
+  // was there is another one now.
+  void lose(uint64_t next) {
+    const uint64_t first = scan_.end.sequence + 1;
+    if (next <= first) next = first + 1;
+    scan_.lost.push_back({kEveryStream, request_.generation, static_cast<int64_t>(first), static_cast<int64_t>(next)});
+  }
 
   bool complete() const { return request_.sealed && scan_.end.sequence >= request_.sealed->sequence; }
 

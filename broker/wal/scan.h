@@ -11,7 +11,7 @@
 namespace sg::wal {
 
 struct ScanRequest {
-  Uuid directory_id;
+  Uuid directory_id;  // that the segment was written in
   uint64_t generation = 0;
   uint64_t begin = 0;  // of the first commit
   uint64_t file_bytes = 0;
@@ -28,9 +28,9 @@ struct ScannedCommit {
 struct Scan {
   std::vector<ScannedCommit> commits;
   ChainEnd end;
-  uint64_t lost = 0;    // stretches about which nothing is known
-  uint64_t mended = 0;  // commits that could be read in full from one of their two headers
-  bool torn = false;    // something was cut behind the end
+  std::vector<Damage> lost;  // stretches about which nothing is known, by the sequences of their commits
+  uint64_t mended = 0;       // commits that could be read in full from one of their two headers
+  bool torn = false;         // something was cut behind the end
   uint64_t unreadable_blocks = 0;
 };
 

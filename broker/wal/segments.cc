@@ -31,7 +31,9 @@ Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk:
     if (!locked.error().what.empty() || locked.code() != Errc::busy) return std::unexpected(locked.error());
     return fail(Errc::busy, segment->path + " is locked by another process");
   }
-  TRY(segment->file_bytes, file->size(task));
+  TRY(disk::FileInfo info, file->info(task));
+  segment->file_bytes = info.size;
+  segment->inode = info.inode;
   segment->file = std::move(file);
   return segment;
 }

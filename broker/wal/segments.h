@@ -19,7 +19,9 @@ namespace sg::wal {
 struct Segment {
   std::string path;
   std::shared_ptr<disk::File> file;  // null: the file of this generation is lost
-  uint64_t file_bytes = 0;           // as far as it was written, with zeros or with an older generation
+  uint64_t inode = 0;
+  bool missed = false;      // the watch found that the file is not there any more as it was
+  uint64_t file_bytes = 0;  // as far as it was written, with zeros or with an older generation
   SegmentHeader header;
   uint64_t capacity = 0;  // the active one: how far commits go before the next segment is begun
   uint64_t position = 0;  // where the next commit goes; of a sealed segment: where its index is

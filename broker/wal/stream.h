@@ -24,6 +24,10 @@ struct StreamFacts {
 
   bool damaged() const { return suspect || !holes.empty(); }
   void add_hole(int64_t first, int64_t next);
+  void heal() {
+    suspect = false;
+    holes.clear();
+  }
   // Forgets holes, or parts of them, that lie outside of [start, end) by now.
   void trim_holes();
   StreamState state() const;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -68,6 +69,7 @@ struct ReadBatch {
 struct HardState {
   Term term{0};
   NodeId vote = kNoNode;
+  VoterId vote_id{0};  // of the node that the vote went to; 0 also where the journal was written before votes named it
   bool operator==(const HardState&) const = default;
 };
 
@@ -82,6 +84,21 @@ struct Hole {
   int64_t first = 0;
   int64_t next = 0;
   bool operator==(const Hole&) const = default;
+};
+
+inline constexpr StreamId kEveryStream{-1};
+
+// Something promised that is missing, by its place. It is the same damage at the next start if it lies in the same segment and range.
+struct Damage {
+  StreamId stream = kEveryStream;  // kEveryStream: nobody knows what was lost, so it counts for every stream of the node
+  uint64_t generation = 0;         // of the segment
+  int64_t first = 0;               // positions of the stream; of kEveryStream: sequences of commits
+  int64_t next = std::numeric_limits<int64_t>::max();
+  auto operator<=>(const Damage&) const = default;
+  bool is_unattributed() const { return stream == kEveryStream; }
+  bool covers(const Damage& other) const {
+    return stream == other.stream && generation == other.generation && first <= other.first && other.next <= next;
+  }
 };
 
 // One stream as recovery found it.
@@ -118,6 +135,9 @@ class JournalListener {
   virtual ~JournalListener() = default;
   // After each commit: streams whose durable end may have changed, and the tickets that are durable now.
   virtual void on_durable(std::span<const StreamEnd> ends, Tickets durable) = 0;
+  // A segment file of the running journal is gone, shorter than it was, or another file: what was in it is damage of these streams, and
+  // damaged() says so. Told from another task than the commits'.
+  virtual void on_damaged(std::span<const StreamId> streams, const Error& what) = 0;
   // Once: a write or sync failed. Nothing that was not reported durable will ever be; the node halts.
   virtual void on_failed(const Error& error) = 0;
 };

@@ -158,6 +158,21 @@ void Ledger::flipped(std::string_view path, uint64_t offset) {
     if (p.path == path && offset >= p.offset && offset - p.offset < p.length) p.hit = true;
 }
 
+// The first commit of a segment is reported once the segment's number is noted beside it. A second one proves that this has happened.
+void Ledger::file_lost(std::string_view path) {
+  auto file = files_.find(path);
+  if (file == files_.end()) return;
+  const FileUse use = file->second;
+  files_.erase(file);
+  rotten_ = true;
+  for (Place& p : places_)
+    if (p.path == path) p.hit = true;
+  if (use.generation < floor_ || use.commits == 0) return;
+  exempt_ = true;
+  if (use.commits > 1)
+    unreported_ = fmt::format("node {}: {} is gone, which held {} durable commits of segment {}", node_, path, use.commits, use.generation);
+}
+
 // What is believed to be written becomes what is durable, and what is still pending. Costs as much as the logs are long, so it is for
 // what a crash took away; a roll takes nothing away.
 void Ledger::rewind() {
@@ -304,7 +319,10 @@ void Ledger::drain() {
 
 void Ledger::apply(const Pending& p) {
   hard_state_ = p.hard_state();
-  files_[p.path] = {p.is_commit ? p.header.generation : p.segment.generation, p.offset + p.length};
+  const uint64_t generation = p.is_commit ? p.header.generation : p.segment.generation;
+  FileUse& use = files_[p.path];
+  if (use.generation != generation) use.commits = 0;
+  use = {generation, p.offset + p.length, use.commits + (p.is_commit ? 1 : 0)};
   if (!p.is_commit) return check_floor(p.segment.floor);
   sequence_ = p.header.sequence;
   crc_ = p.header.crc;
@@ -347,6 +365,7 @@ void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, co
       break;
     }
     case wal::RecordKind::mark:
+    case wal::RecordKind::healed:
     case wal::RecordKind::drop: break;
   }
 }

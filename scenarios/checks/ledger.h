@@ -66,6 +66,8 @@ class Ledger {
   void failed(std::string what);
   // A fault has changed a stored bit. The product has to find out and to report it, but where it hit a commit that nothing vouches for.
   void flipped(std::string_view path, uint64_t offset);
+  // A fault has removed a file. If anything in it was promised, the product has to find out and to report it.
+  void file_lost(std::string_view path);
   void died(sim::Death death);
   // People have changed the disk while nothing ran on it: it holds now what `copy` tells of (a copy of this ledger, or of another
   // machine's, at the time when the disk was copied); or its own again after a time on another one. Either way what it held meanwhile
@@ -113,12 +115,13 @@ class Ledger {
     std::string path;
     uint64_t offset = 0;
     uint64_t length = 0;
-    bool hit = false;  // by a flipped bit
+    bool hit = false;  // by a flipped bit, or gone with its file
   };
   static constexpr size_t kKeptPlaces = 64;
   struct FileUse {
     uint64_t generation = 0;
     uint64_t end = 0;  // bytes below it are durable and named by the log
+    uint64_t commits = 0;
   };
 
   void receive_segment(Pending pending);

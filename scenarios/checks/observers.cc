@@ -98,6 +98,9 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void on_flip(uint32_t node, const sim::FileRef& file, uint64_t offset) override {
     if (is_journal(file)) brokers.at(node).ledger->flipped(file.path, offset);
   }
+  void on_lost(uint32_t node, const sim::FileRef& file) override {
+    if (is_journal(file)) brokers.at(node).ledger->file_lost(file.path);
+  }
   void on_death(uint32_t node, sim::Death death) override {
     Broker& broker = brokers.at(node);
     broker.ledger->died(death);

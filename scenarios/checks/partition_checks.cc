@@ -38,6 +38,9 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&record))
     if (Ledger* ledger = ledgers_.find(ledgers_.registered(r->node, r->run.directory)))
       ledger->registered(!r->clean || !r->damaged.empty());
+  std::set<StreamId> exists;
+  for (const auto& [stream, p] : ghost_.fold.facts().partitions) exists.insert(stream);
+  damage_.on_committed(record, exists);
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
     PartitionGhost& ghost = ghost_.partitions[stream];
     const PartitionState* newest = ghost.newest();
@@ -114,6 +117,7 @@ bool PartitionChecks::holds(NodeId node, StreamId stream, int64_t end, std::opti
 // --- Journals --------------------------------------------------------------------------------------------------------------------
 
 void PartitionChecks::on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end) {
+  damage_.on_truncate(node, stream);
   auto it = ghost_.partitions.find(stream);
   if (it == ghost_.partitions.end() || !it->second.newest()) return;
   const PartitionGhost& ghost = it->second;

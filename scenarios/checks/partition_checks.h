@@ -22,6 +22,7 @@
 #include "broker/kafka/list_offsets.h"
 #include "broker/kafka/produce.h"
 #include "broker/replica/messages.h"
+#include "scenarios/checks/damage_checks.h"
 #include "scenarios/checks/ghost.h"
 #include "scenarios/checks/ledgers.h"
 #include "scenarios/checks/liveness.h"
@@ -30,7 +31,7 @@ namespace sg::scenario {
 
 class PartitionChecks {
  public:
-  PartitionChecks(Ledgers& ledgers, Ghost& ghost, Judge& judge) : ledgers_(ledgers), ghost_(ghost), judge_(judge) {}
+  PartitionChecks(Ledgers& ledgers, Ghost& ghost, Judge& judge) : ledgers_(ledgers), ghost_(ghost), judge_(judge), damage_(judge) {}
 
   // The record at `index` of the ghost's Raft log has changed the ghost's catalogue.
   void on_catalogue_changed(LogIndex index, const metadata::Record& record);
@@ -92,6 +93,7 @@ class PartitionChecks {
   Ledgers& ledgers_;
   Ghost& ghost_;
   Judge& judge_;
+  DamageChecks damage_;
   std::map<StreamId, Given> given_;
   std::map<std::tuple<StreamId, NodeId, LeaderEpoch>, Given> given_by_leader_;
 };

@@ -9,7 +9,7 @@
 using namespace sg;
 using namespace sg::broker;
 using wal::test::MemoryDisk;
-using wal::test::Run;
+using wal::test::Session;
 using wal::test::World;
 
 namespace {
@@ -29,7 +29,7 @@ wal::Append snapshot(int64_t index) {
 // A snapshot of index 2, and the entries 3 to 6; each in a commit of its own.
 void write_log(World& world, MemoryDisk& disk) {
   world.run([&](Task& task) {
-    Run run(task, *wal::test::open(task, disk));
+    Session run(task, *wal::test::open(task, disk));
     wal::Journal& j = run.journal();
     REQUIRE(run.durable({j.set_hard_state({Term(3), NodeId(1)}), 0}));
     REQUIRE(run.durable({j.append(snapshot(2)), 0}));
@@ -96,7 +96,7 @@ TEST_CASE("given damage in the log, Raft goes on before it as a barred voter, an
   CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
   // The next leader's entries fit.
   world.run([&](Task& task) {
-    Run run(task, *wal::test::open(task, disk));
+    Session run(task, *wal::test::open(task, disk));
     REQUIRE(run.durable({run.journal().append(entry(5)), 0}));
     REQUIRE(run.close());
   });
@@ -135,7 +135,7 @@ TEST_CASE("given a damaged snapshot, Raft starts over as a barred voter, and its
   CHECK(f.snapshots_end == 0);
   CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
   world.run([&](Task& task) {
-    Run run(task, *wal::test::open(task, disk));
+    Session run(task, *wal::test::open(task, disk));
     run.journal().advance_start(wal::kRaftLog, 1);
     REQUIRE(run.durable({run.journal().append(entry(1)), 0}));
     REQUIRE(run.close());

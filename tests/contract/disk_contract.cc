@@ -30,6 +30,7 @@ class Suite {
   void open_modes();
   void names();
   void removed_files_stay_open();
+  void info_tells_files_apart();
   void the_lock_is_exclusive();
   void direct_access_is_aligned();
   void direct_and_cached_see_the_same();
@@ -218,6 +219,40 @@ void Suite::removed_files_stay_open() {
   });
 }
 
+void Suite::info_tells_files_apart() {
+  run([&](Task& task) -> Result<> {
+    TRY(auto a, create(task, "a"));
+    TRY(auto b, create(task, "b"));
+    TRY_DO(a->write(task, 0, pattern(0, 700), Durability::buffered));
+    TRY(disk::FileInfo first, a->info(task));
+    TRY(disk::FileInfo second, b->info(task));
+    CHECK(first.size == 700);
+    CHECK(first.inode != 0);
+    CHECK(first.inode != second.inode);
+    CHECK(disk().info(task, "a") == first);
+    // Neither a new name nor new content makes another file of it.
+    TRY_DO(a->write(task, 700, pattern(0, 1), Durability::synced));
+    TRY_DO(disk().rename(task, "a", "c"));
+    TRY(disk::FileInfo renamed, disk().info(task, "c"));
+    CHECK(renamed == disk::FileInfo{701, first.inode, first.birth_ns});
+    CHECK(disk().info(task, "a").is(Errc::not_found));
+    CHECK(disk().info(task, "nowhere/a").is(Errc::not_found));
+    // A file that takes its name is another one, and whoever has the first one open can tell.
+    TRY(auto other, create(task, "a"));
+    TRY_DO(disk().rename(task, "a", "c"));
+    TRY(disk::FileInfo taken, disk().info(task, "c"));
+    TRY(disk::FileInfo still, a->info(task));
+    CHECK(taken.inode != still.inode);
+    CHECK(still == renamed);
+    // It stays the same file for a process that opens it later.
+    a.reset();
+    b.reset();
+    TRY(auto again, disk().open(task, "b", OpenMode::read_only));
+    CHECK(again->info(task) == second);
+    return {};
+  });
+}
+
 void Suite::the_lock_is_exclusive() {
   run([&](Task& task) -> Result<> {
     TRY(auto first, create(task, "lock"));
@@ -348,6 +383,7 @@ void disk_contract(DiskFixture& fixture) {
   SUBCASE("open finds, makes, and keeps what is there") { suite.open_modes(); }
   SUBCASE("directories, rename, remove, and sorted lists") { suite.names(); }
   SUBCASE("a removed file lives on while it is open") { suite.removed_files_stay_open(); }
+  SUBCASE("number and birth tell a file from any other") { suite.info_tells_files_apart(); }
   SUBCASE("the lock belongs to one open file, until it is closed") { suite.the_lock_is_exclusive(); }
   SUBCASE("direct access in aligned pieces") { suite.direct_access_is_aligned(); }
   SUBCASE("direct and cached access see the same bytes") { suite.direct_and_cached_see_the_same(); }

@@ -39,11 +39,13 @@ struct SampleCommit {
   ByteVec whole;  // a small block, so that mutations hit something
 };
 
-SampleCommit sample_commit(uint64_t sequence, const std::vector<wal::Record>& records, std::string_view payloads) {
+SampleCommit sample_commit(uint64_t sequence, const std::vector<wal::Record>& records, std::string_view payloads,
+                           uint16_t version = kFormatVersion) {
   SampleCommit commit;
-  begin_header(commit.header);
+  begin_header(commit.header, version);
   for (const wal::Record& r : records) append_record(commit.header, r);
-  CommitHeader h{.flags = kOrderlyStop,
+  CommitHeader h{.version = version,
+                 .flags = kOrderlyStop,
                  .cluster_id = Uuid{1, 2},
                  .directory_id = Uuid{3, 4},
                  .sequence = sequence,
@@ -52,7 +54,7 @@ SampleCommit sample_commit(uint64_t sequence, const std::vector<wal::Record>& re
                  .incarnation = Incarnation{6},
                  .previous_crc = 0xdeadbeef,
                  .floor = 2,
-                 .hard_state = HardState{Term{11}, NodeId{3}},
+                 .hard_state = HardState{Term{11}, NodeId{3}, VoterId{7}},
                  .records = {}};
   h.payload_bytes = static_cast<uint32_t>(payloads.size());
   h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(commit.header.size(), payloads.size(), 64));
@@ -74,13 +76,15 @@ std::vector<SampleCommit> sample_commits() {
                          append(6, as_bytes(two)),
                          {.kind = RecordKind::mark, .stream = StreamId{16}, .first = 6},
                          {.kind = RecordKind::drop, .stream = StreamId{18}},
-                         {.kind = RecordKind::base, .stream = StreamId{19}, .first = 1, .next = 2, .epoch = 3, .mark = 4}},
-                        two)};
+                         {.kind = RecordKind::base, .stream = StreamId{19}, .first = 1, .next = 2, .epoch = 3, .mark = 4},
+                         {.kind = RecordKind::healed, .stream = StreamId{17}}},
+                        two),
+          sample_commit(4, {append(4, as_bytes(one))}, one, kOldestVersion)};
 }
 
 void check_header(const CommitHeader& h, ByteSpan encoded, Verdict& verdict) {
   ByteVec again;
-  begin_header(again);
+  begin_header(again, h.version);
   for (const wal::Record& r : h.records) append_record(again, r);
   uint32_t crc = finish_header(again, h, static_cast<uint32_t>(h.records.size()));
   if (crc != h.crc || !equal(again, encoded)) verdict.complain("one header, two encodings; the other: " + to_hex(again));
@@ -124,7 +128,7 @@ Verdict decode_commit(const SharedBytes& bytes) {
 
 // The length stays if it can be one, so that lies about it are tried out too.
 void seal_header(MutableByteSpan bytes) {
-  if (bytes.size() < kCommitFixedBytes) return;
+  if (bytes.size() < kOldCommitFixedBytes) return;
   auto size = peek_header_bytes(bytes);
   if (!size || *size > bytes.size()) store_le<uint32_t>(bytes.data() + 4, static_cast<uint32_t>(bytes.size()));
   seal_at(bytes.first(load_le<uint32_t>(bytes.data() + 4)), kHeaderCrcAt);
@@ -136,7 +140,7 @@ void seal_commit(MutableByteSpan bytes) {
   uint8_t* footer = bytes.data() + bytes.size() - kFooterBytes;
   store_le<uint32_t>(footer + 12, crc32c({footer, 12}));
   size_t size = load_le<uint32_t>(footer + 4);
-  if (size >= kCommitFixedBytes && size + kFooterBytes <= bytes.size())
+  if (size >= kOldCommitFixedBytes && size + kFooterBytes <= bytes.size())
     seal_at(bytes.subspan(bytes.size() - kFooterBytes - size, size), kHeaderCrcAt);
 }
 
@@ -174,7 +178,7 @@ Verdict decode_segment_index(const SharedBytes& bytes) {
   ByteVec headers;
   for (const CommitHeader& h : index->commits) {
     ByteVec header;
-    begin_header(header);
+    begin_header(header, h.version);
     for (const wal::Record& r : h.records) append_record(header, r);
     finish_header(header, h, static_cast<uint32_t>(h.records.size()));
     headers.insert(headers.end(), header.begin(), header.end());
@@ -190,7 +194,7 @@ void seal_index(MutableByteSpan bytes) {
   auto size = peek_index_bytes(bytes);
   if (!size || *size > bytes.size()) store_le<uint64_t>(bytes.data() + 8, bytes.size());
   bytes = bytes.first(static_cast<size_t>(load_le<uint64_t>(bytes.data() + 8)));
-  for (MutableByteSpan rest = bytes.subspan(kIndexFixedBytes); rest.size() >= kCommitFixedBytes;) {
+  for (MutableByteSpan rest = bytes.subspan(kIndexFixedBytes); rest.size() >= kOldCommitFixedBytes;) {
     seal_header(rest);
     rest = rest.subspan(load_le<uint32_t>(rest.data() + 4));
   }
@@ -205,21 +209,59 @@ ByteVec sample_index() {
 
 // --- The identity file ------------------------------------------------------------------------------------------------------------
 
-Verdict decode_identity_file(const SharedBytes& bytes) {
+// What stands in one slot, or all of a file of the older format.
+Verdict decode_slot(const SharedBytes& bytes) {
   Verdict verdict;
-  auto identity = within(1024, verdict, [&] { return decode_identity(bytes); });
+  auto slot = within(journal_allowance(bytes.size()), verdict, [&] { return decode_identity_slot(bytes); });
+  if (!slot) {
+    if (!slot.is(Errc::corrupt) && !slot.is(Errc::invalid)) verdict.complain(fmt::format("refused as {}", to_string(slot.code())));
+    return verdict;
+  }
+  verdict.decoded = true;
+  auto again = decode_identity_slot(encode_identity_slot(*slot));
+  if (!again || again->sequence != slot->sequence || !(again->identity == slot->identity))
+    verdict.complain("comes back as another identity");
+  return verdict;
+}
+
+Verdict decode_old_file(const SharedBytes& bytes) {
+  Verdict verdict;
+  auto identity = within(1024, verdict, [&] { return decode_old_identity(bytes); });
   if (!identity) {
     if (!identity.is(Errc::corrupt) && !identity.is(Errc::invalid))
       verdict.complain(fmt::format("refused as {}", to_string(identity.code())));
     return verdict;
   }
   verdict.decoded = true;
-  if (!equal(encode_identity(*identity), bytes)) verdict.complain("one identity, two encodings");
+  if (bytes.size() != kOldIdentityBytes) verdict.complain("is longer than its bytes");
   return verdict;
 }
 
-void seal_identity(MutableByteSpan bytes) {
+void seal_slot(MutableByteSpan bytes) {
+  if (bytes.size() >= kSegmentCrcAt + 4) seal_at(bytes, kSegmentCrcAt);
+}
+
+void seal_old_file(MutableByteSpan bytes) {
   if (bytes.size() >= 4) store_le<uint32_t>(bytes.data() + bytes.size() - 4, crc32c(ByteSpan(bytes).first(bytes.size() - 4)));
+}
+
+ByteVec sample_slot() {
+  Identity identity{.node_id = NodeId{3}, .directory_id = Uuid{3, 4}, .cluster_id = Uuid{1, 2}};
+  identity.former = {Uuid{7, 7}};
+  identity.damage.note({StreamId{16}, 3, 5, 9});
+  identity.damage.answer({kEveryStream, 4});
+  return encode_identity_slot({6, identity});
+}
+
+ByteVec sample_old_file() {
+  ByteVec bytes;
+  ByteWriter w(bytes);
+  w.le(uint32_t{0x44494353});
+  w.le(uint32_t{1});
+  w.le(int32_t{3});
+  for (uint64_t v : {3, 4, 1, 2}) w.le(v);
+  w.le(crc32c(bytes));
+  return bytes;
 }
 
 }  // namespace
@@ -232,15 +274,14 @@ std::vector<Target> journal_targets() {
     commits.corpus.push_back(std::move(commit.whole));
   }
   SegmentHeader segment{
-      Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kSmallBlock, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}}};
+      Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kSmallBlock, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}, VoterId{2}},
+      VoterId{3}};
   return {std::move(headers),
           std::move(commits),
           {.name = "segment block", .corpus = {encode_segment_block(segment)}, .decode = &decode_segment, .seal = &seal_segment},
           {.name = "segment index", .corpus = {sample_index()}, .decode = &decode_segment_index, .seal = &seal_index},
-          {.name = "identity",
-           .corpus = {encode_identity({NodeId{3}, Uuid{3, 4}, Uuid{1, 2}})},
-           .decode = &decode_identity_file,
-           .seal = &seal_identity}};
+          {.name = "identity slot", .corpus = {sample_slot()}, .decode = &decode_slot, .seal = &seal_slot},
+          {.name = "old identity", .corpus = {sample_old_file()}, .decode = &decode_old_file, .seal = &seal_old_file}};
 }
 
 }  // namespace sg::hostile

@@ -162,7 +162,7 @@ class Bench : public LedgerEvents {
     for (int32_t i = 1; i <= 3; ++i) {
       metadata::RegisterBroker r;
       r.node = NodeId(i);
-      r.run = sg::test::nth_run(1);
+      r.run = sg::test::nth_run(1, static_cast<uint64_t>(i));
       record(r);
       record(metadata::UnfenceBroker{NodeId(i), ghost.catalogue.broker(NodeId(i))->epoch});
     }

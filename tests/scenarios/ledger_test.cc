@@ -315,6 +315,48 @@ const AddPairs kLedgerPairs({
        f.bench.partitions.on_produced(NodeId(1), f.bench.produced(2, 3, 1));
        return f.bench.all_found();
      }},
+    {"E21", "a broker has told of damage, and does not tell of it again when it restarts",
+     [](bool broken) {
+       Fixture f;
+       f.bench.make_topic(2);
+       const BrokerEpoch epoch = f.bench.ghost.catalogue.broker(NodeId(1))->epoch;
+       f.bench.record(metadata::ReportDamage{NodeId(1), epoch, {kOrders}});
+       metadata::RegisterBroker again;
+       again.node = NodeId(1);
+       again.run = sg::test::nth_run(2);
+       if (!broken) again.damaged = {kOrders};
+       f.bench.record(again);
+       return f.bench.all_found();
+     }},
+    {"E21", "a directory that had damage nobody could attribute comes back clean",
+     [](bool broken) {
+       Fixture f;
+       f.bench.make_topic(2);
+       metadata::RegisterBroker again;
+       again.node = NodeId(2);
+       again.run = sg::test::nth_run(2, 2);
+       again.clean = false;
+       f.bench.record(again);
+       again.run = sg::test::nth_run(3, 2);
+       again.clean = broken;
+       f.bench.record(again);
+       return f.bench.all_found();
+     }},
+    {"E21", "the file of a segment with promised commits is gone, and the node does not say so",
+     [](bool broken) {
+       Fixture f;
+       f.bench.make_topic(2);
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       f.crash(sim::Death::kill);
+       f.ledger.file_lost("journal/1.seg");
+       f.journal.open(wal::ChainEnd{});
+       metadata::RegisterBroker again;
+       again.node = NodeId(1);
+       again.run = sg::test::nth_run(2);
+       again.clean = broken;
+       f.bench.record(again);
+       return f.bench.all_found();
+     }},
     {"E24", "a new segment vouches for a commit that would not survive a power cut",
      [](bool broken) {
        Fixture f;

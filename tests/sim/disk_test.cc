@@ -49,6 +49,40 @@ TEST_CASE("after a kill everything that a call returned for is there; after a po
   CHECK(buffered_lost);
 }
 
+TEST_CASE("a restored backup has the bytes of then and is made of other files; a restart changes no file") {
+  Stage stage;
+  Node& node = stage.node("n");
+  Node& other = stage.node("m");
+  write_file(stage, node, "f", as_bytes("old"), Durability::synced);
+  auto info = [&](Node& n) {
+    disk::FileInfo out;
+    stage.perform(n, [&](Task& task, NodeEnv& env) { out = *env.disk.info(task, "f"); });
+    return out;
+  };
+  const disk::FileInfo before = info(node);
+  node.die(Death::power_cut);
+  stage.start(node);
+  CHECK(info(node) == before);
+  DiskImage backup = node.disk().image();
+  write_file(stage, node, "f", as_bytes("new"), Durability::synced);
+  write_file(stage, node, "g", as_bytes("g"), Durability::synced);
+
+  node.die(Death::kill);
+  node.disk().put(backup);
+  CHECK(node.disk().contents("f") == ByteVec{'o', 'l', 'd'});
+  CHECK_FALSE(node.disk().exists("g"));
+  node.die(Death::power_cut);
+  CHECK(node.disk().survives("f", 0, 3));
+  stage.start(node);
+  CHECK(info(node).inode != before.inode);
+
+  other.die(Death::kill);
+  other.disk().put(node.disk().image());
+  stage.start(other);
+  CHECK(other.disk().contents("f") == ByteVec{'o', 'l', 'd'});
+  CHECK(info(other).inode != info(node).inode);
+}
+
 TEST_CASE("a name is durable once its directory is synced, not before") {
   int kept = 0, lost = 0;
   for (uint64_t seed = 0; seed < 30; ++seed) {

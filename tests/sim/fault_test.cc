@@ -186,6 +186,28 @@ TEST_CASE("an armed crash point kills at a call, and the node restarts after its
   CHECK(crowd.a.running());
 }
 
+TEST_CASE("file_loss: the node dies, the file that was written last is gone for good, and the node restarts after its down time") {
+  Stage stage;
+  Crowd crowd(stage);
+  stage.begin(crowd.a, [&](Task& task, NodeEnv& env) {
+    for (const char* path : {"j1", "j2", "other"}) {
+      auto file = env.disk.open(task, path, disk::OpenMode::create);
+      CHECK((file && (*file)->write(task, 0, as_bytes(path), disk::Durability::synced)));
+    }
+    CHECK(env.disk.sync_directory(task, ""));
+  });
+  FaultExecutor executor(stage.world, plan_of("1.0 file_loss target=a path=j duration=0.5\n"), crowd.all());
+  executor.start();
+  stage.world.run_until(Time{0} + 1200ms);
+  CHECK_FALSE(crowd.a.running());
+  CHECK(crowd.a.disk().files() == std::vector<std::string>{"j1", "other"});
+  CHECK(crowd.a.disk().losses() == 1);
+  crowd.a.die(Death::power_cut);
+  CHECK_FALSE(crowd.a.disk().exists("j2"));
+  stage.world.run_until(Time{0} + 2s);
+  CHECK(crowd.a.running());
+}
+
 TEST_CASE("link faults end after their duration; after the safety phase nothing strikes") {
   Stage stage;
   Crowd crowd(stage);

@@ -129,7 +129,7 @@ class Simulation {
       return;
     }
     check_recovered(task, *result);
-    Run run(task, std::move(*result));
+    Session run(task, std::move(*result));
     while (!disk_.dead && !run.journal().failed()) {
       request(run.journal());
       if (rng_.chance(1, 3)) (void)task.sleep_for(Duration(rng_.between(1, 15'000'000)));
@@ -205,7 +205,7 @@ class Simulation {
     expect(again.has_value(), "the second start fails");
     if (!again) return;
     expect(again->streams == result.streams && again->hard_state == result.hard_state, "the second start finds something else");
-    expect(again->incarnation > result.incarnation, "an incarnation comes twice");
+    expect(again->run.counter > result.run.counter, "an incarnation comes twice");
   }
 
   void read_all(Task& task, Journal& journal, StreamId s) {

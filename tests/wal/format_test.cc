@@ -59,7 +59,7 @@ CommitHeader sample_header() {
   h.incarnation = Incarnation{6};
   h.previous_crc = 0xdeadbeef;
   h.floor = 2;
-  h.hard_state = HardState{Term{11}, NodeId{3}};
+  h.hard_state = HardState{Term{11}, NodeId{3}, VoterId{12}};
   return h;
 }
 
@@ -105,7 +105,9 @@ TEST_CASE("given any damaged byte of header, payload or trailer, then it is dete
 }
 
 TEST_CASE("given a segment block, then either copy is enough, and both damaged is detected") {
-  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kBlockBytes, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}}};
+  SegmentHeader h{
+      Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kBlockBytes, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}, VoterId{6}},
+      VoterId{4}};
   ByteVec block = encode_segment_block(h);
   REQUIRE(decode_segment_block(block));
   CHECK(*decode_segment_block(block) == h);
@@ -120,7 +122,7 @@ TEST_CASE("given a segment block, then either copy is enough, and both damaged i
 }
 
 TEST_CASE("given a segment header that claims a block too small for two headers, then it is refused") {
-  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, 2 * kSegmentHeaderBytes, {}, {}};
+  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, 2 * kSegmentHeaderBytes, {}, {}, {}};
   ByteVec block = encode_segment_block(h);
   REQUIRE(decode_segment_block(block));
   for (size_t from : {size_t{0}, block.size() / 2}) {
@@ -151,16 +153,108 @@ TEST_CASE("given an index, when decoded, then it holds the commits; any damaged 
   }
 }
 
-TEST_CASE("given an identity, when decoded, then it is the same; any damaged byte or other length is detected") {
-  Identity identity{NodeId{3}, Uuid{1, 2}, Uuid{5, 6}};
-  ByteVec bytes = encode_identity(identity);
-  CHECK(*decode_identity(bytes) == identity);
+namespace {
+
+// As a program before voter ids wrote them: 120 bytes in front of a commit's records, 112 of a segment's header.
+ByteVec of_version_1(const CommitHeader& h) {
+  ByteVec header;
+  begin_header(header, kOldestVersion);
+  for (const Record& r : h.records) append_record(header, r);
+  CommitHeader old = h;
+  old.version = kOldestVersion;
+  finish_header(header, old, static_cast<uint32_t>(h.records.size()));
+  return header;
+}
+
+Identity sample_identity() {
+  Identity identity{.node_id = NodeId{3}, .directory_id = Uuid{1, 2}, .cluster_id = Uuid{5, 6}};
+  identity.voter_id = VoterId{77};
+  identity.voter_since = Incarnation{4};
+  identity.counter = Incarnation{9};
+  identity.nonce = 0xabcdef;
+  identity.newest_segment = 12;
+  identity.lock_inode = 1234;
+  identity.lock_birth_ns = 1'700'000'000'000'000'001;
+  identity.former = {Uuid{8, 8}, Uuid{9, 9}};
+  identity.damage.note({StreamId{16}, 3, 100, 200});
+  identity.damage.answer({kEveryStream, 5, 70, 71});
+  return identity;
+}
+
+}  // namespace
+
+TEST_CASE("given a commit of version 1, when decoded, then its vote names no voter, and it is encoded again as it was") {
+  CommitHeader h = sample_header();
+  h.records.push_back({.kind = RecordKind::truncate, .stream = StreamId{16}, .first = 4, .epoch = 1});
+  h.hard_state.vote_id = VoterId{9};
+  h.commit_bytes = kBlockBytes;
+  ByteVec old = of_version_1(h);
+  CHECK(old.size() == 120 + 48);
+  auto decoded = decode_header(old);
+  REQUIRE(decoded);
+  CHECK(decoded->version == 1);
+  CHECK(decoded->hard_state == HardState{Term{11}, NodeId{3}, VoterId{0}});
+  CHECK(decoded->records == h.records);
+  CHECK(equal(of_version_1(*decoded), old));
+}
+
+TEST_CASE("given a segment header of version 1, when decoded, then its voter is 0") {
+  SegmentHeader h{Uuid{1, 2}, Uuid{3, 4}, 9, Incarnation{8}, 7, kBlockBytes, ChainEnd{8, 4096, 100, 55}, HardState{Term{5}, NodeId{1}}, {}};
+  ByteVec block = encode_segment_block(h);
+  for (size_t from : {size_t{0}, block.size() / 2}) {
+    MutableByteSpan copy = MutableByteSpan(block).subspan(from, 112);
+    store_le<uint32_t>(copy.data() + 4, 1);
+    store_le<uint32_t>(copy.data() + 12, crc32c(copy.subspan(16), crc32c(copy.first(12))));
+  }
+  REQUIRE(decode_segment_block(block));
+  CHECK(*decode_segment_block(block) == h);
+  store_le<uint32_t>(block.data() + 4, 3);
+  store_le<uint32_t>(block.data() + block.size() / 2 + 4, 3);
+  CHECK(decode_segment_block(block).is(Errc::corrupt));
+}
+
+TEST_CASE("given a slot of the identity, when decoded, then it is the same; any damaged byte or other length is detected") {
+  ByteVec bytes = encode_identity_slot({41, sample_identity()});
+  CHECK(bytes.size() == kIdentitySlotBytes);
+  auto decoded = decode_identity_slot(bytes);
+  REQUIRE(decoded);
+  CHECK(decoded->sequence == 41);
+  CHECK(decoded->identity == sample_identity());
   for (size_t at = 0; at < bytes.size(); ++at) {
     ByteVec bad = bytes;
     bad[at] ^= 4;
-    CHECK_FALSE(decode_identity(bad));
+    CHECK_FALSE(decode_identity_slot(bad));
   }
-  CHECK(decode_identity(ByteSpan(bytes).first(47)).is(Errc::corrupt));
+  CHECK(decode_identity_slot(ByteSpan(bytes).first(kIdentitySlotBytes - 1)).is(Errc::corrupt));
+}
+
+TEST_CASE("given a slot of the identity with all that it may hold, then it fits") {
+  Identity identity = sample_identity();
+  identity.former.assign(Identity::kMaxFormer, Uuid{1, 1});
+  for (int64_t i = 0; i < 1000; ++i) identity.damage.note({StreamId{16 + i}, static_cast<uint64_t>(i + 1), i, i + 1});
+  auto decoded = decode_identity_slot(encode_identity_slot({1, identity}));
+  REQUIRE(decoded);
+  CHECK(decoded->identity == identity);
+}
+
+TEST_CASE("given an identity of the older format, when decoded, then it has no voter id; any damaged byte or other length is detected") {
+  ByteVec bytes(48);
+  ByteVec words;
+  ByteWriter w(words);
+  w.le(uint32_t{0x44494353});
+  w.le(uint32_t{1});
+  w.le(int32_t{3});
+  for (uint64_t v : {1, 2, 5, 6}) w.le(v);
+  std::ranges::copy(words, bytes.begin());
+  store_le(bytes.data() + 44, crc32c(ByteSpan(bytes).first(44)));
+  REQUIRE(decode_old_identity(bytes));
+  CHECK(*decode_old_identity(bytes) == Identity{.node_id = NodeId{3}, .directory_id = Uuid{1, 2}, .cluster_id = Uuid{5, 6}});
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    ByteVec bad = bytes;
+    bad[at] ^= 4;
+    CHECK_FALSE(decode_old_identity(bad));
+  }
+  CHECK(decode_old_identity(ByteSpan(bytes).first(47)).is(Errc::corrupt));
 }
 
 TEST_CASE("given any bytes, when decoded, then no decoder reads beyond them or accepts them") {
@@ -171,6 +265,8 @@ TEST_CASE("given any bytes, when decoded, then no decoder reads beyond them or a
     RC_ASSERT(!decode_header(bytes));
     RC_ASSERT(!decode_index(bytes));
     RC_ASSERT(!decode_segment_block(bytes));
+    RC_ASSERT(!decode_identity_slot(bytes));
+    RC_ASSERT(!decode_old_identity(bytes));
     (void)peek_footer(bytes);
   }));
 }

@@ -28,8 +28,8 @@ TEST_CASE("given an empty directory, when opened, then the start is fresh and wh
     REQUIRE(opened);
     CHECK(opened->start == StartKind::fresh);
     CHECK(opened->streams.empty());
-    CHECK_FALSE(opened->directory_id.is_zero());
-    Run run(task, std::move(*opened));
+    CHECK_FALSE(opened->run.directory.is_zero());
+    Session run(task, std::move(*opened));
     uint64_t m = run.journal().set_hard_state({Term{3}, NodeId{2}});
     uint64_t d = run.journal().append(make(kA, 0, 5, 1, 100));
     must(run.durable({m, d}));
@@ -45,8 +45,8 @@ TEST_CASE("given an orderly stop, when opened again, then everything is back and
   MemoryDisk disk;
   Uuid directory;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
-    directory = run.opened.directory_id;
+    Session run(task, *open(task, disk));
+    directory = run.opened.run.directory;
     run.journal().set_hard_state({Term{9}, NodeId{3}});
     run.journal().append(make(kRaftLog, 1, 2, 9, 50));
     for (int i = 0; i < 10; ++i) run.journal().append(make(kA, i * 3, i * 3 + 3, i / 4, 700));
@@ -57,10 +57,10 @@ TEST_CASE("given an orderly stop, when opened again, then everything is back and
     auto opened = open(task, disk);
     REQUIRE(opened);
     CHECK(opened->start == StartKind::orderly);
-    CHECK(opened->directory_id == directory);
-    CHECK(opened->incarnation == Incarnation{2});
+    CHECK(opened->run.directory == directory);
+    CHECK(opened->run.counter == Incarnation{2});
     CHECK(opened->hard_state == HardState{Term{9}, NodeId{3}});
-    Run run(task, std::move(*opened));
+    Session run(task, std::move(*opened));
     CHECK(*run.state(kA) == StreamState{kA, 0, 30, 2, 21, false, {}, {{0, 0}, {1, 12}, {2, 24}}});
     CHECK(run.state(kRaftLog)->end == 2);
     CHECK(run.journal().entries(kA, 7).front().first == 6);
@@ -81,7 +81,7 @@ TEST_CASE("given a commit in flight, when more is queued, then one later commit 
   World world;
   MemoryDisk disk;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     run.journal().append(make(kA, 0, 1, 0, 64));
     MemoryDisk::pause(task);  // the first commit has started by now
     uint64_t last = 0;
@@ -105,7 +105,7 @@ TEST_CASE("given more than the largest commit, when queued, then metadata goes f
   options.segment_bytes = 4 << 20;
   options.max_commit_bytes = 64 << 10;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     uint64_t data = 0;
     for (int i = 0; i < 20; ++i) data = run.journal().append(make(kA, i, i + 1, 0, 10'000));
     uint64_t metadata = run.journal().append(make(kRaftLog, 1, 2, 1, 100));
@@ -130,7 +130,7 @@ TEST_CASE("given an idle journal, when 10 ms pass, then one empty commit vouches
   World world;
   MemoryDisk disk;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     must(run.durable({0, run.journal().append(make(kA, 0, 1, 0, 10))}));
     must(task.sleep_for(9ms));
     CHECK(run.journal().stats().commits == 1);
@@ -147,7 +147,7 @@ TEST_CASE("given a small tail cache and many segments, when read from the start,
   Options options = small_options();
   options.tail_cache_bytes = 0;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     for (int i = 0; i < 60; ++i) must(run.durable({0, run.journal().append(make(i % 2 ? kA : kB, i / 2, i / 2 + 1, 0, 3000))}));
     CHECK(run.journal().stats().rolls > 5);
     CHECK(run.journal().stats().buffers_allocated <= 3);  // buffers are used again
@@ -170,7 +170,7 @@ TEST_CASE("given a truncation while the old tail is in flight, then the durable 
   World world;
   MemoryDisk disk;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     must(run.durable({0, run.journal().append(make(kA, 0, 10, 1, 50))}));
     run.journal().append(make(kA, 10, 20, 1, 50));
     MemoryDisk::pause(task);
@@ -189,7 +189,7 @@ TEST_CASE("given a truncation while the old tail is in flight, then the durable 
   });
   disk.kill();
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     CHECK(run.opened.start == StartKind::clean_end);
     CHECK(run.state(kA)->end == 18);
     auto batches = run.journal().read(task, kA, 10, 1000, true);
@@ -207,7 +207,7 @@ TEST_CASE("given dead segments, when commits go on, then the floor is durable be
   options.segment_bytes = options.first_segment_bytes = 4096;  // every commit is a segment
   options.tail_cache_bytes = 0;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     must(run.durable({0, run.journal().append(make(kB, 0, 4, 7, 100))}));
     run.journal().advance_start(kB, 4);  // an empty stream that is known only by its start
     run.journal().set_mark(kB, 4);
@@ -227,7 +227,7 @@ TEST_CASE("given dead segments, when commits go on, then the floor is durable be
     must(run.close());
   });
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     CHECK(run.opened.start == StartKind::orderly);
     CHECK(*run.state(kB) == StreamState{kB, 4, 4, 7, 4, false, {}, {}});
     CHECK(run.state(kRaftLog)->start == 101);
@@ -241,7 +241,7 @@ TEST_CASE("given a dropped stream that alone keeps the oldest segment, then it i
   World world;
   MemoryDisk disk;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     run.journal().append(make(kB, 0, 1, 0, 3000));
     for (int i = 0; i < 20; ++i) {
       run.journal().append(make(kA, i, i + 1, 0, 3000));
@@ -255,7 +255,7 @@ TEST_CASE("given a dropped stream that alone keeps the oldest segment, then it i
     must(run.close());
   });
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     CHECK(run.state(kB) == nullptr);
     must(run.close());
   });
@@ -267,7 +267,7 @@ TEST_CASE("given the budget is used up, then full() refuses partitions while met
   Options options = small_options();
   options.budget_bytes = 6 * options.segment_bytes;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     int64_t i = 0;
     for (; i < 200 && !run.journal().full(); ++i) must(run.durable({0, run.journal().append(make(kA, i, i + 1, 0, 3000))}));
     CHECK(i > 10);
@@ -285,7 +285,7 @@ TEST_CASE("given the device is full, then full() says so, metadata still has the
   MemoryDisk disk;
   disk.capacity = 40 * 4096;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     int64_t i = 0;
     for (; i < 200 && !run.journal().full(); ++i) must(run.durable({0, run.journal().append(make(kA, i, i + 1, 0, 3000))}));
     CHECK(i < 40);
@@ -302,7 +302,7 @@ TEST_CASE("given a failed write, then the listener hears it once and nothing is 
   World world;
   MemoryDisk disk;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk));
+    Session run(task, *open(task, disk));
     must(run.durable({0, run.journal().append(make(kA, 0, 1, 0, 10))}));
     disk.fail_writes = true;
     disk.fail_next_write = Errc::io;
@@ -325,7 +325,7 @@ TEST_CASE("given a directory in use, of another node or of another cluster, then
     Options options = small_options();
     options.cluster_id = Uuid{1, 2};
     {
-      Run run(task, *open(task, disk, options));
+      Session run(task, *open(task, disk, options));
       auto second = open(task, disk, options);
       CHECK(second.is(Errc::busy));
       CHECK(second.error().what.find("in use by another process") != std::string::npos);
@@ -357,7 +357,7 @@ TEST_CASE("given damage on the disk, when read, then Errc::corrupt, and the stre
   Options options = small_options();
   options.tail_cache_bytes = 0;
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options));
+    Session run(task, *open(task, disk, options));
     for (int i = 0; i < 3; ++i) must(run.durable({0, run.journal().append(make(kA, i, i + 1, 0, 500))}));
     const Entry& e = run.journal().entries(kA, 1).front();
     disk.at("journal/00000001.seg").now[e.at + 300] ^= 0x10;

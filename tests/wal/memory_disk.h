@@ -20,6 +20,7 @@ struct Inode {
   ByteVec durable;         // what a power cut leaves for certain
   std::set<size_t> dirty;  // sectors where the two may differ
   bool locked = false;
+  uint64_t number = 0;
   std::set<uint64_t> unreadable;  // blocks of 4 KiB
 };
 
@@ -36,7 +37,10 @@ class MemoryDisk : public disk::Disk {
   uint64_t bytes_read = 0;
   std::function<void(const std::string& path, uint64_t offset, size_t bytes)> on_write;
 
+  static constexpr int64_t kBirth = 1'700'000'000'000'000'000;
+  bool births = true;  // the file system tells when a file was made
   std::map<std::string, std::shared_ptr<Inode>> names;
+  uint64_t last_number = 0;
 
   Inode& at(const std::string& path) { return *names.at(path); }
 
@@ -63,6 +67,13 @@ class MemoryDisk : public disk::Disk {
       if (name.starts_with(prefix)) out.push_back(name.substr(prefix.size()));
     return out;
   }
+  Result<disk::FileInfo> info(Task&, std::string_view path) override {
+    if (dead) return fail(Errc::stopped);
+    auto at = names.find(std::string(path));
+    if (at == names.end()) return fail(Errc::not_found, std::string(path));
+    return info_of(*at->second);
+  }
+  disk::FileInfo info_of(const Inode& inode) const { return {inode.now.size(), inode.number, births ? kBirth : 0}; }
   Result<> sync_directory(Task& task, std::string_view) override {
     TRY_DO(step(task));
     durable_names_ = names;
@@ -101,13 +112,18 @@ class MemoryDisk : public disk::Disk {
     dead = fail_writes = false;
     crash_at = operations = 0;
   }
-  // A copy that shares nothing, as after a power cut.
+  // Another disk in the same state, as after a power cut: for the question what would have been. An operator's copy is renumber()ed.
   std::unique_ptr<MemoryDisk> clone() const {
     auto copy = std::make_unique<MemoryDisk>();
     for (const auto& [path, inode] : names) copy->names[path] = std::make_shared<Inode>(*inode);
     for (auto& [path, inode] : copy->names) inode->locked = false;
     copy->durable_names_ = copy->names;
+    copy->last_number = last_number;
     return copy;
+  }
+
+  void renumber() {
+    for (auto& [path, inode] : names) inode->number += 1000;
   }
 
   uint64_t used() const {
@@ -176,6 +192,10 @@ class MemoryFile : public disk::File {
     return {};
   }
   Result<uint64_t> size(Task&) override { return inode_->now.size(); }
+  Result<disk::FileInfo> info(Task&) override {
+    if (disk_.dead) return fail(Errc::stopped);
+    return disk_.info_of(*inode_);
+  }
   Result<> truncate(Task& task, uint64_t size) override {
     TRY_DO(disk_.step(task));
     inode_->now.resize(size);
@@ -217,6 +237,7 @@ inline Result<std::unique_ptr<disk::File>> MemoryDisk::open(Task& task, std::str
     if (mode != disk::OpenMode::create) return fail(Errc::not_found, std::string(path));
     TRY_DO(step(task));
     at = names.emplace(std::string(path), std::make_shared<Inode>()).first;
+    at->second->number = ++last_number;
   }
   return std::make_unique<MemoryFile>(*this, at->first, at->second, caching == disk::Caching::direct);
 }

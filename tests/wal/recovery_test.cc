@@ -25,7 +25,7 @@ Options options() {
 // Three commits, each [i, i + 1) of kA, and none that vouches for the last; then the process is killed.
 void three_commits(World& world, MemoryDisk& disk) {
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options()));
+    Session run(task, *open(task, disk, options()));
     for (int i = 0; i < 3; ++i) REQUIRE(run.durable({0, run.journal().append(make(kA, i, i + 1, 0, kPayload))}));
     REQUIRE(run.journal().stats().commits == 3);
     run.abandon();
@@ -135,7 +135,7 @@ TEST_CASE("given each row of the recovery table on a disk, then recovery does wh
       OpenResult second = reopen(world, disk);
       CHECK(first.streams == second.streams);
       CHECK((first.start == StartKind::damaged) == (second.start == StartKind::damaged));
-      CHECK(second.incarnation > first.incarnation);
+      CHECK(second.run.counter > first.run.counter);
     }
   }
 }
@@ -185,7 +185,7 @@ TEST_CASE("given a sealed segment, then its index is read instead of its commits
   MemoryDisk disk;
   three_commits(world, disk);
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options()));
+    Session run(task, *open(task, disk, options()));
     REQUIRE(task.sleep_for(1s));  // the index is written in the background
     run.abandon();
   });
@@ -199,7 +199,7 @@ TEST_CASE("given a sealed segment, then its index is read instead of its commits
   broken->at(kFirst).now[last.position + 40] ^= 1;
   broken->at(kFirst).now[last.position + last.commit_bytes - 60] ^= 1;
   world.run([&](Task& task) {
-    Run run(task, *open(task, *broken, options()));
+    Session run(task, *open(task, *broken, options()));
     CHECK(run.opened.start == StartKind::clean_end);
     auto batches = run.journal().read(task, kA, 2, 1, true);
     REQUIRE(batches);
@@ -212,7 +212,7 @@ TEST_CASE("given a sealed segment, then its index is read instead of its commits
   CHECK(scanned.start == StartKind::clean_end);
   CHECK(state(scanned, kA)->end == 3);
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options()));
+    Session run(task, *open(task, disk, options()));
     REQUIRE(task.sleep_for(1s));
     run.abandon();
   });
@@ -226,7 +226,7 @@ TEST_CASE("given a damaged stream, when its hole is truncated away, then later s
   CommitHeader c = commit_at(disk, 1);
   flip(disk, c.position + c.records[0].payload_at + 7);
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options()));
+    Session run(task, *open(task, disk, options()));
     CHECK(run.journal().damaged(kA));
     CHECK(run.journal().read(task, kA, 1, 100, true).is(Errc::corrupt));
     CHECK(run.journal().read(task, kA, 2, 100, true)->size() == 1);  // intact records behind the hole are kept
@@ -248,7 +248,7 @@ TEST_CASE("given a run that follows a torn tail, then its commits continue the c
   ByteVec whole(disk.at(kFirst).now);
   flip(disk, torn.position + torn.records[0].payload_at + 7);
   world.run([&](Task& task) {
-    Run run(task, *open(task, disk, options()));
+    Session run(task, *open(task, disk, options()));
     CHECK(run.opened.start == StartKind::torn_tail);
     REQUIRE(run.durable({0, run.journal().append(make(kA, 2, 3, 5, 10))}));
     run.abandon();

@@ -54,6 +54,8 @@ struct Recorder : JournalListener {
     if (after) after();
     changed.notify_all();
   }
+  std::vector<StreamId> damaged;
+  void on_damaged(std::span<const StreamId> streams, const Error&) override { damaged.assign(streams.begin(), streams.end()); }
   void on_failed(const Error&) override {
     ++failures;
     changed.notify_all();
@@ -87,13 +89,13 @@ inline Append make(StreamId stream, int64_t first, int64_t next, int64_t epoch, 
 }
 
 // One run of a journal inside a task.
-struct Run {
+struct Session {
   Task& task;
   Recorder listener;
   TaskGroup group;
   OpenResult opened;
 
-  Run(Task& t, OpenResult result) : task(t), group(t.scheduler()), opened(std::move(result)) { opened.journal->start(group, listener); }
+  Session(Task& t, OpenResult result) : task(t), group(t.scheduler()), opened(std::move(result)) { opened.journal->start(group, listener); }
   Journal& journal() { return *opened.journal; }
   Result<> durable(Tickets t) {
     while (listener.durable.metadata < t.metadata || listener.durable.data < t.data) {
