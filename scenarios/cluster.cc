@@ -28,7 +28,6 @@ Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
   draw_knobs(world.rng("knobs"), !spec.draw_knobs);
   const auto count = static_cast<size_t>(spec.nodes);
   for (size_t i = 0; i < count && count > 1; ++i) config_.voters.push_back({broker_id(i), {host_name(i), kPeerPort}});
-  config_.form = true;
   Rng clocks = world.rng("clocks");
   for (size_t i = 0; i < count; ++i) nodes_.push_back(&add_machine(clocks, host_name(i)));
   for (int i = 0; i < spec.spares; ++i) add_machine(clocks, fmt::format("spare{}", i + 1));
@@ -134,6 +133,8 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   config.node_id = start.node;
   config.listen.kafka = {env.host, kKafkaPort};
   config.listen.peer = {env.host, kPeerPort};
+  // Nodes whose disks are all new ones do not form a second cluster in place of the first: that would be a wish, not a mistake.
+  config.form = std::ranges::any_of(nodes_, [](sim::Node* n) { return n->disk().exchanges() == 0; });
   config = mistaken(std::move(config), start.choice);
   std::string why;
   broker::Node node({env.scheduler, env.clock, env.network, env.disk, env.rng, env.log}, config,
