@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "broker/kafka/record.h"
+#include "scenarios/mistakes.h"
 
 namespace sg::scenario {
 namespace {
@@ -25,16 +28,31 @@ Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
   draw_knobs(world.rng("knobs"), !spec.draw_knobs);
   const auto count = static_cast<size_t>(spec.nodes);
   for (size_t i = 0; i < count && count > 1; ++i) config_.voters.push_back({broker_id(i), {host_name(i), kPeerPort}});
-  config_.form = true;
-  brokers_.resize(count);
   Rng clocks = world.rng("clocks");
-  for (size_t i = 0; i < count; ++i) {
-    sim::NodeOptions options;
-    options.clock_drift_ppm = clocks.between(-100, 100);
-    options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
-    auto program = [this, i](Task& task, sim::NodeEnv& env) { return reading_ ? run_reader(task, env, i) : run_broker(task, env, i); };
-    nodes_.push_back(&world.add_node(host_name(i), program, options));
-  }
+  for (size_t i = 0; i < count; ++i) nodes_.push_back(&add_machine(clocks, host_name(i)));
+  for (int i = 0; i < spec.spares; ++i) add_machine(clocks, fmt::format("spare{}", i + 1));
+}
+
+sim::Node& Cluster::add_machine(Rng& clocks, std::string name) {
+  const size_t i = machines_.size();
+  sim::NodeOptions options;
+  options.clock_drift_ppm = clocks.between(-100, 100);
+  options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
+  auto program = [this, i](Task& task, sim::NodeEnv& env) { return reading_ ? run_reader(task, env, i) : run_broker(task, env, i); };
+  machines_.push_back(&world_.add_node(std::move(name), program, options));
+  starts_.push_back({.node = broker_id(i), .choice = {}, .mistake = {}, .since = {}});
+  brokers_.push_back(nullptr);
+  return *machines_.back();
+}
+
+size_t Cluster::index_of(MachineId id) const {
+  return static_cast<size_t>(is_spare(id) ? id.v - kFirstSpare.v + static_cast<int32_t>(nodes_.size()) : id.v - 1);
+}
+
+Cluster::Start& Cluster::start_of(const sim::Node& machine) {
+  const auto at = std::ranges::find(machines_, &machine);
+  ENSURE(at != machines_.end(), "{} is no machine of the cluster", machine.name());
+  return starts_[static_cast<size_t>(at - machines_.begin())];
 }
 
 void Cluster::draw_knobs(Rng rng, bool production_defaults) {
@@ -79,11 +97,45 @@ std::vector<net::Address> Cluster::bootstrap() const {
   return out;
 }
 
+// --- People --------------------------------------------------------------------------------------------------------------------------
+
+void Cluster::begin(sim::Node& machine, const sim::Fault& mistake) {
+  Start& start = start_of(machine);
+  start.choice = mistake.choice;
+  start.mistake = name_of(mistake);
+  start.refused = false;
+  start.exchanges = machine.disk().exchanges();
+}
+
+void Cluster::end(sim::Node& machine) {
+  Start& start = start_of(machine);
+  mistakes_.push_back({.node = machine.name(), .mistake = start.mistake, .refused = start.refused});
+  if (machine.running() && machine.disk().exchanges() == start.exchanges) mistakes_.back().running = world_.now() - start.since;
+  start.choice.clear();
+  start.mistake.clear();
+}
+
+sim::Node* Cluster::spare(const sim::Node& of) {
+  for (size_t i = nodes_.size(); i < machines_.size(); ++i) {
+    if (!starts_[i].mistake.empty()) continue;
+    starts_[i].node = start_of(of).node;
+    return machines_[i];
+  }
+  return nullptr;
+}
+
+// --- Programs ------------------------------------------------------------------------------------------------------------------------
+
 int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
+  starts_[index].since = world_.now();
+  const Start start = starts_[index];
   broker::Config config = config_;
-  config.node_id = broker_id(index);
+  config.node_id = start.node;
   config.listen.kafka = {env.host, kKafkaPort};
   config.listen.peer = {env.host, kPeerPort};
+  // Nodes whose disks are all new ones do not form a second cluster in place of the first: that would be a wish, not a mistake.
+  config.form = std::ranges::any_of(nodes_, [](sim::Node* n) { return n->disk().exchanges() == 0; });
+  config = mistaken(std::move(config), start.choice);
   std::string why;
   broker::Node node({env.scheduler, env.clock, env.network, env.disk, env.rng, env.log}, config,
                     {.ready = nullptr, .failed = [&why](const std::string& line) { why = line; }});
@@ -92,7 +144,10 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   int code = node.run(task);
   env.on_stop = nullptr;
   brokers_[index] = nullptr;
-  if (code != broker::kExitOk && !task.stopping()) exits_.push_back({env.host, code, why});
+  if (code != broker::kExitOk && !task.stopping()) {
+    exits_.push_back({machines_[index]->name(), code, why, start.mistake});
+    starts_[index].refused |= code == broker::kExitRefused;
+  }
   return code;
 }
 
@@ -103,10 +158,8 @@ uint64_t Cluster::leader_changes() const {
   return changes;
 }
 
-std::vector<ReplicaContents> Cluster::read_replicas() {
-  const metadata::Catalogue* newest = newest_catalogue();
-  ENSURE(newest, "no node is up");
-  last_catalogue_ = *newest;
+std::vector<ReplicaContents> Cluster::read_replicas(const metadata::Catalogue& catalogue) {
+  last_catalogue_ = catalogue;
   for (sim::Node* node : nodes_)
     if (node->running()) node->die(sim::Death::kill);
   reading_ = true;
@@ -121,8 +174,10 @@ std::vector<ReplicaContents> Cluster::read_replicas() {
 namespace {
 
 // Reads one partition of a recovered journal.
-Result<ReplicaContents> read_replica(Task& task, wal::Journal& journal, NodeId node, PartitionName name, const metadata::Partition& p) {
-  ReplicaContents out{.node = node, .partition = std::move(name), .in_sync = p.in_isr(node), .records = {}};
+Result<ReplicaContents> read_replica(Task& task, wal::Journal& journal, const metadata::Copy& copy, PartitionName name,
+                                     const metadata::Partition& p) {
+  const bool in_sync = std::ranges::find(p.isr, copy) != p.isr.end() && !p.is_damaged(copy);
+  ReplicaContents out{.node = copy.node, .partition = std::move(name), .in_sync = in_sync, .records = {}};
   int64_t position = journal.start_of(p.stream);
   while (position < journal.end_of(p.stream)) {
     TRY(auto batches, journal.read(task, p.stream, position, 1 << 20, true));
@@ -156,10 +211,10 @@ int Cluster::run_reader(Task& task, sim::NodeEnv& env, size_t index) {
   for (const auto& [stream, p] : last_catalogue_.partitions()) {
     if (!p.has_replica(broker_id(index))) continue;
     const metadata::Topic* topic = last_catalogue_.topic(p.topic_id);
-    auto contents = read_replica(task, *opened->journal, broker_id(index), {topic->name, p.index}, p);
+    auto contents = read_replica(task, *opened->journal, {broker_id(index), opened->run.directory}, {topic->name, p.index}, p);
     // What a flipped bit or a lost file has spoiled is for this replica to find, sooner or later; the others have to be whole.
     const sim::SimDisk& disk = nodes_[index]->disk();
-    if ((contents.is(Errc::corrupt) || opened->unattributed_damage) && disk.flips() + disk.losses() > 0) continue;
+    if ((contents.is(Errc::corrupt) || opened->unattributed) && disk.flips() + disk.losses() > 0) continue;
     if (!contents) return give_up(contents.error());
     contents_.push_back(std::move(*contents));
   }

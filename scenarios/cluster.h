@@ -1,5 +1,5 @@
-// Puts brokers into a simulated world: draws their knobs from the seed, starts them, and finds the targets of faults ("leader",
-// "controller", "leader(orders-0)").
+// Puts brokers into a simulated world: draws their knobs from the seed, starts them (wrongly where a fault of people says so), and finds
+// the targets of faults ("leader", "controller", "leader(orders-0)").
 // Invariant: what the nodes are configured with is a function of (scenario, seed) and is printed with every run.
 #pragma once
 
@@ -8,13 +8,16 @@
 
 #include "broker/config.h"
 #include "broker/node.h"
+#include "scenarios/checks/run_checks.h"
 #include "scenarios/history.h"
+#include "scenarios/machine.h"
 #include "scenarios/scenario.h"
+#include "sim/people.h"
 #include "sim/world.h"
 
 namespace sg::scenario {
 
-class Cluster {
+class Cluster final : public sim::Operator {
  public:
   static constexpr uint16_t kKafkaPort = 9092;
   static constexpr uint16_t kPeerPort = 9192;
@@ -25,6 +28,10 @@ class Cluster {
   void start();
 
   const std::vector<sim::Node*>& nodes() const { return nodes_; }
+  // The machines of all nodes, in their order, then the spare ones.
+  const std::vector<sim::Node*>& machines() const { return machines_; }
+  MachineId machine_id(size_t index) const { return index < nodes_.size() ? broker_id(index) : kFirstSpare + spare_number(index); }
+  const sim::Node& machine(MachineId id) const { return *machines_[index_of(id)]; }
   // The broker id of the i-th node is i + 1.
   static NodeId broker_id(size_t index) { return NodeId(static_cast<int32_t>(index) + 1); }
   std::vector<net::Address> bootstrap() const;
@@ -32,8 +39,13 @@ class Cluster {
   // What was drawn, one "key = value" per line.
   const std::string& drawn() const { return drawn_; }
 
-  // Where the program of a node runs now; null while it is down.
-  const broker::Node* running(size_t index) const { return brokers_[index]; }
+  // The program that runs on a machine now; null while it is down.
+  const broker::Node* running(MachineId id) const { return brokers_[index_of(id)]; }
+
+  // sim::Operator: how machines are started.
+  void begin(sim::Node& machine, const sim::Fault& mistake) override;
+  void end(sim::Node& machine) override;
+  sim::Node* spare(const sim::Node& of) override;
 
   // For sim::FaultExecutor. "leader": of a random partition; "leader(topic-n)"; "controller"; "follower": a node that leads nothing,
   // if there is one.
@@ -47,18 +59,35 @@ class Cluster {
 
   // Kills every node and starts it once more only to recover its journal from the disk and read every replica: what is there, not what
   // somebody believes. The nodes are down afterwards. A replica that cannot be read fails the world's run.
-  std::vector<ReplicaContents> read_replicas();
+  // `catalogue`: what replicas there are.
+  std::vector<ReplicaContents> read_replicas(const metadata::Catalogue& catalogue);
 
-  // Exit codes other than 0 that nodes ended with, and why.
+  // Exit codes other than 0 that processes ended with, and why; `mistake`: of their start.
   struct Exit {
-    std::string node;
+    std::string machine;
     int code = 0;
     std::string why;
+    std::string mistake;
   };
   const std::vector<Exit>& exits() const { return exits_; }
+  // Mistakes in starts that have ended.
+  const std::vector<MistakeEnd>& mistakes() const { return mistakes_; }
 
  private:
   void draw_knobs(Rng rng, bool production_defaults);
+  // How the next process of a machine is started.
+  struct Start {
+    NodeId node;
+    std::string choice;   // a word of mistakes.h
+    std::string mistake;  // what a fault of people is called
+    bool refused = false;
+    Time since;              // of the last process
+    uint64_t exchanges = 0;  // of the disk when the mistake began: on another disk it may be another mistake
+  };
+  sim::Node& add_machine(Rng& clocks, std::string name);
+  size_t index_of(MachineId id) const;
+  Start& start_of(const sim::Node& machine);
+  int32_t spare_number(size_t index) const { return static_cast<int32_t>(index - nodes_.size()); }
   int run_reader(Task& task, sim::NodeEnv& env, size_t index);
   int run_broker(Task& task, sim::NodeEnv& env, size_t index);
 
@@ -66,8 +95,11 @@ class Cluster {
   broker::Config config_;
   std::string drawn_;
   std::vector<sim::Node*> nodes_;
-  std::vector<broker::Node*> brokers_;
+  std::vector<sim::Node*> machines_;
+  std::vector<Start> starts_;           // of each machine
+  std::vector<broker::Node*> brokers_;  // likewise
   std::vector<Exit> exits_;
+  std::vector<MistakeEnd> mistakes_;
   // While replicas are read:
   bool reading_ = false;
   metadata::Catalogue last_catalogue_;

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "scenarios/checks/history_checks.h"
 #include "scenarios/checks/liveness.h"
 #include "scenarios/checks/observers.h"
 #include "scenarios/checks/run_checks.h"
 #include "scenarios/cluster.h"
+#include "scenarios/plan.h"
 #include "scenarios/workloads/workloads.h"
 #include "sim/fault_executor.h"
 
@@ -22,6 +24,7 @@ constexpr Duration kProbeBound = 5s;  // L4
 constexpr Duration kQuiesce = 20s;    // for what clients have not finished
 constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
+constexpr int kSpares = 2;
 
 sim::WorldOptions draw_world(uint64_t seed) {
   Rng rng = Rng(seed).split("world options");
@@ -31,10 +34,22 @@ sim::WorldOptions draw_world(uint64_t seed) {
   return options;
 }
 
+// The cluster of this seed.
+ClusterSpec draw_cluster(const Scenario& scenario, const RunOptions& options, const sim::World& world) {
+  ClusterSpec out = scenario.cluster;
+  if (!out.nodes_of_seed.empty()) out.nodes = out.nodes_of_seed[world.rng("nodes").below(out.nodes_of_seed.size())];
+  const bool twins = options.plan && std::ranges::any_of(options.plan->faults, sim::needs_spare, &sim::Fault::kind);
+  if (twins || needs_spares(scenario)) out.spares = kSpares;
+  return out;
+}
+
 class Run {
  public:
   Run(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options)
-      : scenario_(scenario), options_(options), world_(seed, draw_world(seed), pools), cluster_(world_, scenario.cluster) {
+      : scenario_(scenario),
+        options_(options),
+        world_(seed, draw_world(seed), pools),
+        cluster_(world_, draw_cluster(scenario, options, world_)) {
     if (options.judging == Judging::all) observers_.emplace(world_, cluster_);
     if (options.trace) world_.trace().record_to(options.trace);
     partitions_ = partitions_of(scenario.cluster.topics);
@@ -43,12 +58,16 @@ class Run {
     const int64_t high = scenario.phases.safety.high / 1ms;
     safety_begin_ = Time{0} + scenario.phases.set_up;
     safety_end_ = safety_begin_ + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
-    plan_ = options.plan ? *options.plan : draw_plan();
+    plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, safety_begin_, safety_end_);
   }
 
   RunResult go() {
     executor_ = std::make_unique<sim::FaultExecutor>(
         world_, plan_, cluster_.nodes(), [this](std::string_view target, uint64_t draw) { return cluster_.resolve(target, draw); });
+    executor_->set_operator(cluster_);
+    executor_->set_on_fault([this](const sim::Fault& fault, sim::Node& target) {
+      if (takes_disk(fault)) taken_.insert(target.name());
+    });
     executor_->start();
     supervise();
     cluster_.start();
@@ -61,15 +80,13 @@ class Run {
   }
 
  private:
-  sim::FaultPlan draw_plan() const {
-    sim::FaultPlan plan = sim::draw_fault_plan(world_.rng("faults"), scenario_.faults, safety_begin_, safety_end_);
-    for (sim::Fault fault : scenario_.at) {
-      fault.at = fault.at + scenario_.phases.set_up;
-      plan.faults.push_back(std::move(fault));
-    }
-    std::stable_sort(plan.faults.begin(), plan.faults.end(), [](const sim::Fault& a, const sim::Fault& b) { return a.at < b.at; });
-    return plan;
+  static bool takes_disk(const sim::Fault& f) {
+    return f.kind == sim::FaultKind::wipe || (f.kind == sim::FaultKind::crash_point && f.death == sim::Death::wipe) ||
+           f.kind == sim::FaultKind::operator_restore || f.kind == sim::FaultKind::operator_unmount;
   }
+  // Records may have been destroyed by the faults themselves. Without anybody who looks at the disks: as soon as two were taken.
+  bool quorum_destroyed() const { return observers_ ? observers_->copies().quorum_destroyed() : taken_.size() > 1; }
+  bool destroyed(StreamId stream) const { return observers_ ? observers_->copies().destroyed(stream) : taken_.size() > 1; }
 
   // A host whose program runs `body` with what clients need.
   template <class F>
@@ -140,6 +157,7 @@ class Run {
   }
 
   bool liveness() {
+    executor_->mend();
     world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
     control_.writing = false;
     const Duration phase = scenario_.phases.liveness;
@@ -152,9 +170,9 @@ class Run {
     const Time limit = world_.now() + phase + kQuiesce;
     world_.run_while([this] { return !liveness_->healthy() || producers_ended_ < producers_; }, limit);
     if (world_.failure()) return false;
-    if (producers_ended_ < producers_)
+    if (producers_ended_ < producers_ && somebody_waits())
       return owed("L4", fmt::format("{} of {} producers still wait for an answer", producers_ - producers_ended_, producers_));
-    return probe() && final_read();
+    return quorum_destroyed() || (probe() && final_read());
   }
 
   // Looks again and again, until the judging begins: what is owed stays owed.
@@ -171,17 +189,43 @@ class Run {
     out.now = world_.now();
     if (observers_) out.term = observers_->term();
     for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
-      const broker::Node* broker = cluster_.running(i);
+      const broker::Node* broker = cluster_.running(Cluster::broker_id(i));
       out.nodes.push_back({.id = Cluster::broker_id(i),
                            .up = broker && broker->catalogue(),
                            .controller = broker && broker->is_controller(),
                            .spoiled = cluster_.nodes()[i]->disk().flips() + cluster_.nodes()[i]->disk().losses() > 0});
     }
     if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
-      for (const auto& [stream, p] : catalogue->partitions())
+      for (const auto& [stream, p] : catalogue->partitions()) {
+        const bool spoiled = std::ranges::all_of(p.isr, [&](const metadata::Copy& copy) { return p.is_damaged(copy); });
         out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
-                                  p.partition_epoch, p.replicas, p.isr_nodes(),
-                                  std::ranges::none_of(p.isr, [&](const auto& copy) { return catalogue->intact(p, copy); })});
+                                  p.partition_epoch, p.replicas, p.isr_nodes(), destroyed(stream) || (spoiled && touched(p.isr_nodes()))});
+      }
+    out.quorum_destroyed = quorum_destroyed();
+    return out;
+  }
+  // Something was done to one of their disks: a broker that takes a copy for damaged may be right.
+  bool touched(const std::vector<NodeId>& members) const {
+    return std::ranges::any_of(members, [&](NodeId member) {
+      const sim::SimDisk& disk = cluster_.nodes()[static_cast<size_t>(member.v - 1)]->disk();
+      return disk.flips() + disk.losses() + disk.failures() + disk.exchanges() > 0;
+    });
+  }
+  // For an answer from a partition that can give one.
+  bool somebody_waits() const {
+    if (quorum_destroyed()) return false;
+    const std::vector<PartitionName> living = living_partitions();
+    return std::ranges::any_of(
+        history_.sends, [&](const Send& s) { return s.completed == Time{} && std::ranges::find(living, s.partition) != living.end(); });
+  }
+  // Those that can still be asked for what was written.
+  std::vector<PartitionName> living_partitions() const {
+    const ClusterView now = view();
+    std::vector<PartitionName> out;
+    for (const PartitionName& p : partitions_) {
+      auto it = std::ranges::find(now.partitions, to_string(p), &ClusterView::Partition::name);
+      if (it == now.partitions.end() || !it->damaged) out.push_back(p);
+    }
     return out;
   }
 
@@ -201,7 +245,7 @@ class Run {
   bool probe() {
     std::string failed = "it never ended";
     bool ran = run_client("probe", kProbeBound, [&](Task& task, ClientEnv& env) {
-      failed = run_probe(task, env, next_client_, partitions_, history_, task.now() + kProbeBound);
+      failed = run_probe(task, env, next_client_, living_partitions(), history_, task.now() + kProbeBound);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;
@@ -210,7 +254,7 @@ class Run {
   bool final_read() {
     std::string failed = "it never ended";
     bool ran = run_client("reader", kQuiesce, [&](Task& task, ClientEnv& env) {
-      failed = run_final_read(task, env, next_client_ + 1, partitions_, history_, task.now() + kQuiesce);
+      failed = run_final_read(task, env, next_client_ + 1, living_partitions(), history_, task.now() + kQuiesce);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;
@@ -223,21 +267,48 @@ class Run {
     leader_changes_ = cluster_.leader_changes();
     if (options_.judging == Judging::nothing) return true;
     if (observers_ && !judge_from_outside()) return false;
-    std::vector<ReplicaContents> replicas = cluster_.read_replicas();
+    std::vector<ReplicaContents> replicas = what_is_left();
     if (world_.failure()) return false;
     for (const Violation& v : check_history(history_, replicas)) return fail(v.check, v.text);
     return unmet_.empty() || fail("L4", unmet_);
   }
 
+  // Every replica on the disks. What is committed says who is in sync; a cluster without a quorum does not know it any more. What the
+  // faults have destroyed is compared with nothing.
+  std::vector<ReplicaContents> what_is_left() {
+    std::vector<ReplicaContents> out;
+    const bool headless = quorum_destroyed();
+    if (headless && !observers_) return out;
+    const metadata::Catalogue* newest = cluster_.newest_catalogue();
+    ENSURE(headless || newest, "no node is up");
+    std::set<PartitionName> gone;
+    const metadata::Catalogue catalogue = headless ? observers_->catalogue() : *newest;
+    for (const auto& [stream, p] : catalogue.partitions())
+      if (destroyed(stream)) gone.insert({catalogue.topic(p.topic_id)->name, p.index});
+    std::set<NodeId> damaged;
+    for (size_t i = 0; observers_ && i < cluster_.nodes().size(); ++i)
+      if (observers_->damaged(Cluster::broker_id(i))) damaged.insert(Cluster::broker_id(i));
+    for (ReplicaContents& r : cluster_.read_replicas(catalogue)) {
+      if (gone.contains(r.partition)) continue;
+      if (headless && damaged.contains(r.node)) r.in_sync = false;
+      out.push_back(std::move(r));
+    }
+    return out;
+  }
+
   // What the checks saw that look at processes, messages, journals and catalogues.
   bool judge_from_outside() {
     for (const Cluster::Exit& e : cluster_.exits())
-      if (auto v = check_exit({e.node, e.code, e.why, world_.find(e.node)->disk().failures()})) return fail(v->check, v->text);
+      if (auto v = check_exit({e.machine, e.code, e.why, world_.find(e.machine)->disk().failures(), e.mistake}, scenario_.refusals))
+        return fail(v->check, v->text);
+    for (const MistakeEnd& m : cluster_.mistakes())
+      if (auto v = check_refused(m, scenario_.refusals)) return fail(v->check, v->text);
     // The control against false alarms: a run without any fault has no reason for any change.
     if (calm_from_)
       if (auto v = check_calm(*calm_from_, view(), history_)) return fail(v->check, v->text);
     observers_->finish();
     if (world_.failure()) return false;
+    if (quorum_destroyed()) return true;
     for (const Violation& v : check_idle(observers_->idle())) return fail(v.check, v.text);
     return true;
   }
@@ -268,7 +339,7 @@ class Run {
   void shut_down() {
     for (sim::Node* node : clients_)
       if (node->running()) node->die(sim::Death::kill);
-    for (sim::Node* node : cluster_.nodes())
+    for (sim::Node* node : cluster_.machines())
       if (node->running()) node->die(sim::Death::kill);
   }
 
@@ -331,6 +402,7 @@ class Run {
   uint64_t leader_changes_ = 0;
   std::optional<LivenessChecks> liveness_;
   bool watching_ = false;
+  std::set<std::string> taken_;           // machines whose disks faults have emptied or exchanged
   std::optional<ClusterView> calm_from_;  // of a run without faults: the cluster before the safety phase
 };
 

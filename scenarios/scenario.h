@@ -26,7 +26,9 @@ struct TopicSpec {
 
 struct ClusterSpec {
   int nodes = 3;
+  std::vector<int> nodes_of_seed{};  // instead of `nodes`: one of them, drawn
   std::vector<TopicSpec> topics;
+  int spares = 0;          // machines beside those of the nodes, for second processes
   bool draw_knobs = true;  // segment sizes, timeouts, batch sizes … per seed (correctness.md part 1, 6); false: production defaults
 };
 
@@ -45,6 +47,24 @@ struct WorkloadSpec {
   int64_t records = 0;  // each client ends after so many; 0: when the safety phase ends
 };
 
+// A process that a mistake of an operator has started may end by itself, refusing to run, if it says why.
+struct Refusal {
+  std::string mistake;  // a word of scenarios/mistakes.h, or the kind of a fault of people
+  std::string line;     // is contained in the line that it ends with
+  bool must = false;    // it may not run on
+};
+
+// A death at a storage call of a node: which node, which call and how it dies are counted out from the seed, so that consecutive seeds try
+// every one of them.
+struct EveryCall {
+  Time at;  // from when on calls are counted, relative to the start of the safety phase
+  std::vector<std::string> targets;
+  std::vector<sim::Death> deaths{sim::Death::kill};
+  sim::CrashPoint point = sim::CrashPoint::any_storage;
+  int64_t calls = 100;  // then the first again
+  Duration down{0};
+};
+
 struct Phases {
   Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
@@ -58,6 +78,8 @@ struct Scenario {
   std::vector<WorkloadSpec> workloads;
   std::vector<sim::FaultRule> faults;
   std::vector<sim::Fault> at;  // exact moments, relative to the start of the safety phase
+  std::vector<EveryCall> every_call{};
+  std::vector<Refusal> refusals{};
   Phases phases;
   std::vector<std::string> checks{"all"};
 };

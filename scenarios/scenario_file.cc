@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "base/nearest.h"
+#include "scenarios/mistakes.h"
 
 namespace sg::scenario {
 namespace {
@@ -98,13 +99,14 @@ class Table {
     return std::chrono::milliseconds(static_cast<int64_t>(*value * 1000 + 0.5));
   }
 
- private:
   static int64_t integer_of(const toml::node& n, std::string_view key, int64_t low, int64_t high) {
     auto value = n.value_exact<int64_t>();
     if (!value) refuse(n, fmt::format("{}: expected an integer", key));
     if (*value < low || *value > high) refuse(n, fmt::format("{}: {} is not between {} and {}", key, *value, low, high));
     return *value;
   }
+
+ private:
   const toml::table& table_;
 };
 
@@ -143,10 +145,52 @@ std::vector<T> named(const toml::table& table, std::string_view key, const std::
   return out;
 }
 
+// What faults of people start nodes with.
+void check_choices(const toml::table& table, sim::FaultKind kind, const std::vector<std::string>& choices) {
+  std::vector<std::string_view> names(mistakes().begin(), mistakes().end());
+  for (const std::string& choice : choices) {
+    if (!sim::is_of_people(kind)) refuse(table, fmt::format("choice: only people choose, and '{}' is not theirs", to_string(kind)));
+    if (std::find(names.begin(), names.end(), choice) == names.end())
+      refuse(table, fmt::format("choice '{}' does not exist; did you mean '{}'?", choice, nearest(choice, names)));
+  }
+  if (kind == sim::FaultKind::operator_start && choices.empty()) refuse(table, "operator_start needs a choice: what is wrong");
+}
+
+Refusal read_refusal(const toml::table& toml) {
+  Table t(toml, {"mistake", "line", "must"});
+  Refusal out{t.text("mistake", ""), t.text("line", ""), t.boolean("must", false)};
+  std::vector<std::string_view> names(mistakes().begin(), mistakes().end());
+  for (int i = 0; i < sim::kFaultKinds; ++i)
+    if (auto kind = static_cast<sim::FaultKind>(i); sim::is_of_people(kind)) names.push_back(to_string(kind));
+  if (std::find(names.begin(), names.end(), out.mistake) == names.end())
+    refuse(toml, fmt::format("mistake '{}' does not exist; did you mean '{}'?", out.mistake, nearest(out.mistake, names)));
+  if (out.line.empty()) refuse(toml, "line is missing: what the process says when it refuses");
+  return out;
+}
+
+EveryCall read_every_call(const toml::table& toml) {
+  Table t(toml, {"t_s", "target", "death", "point", "calls", "down_s"});
+  EveryCall out;
+  out.at = Time{0} + t.seconds("t_s", {}).low;
+  out.targets = t.texts("target");
+  if (out.targets.empty()) refuse(toml, "target is missing");
+  if (t.find("death")) out.deaths = named<sim::Death>(toml, "death", t.texts("death"), sim::kDeaths);
+  if (t.find("point")) out.point = named<sim::CrashPoint>(toml, "point", {t.text("point", "")}, sim::kCrashPoints).front();
+  out.calls = t.integer("calls", out.calls, 1, 1'000'000);
+  out.down = t.seconds("down_s", {}).low;
+  return out;
+}
+
 ClusterSpec read_cluster(const toml::table& toml) {
   Table t(toml, {"nodes", "topics", "draw_knobs"});
   ClusterSpec out;
-  out.nodes = static_cast<int>(t.integer("nodes", 3, 1, 9));
+  if (const toml::node* nodes = t.find("nodes"); nodes && nodes->as_array()) {
+    for (const toml::node& n : *nodes->as_array()) out.nodes_of_seed.push_back(static_cast<int>(Table::integer_of(n, "nodes", 1, 9)));
+    if (out.nodes_of_seed.empty()) refuse(*nodes, "nodes: an empty list");
+    out.nodes = std::ranges::min(out.nodes_of_seed);
+  } else {
+    out.nodes = static_cast<int>(t.integer("nodes", 3, 1, 9));
+  }
   out.draw_knobs = t.boolean("draw_knobs", true);
   each_table(t.find("topics"), "topics", [&](const toml::table& topic_toml) {
     Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync"});
@@ -195,12 +239,14 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
 
 sim::FaultRule read_fault(const toml::table& toml) {
   Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent", "death",
-                 "point"});
+                 "point", "choice"});
   sim::FaultRule out;
   out.kind = fault_kind(toml, t.text("kind", ""));
   if (t.find("target")) out.targets = t.texts("target");
   out.peers = t.texts("peer");
   out.path = t.text("path", "");
+  out.choices = t.texts("choice");
+  check_choices(toml, out.kind, out.choices);
   out.every = t.seconds("every_s", out.every);
   if (t.find("down_s") && t.find("for_s")) refuse(toml, "down_s and for_s mean the same: how long it lasts");
   out.duration = t.seconds(t.find("for_s") ? "for_s" : "down_s", out.duration);
@@ -215,7 +261,7 @@ sim::FaultRule read_fault(const toml::table& toml) {
 }
 
 sim::Fault read_moment(const toml::table& toml) {
-  Table t(toml, {"t_s", "do", "target", "between", "for_s", "value"});
+  Table t(toml, {"t_s", "do", "target", "between", "for_s", "value", "death", "choice"});
   sim::Fault out;
   if (!t.find("t_s")) refuse(toml, "t_s is missing: seconds from the beginning of the safety phase");
   out.at = Time{0} + t.seconds("t_s", {}).low;
@@ -228,11 +274,14 @@ sim::Fault read_moment(const toml::table& toml) {
   }
   out.duration = t.seconds("for_s", {}).low;
   out.value = t.integer("value", 0, INT64_MIN, INT64_MAX);
+  if (t.find("death")) out.death = named<sim::Death>(toml, "death", {t.text("death", "")}, sim::kDeaths).front();
+  out.choice = t.text("choice", "");
+  check_choices(toml, out.kind, out.choice.empty() ? std::vector<std::string>() : std::vector{out.choice});
   return out;
 }
 
 Scenario read_scenario(const toml::table& toml) {
-  Table t(toml, {"name", "about", "cluster", "workload", "fault", "at", "phases"});
+  Table t(toml, {"name", "about", "cluster", "workload", "fault", "at", "every_call", "refusal", "phases"});
   Scenario out;
   out.name = t.text("name", "");
   out.about = t.text("about", "");
@@ -243,6 +292,8 @@ Scenario read_scenario(const toml::table& toml) {
   each_table(t.find("workload"), "workload", [&](const toml::table& w) { out.workloads.push_back(read_workload(w, out.cluster)); });
   each_table(t.find("fault"), "fault", [&](const toml::table& f) { out.faults.push_back(read_fault(f)); });
   each_table(t.find("at"), "at", [&](const toml::table& a) { out.at.push_back(read_moment(a)); });
+  each_table(t.find("every_call"), "every_call", [&](const toml::table& e) { out.every_call.push_back(read_every_call(e)); });
+  each_table(t.find("refusal"), "refusal", [&](const toml::table& r) { out.refusals.push_back(read_refusal(r)); });
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");

@@ -354,7 +354,10 @@ void SimDisk::end_process(Death death) {
       complete_at(op, queue_.now() + Duration(rng_.between(0, options_.kill_landing_max.count())));
   }
   if (power) cut_power();
-  if (death == Death::wipe) names_ = Namespace();
+  if (death == Death::wipe) {
+    names_ = Namespace();
+    ++exchanges_;
+  }
   observe([&](DiskObserver& o) { o.on_death(node_, death); });
 }
 
@@ -377,23 +380,43 @@ void SimDisk::cut_power() {
   trace_.event(queue_.now(), node_, TraceKind::disk_cut, count.kept, count.lost, count.torn);
 }
 
-// --- copies --------------------------------------------------------------------------------------------------------------------
+// --- people --------------------------------------------------------------------------------------------------------------------
 
-SimDisk::Backup SimDisk::backup() const {
-  Backup out = names_.now();
-  for (auto& [path, inode] : out)
-    if (inode) inode = inode->copy(inode->id(), inode->birth());
+void SimDisk::exchanged(DiskExchange what, uint64_t image) {
+  if (what != DiskExchange::image) ++exchanges_;
+  trace_.event(queue_.now(), node_, TraceKind::disk_exchange, static_cast<uint64_t>(what), image);
+  observe([&](DiskObserver& o) { o.on_exchange(node_, what, image); });
+}
+
+DiskImage SimDisk::image() {
+  DiskImage out;
+  out.id_ = (uint64_t{node_} + 1) << 32 | ++images_;
+  for (const auto& [path, inode] : names_.now()) out.files_.emplace(path, inode ? inode->copy(inode->id(), inode->birth()) : nullptr);
+  exchanged(DiskExchange::image, out.id_);
   return out;
 }
 
-void SimDisk::restore(const Backup& backup) {
-  ENSURE(open_.empty(), "node {} runs while its disk is replaced", node_);
-  Backup names = backup;
-  for (const auto& [path, inode] : backup)
-    if (inode) next_inode_ = std::max(next_inode_, inode->id());
-  for (auto& [path, inode] : names)
-    if (inode) inode = inode->copy(++next_inode_, queue_.now());
+void SimDisk::put(const DiskImage& image) {
+  ENSURE(open_.empty() && image.id_ != 0 && mounted(), "the disk of node {} is in use", node_);
+  for (const auto& [path, inode] : image.files_)
+    if (inode) next_inode_ = std::max(next_inode_, inode->id());  // every file is another file than the one that it was copied from
+  Namespace::Names names;
+  for (const auto& [path, inode] : image.files_) names.emplace(path, inode ? inode->copy(++next_inode_, queue_.now()) : nullptr);
   names_ = Namespace(std::move(names));
+  exchanged(DiskExchange::put, image.id_);
+}
+
+void SimDisk::unmount() {
+  ENSURE(open_.empty() && mounted(), "the disk of node {} is in use", node_);
+  away_ = std::exchange(names_, Namespace());
+  exchanged(DiskExchange::unmount);
+}
+
+void SimDisk::mount() {
+  ENSURE(open_.empty() && !mounted(), "the disk of node {} is in use", node_);
+  names_ = std::move(*away_);
+  away_.reset();
+  exchanged(DiskExchange::mount);
 }
 
 // --- questions -----------------------------------------------------------------------------------------------------------------

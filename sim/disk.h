@@ -2,8 +2,8 @@
 //
 // What it keeps: only what was synced survives a power cut for certain; a kill loses nothing that a call has returned for, and a
 // write in flight may land at any later time, during which the lock of its open file is held. A sync covers what was written before
-// it began. The disk outlives the node's processes. Model of one file: sim/inode.h; of the names: sim/namespace.h.
-// Spec: architecture §2; correctness.md part 1, 1.
+// it began. The disk outlives the node's processes. People may copy it, put a copy in its place, and unmount it. Model of one file:
+// sim/inode.h; of the names: sim/namespace.h. Spec: architecture §2; correctness.md part 1, 1.
 #pragma once
 
 #include <memory>
@@ -45,6 +45,26 @@ struct FileRef {
   std::string_view path;
 };
 
+// A copy of a whole disk, as its programs saw it at one moment: an operator's backup. Kept as long as anybody likes.
+class DiskImage {
+ public:
+  DiskImage() = default;
+  uint64_t id() const { return id_; }  // unique in the world; 0 = none was taken
+
+ private:
+  friend class SimDisk;
+  uint64_t id_ = 0;
+  Namespace::Names files_;
+};
+
+// What people do to a disk while nothing runs on it.
+enum class DiskExchange : uint8_t {
+  image,    // a copy was taken; this may also be while a program runs
+  put,      // a copy took the place of what was there
+  unmount,  // an empty file system is seen in its stead
+  mount,    // the true one is back, and what was written meanwhile is gone
+};
+
 // Sees the disk from outside. Spans are borrowed. Must not change the disk; may ask survives().
 class DiskObserver {
  public:
@@ -63,6 +83,8 @@ class DiskObserver {
   virtual void on_truncate([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t size) {}
   virtual void on_name([[maybe_unused]] uint32_t node, NameChange, std::string_view, std::string_view) {}
   virtual void on_sync_directory([[maybe_unused]] uint32_t node, std::string_view) {}
+  // `image`: which copy was taken or put; 0 with the others.
+  virtual void on_exchange([[maybe_unused]] uint32_t node, DiskExchange, [[maybe_unused]] uint64_t image) {}
   // The process has died (kill) or the power was cut or the disk wiped.
   virtual void on_death([[maybe_unused]] uint32_t node, Death) {}
 };
@@ -91,19 +113,13 @@ class SimDisk final : private EventHandler {
   size_t operations_in_flight() const { return live_ops_; }
   // How many syncs and writes have failed because of fail_syncs().
   uint64_t failures() const { return failures_given_; }
+  // How often people have exchanged what is stored on it, or it was wiped.
+  uint64_t exchanges() const { return exchanges_; }
   // How many bits of it were flipped, and how many files were lost.
   uint64_t flips() const { return flips_; }
   uint64_t losses() const { return losses_; }
   // Of the files whose path begins with the prefix, the one that received the last write.
   std::optional<std::string> last_written(std::string_view prefix) const;
-
-  // --- copies ---
-  // What an operator's copy of the data directory holds: the bytes of every file as they are now.
-  using Backup = Namespace::Names;
-  Backup backup() const;
-  // The data directory is such a copy from now on, of this disk or of another one; all of it is durable. Every file is another file than
-  // the one that it was copied from. No process has a file open.
-  void restore(const Backup& backup);
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
@@ -121,6 +137,14 @@ class SimDisk final : private EventHandler {
   void lose_file(const std::string& path);
   // Back to the options of the start: latency, stall, capacity, no armed failure. What is damaged stays so.
   void heal();
+
+  // --- what people do: nothing is under way on the disk, as after a power cut, but for image() ---
+  DiskImage image();
+  // All that was there is gone; all of the copy is durable.
+  void put(const DiskImage& image);
+  void unmount();
+  void mount();
+  bool mounted() const { return !away_; }
 
   void add_observer(DiskObserver* observer) { observers_.push_back(observer); }
 
@@ -211,6 +235,7 @@ class SimDisk final : private EventHandler {
     for (DiskObserver* observer : observers_) f(*observer);
   }
   void cut_power();
+  void exchanged(DiskExchange what, uint64_t image = 0);
   static disk::FileInfo info_of(const Inode& inode) { return {inode.size(), inode.id(), inode.birth().ns}; }
   Time after_earlier_flushes(const Inode& inode, Time time);
 
@@ -226,8 +251,11 @@ class SimDisk final : private EventHandler {
   std::vector<ArmedFailure> failures_;
   uint64_t failures_given_ = 0;
   uint64_t flips_ = 0;
+  uint64_t exchanges_ = 0;
   Time stalled_until_;
   Namespace names_;
+  std::optional<Namespace> away_;  // the true one, while another is seen
+  uint64_t images_ = 0;
   std::vector<OpenFile*> open_;
   std::vector<std::unique_ptr<Op>> ops_;
   std::vector<uint32_t> free_ops_;

@@ -38,17 +38,34 @@ enum class FaultKind : uint8_t {
   clock_jump,    // target: the wall clock moves by `value` ns
   clock_drift,   // target: `value` ppm for `duration`
   crash_point,   // target: `death` at the `value`-th passing of `point` from now on; duration = down time
+  // What people do wrong (sim/people.h). The target's process ends first, by `death`; each lasts for `duration` (0: until healed), then it
+  // is set right. `choice` is opaque: what is wrong with the way the process is started, in the harness's words.
+  operator_start,         // started as `choice` says
+  operator_clock,         // the wall clock is `value` ns off; duration = down time
+  operator_move,          // started under another address; value 1: the old name leads there too
+  operator_restore,       // its disk is put back to what it was `value` ns before
+  operator_unmount,       // started on an empty disk; its own is back afterwards
+  operator_twin,          // a second process with target's identity on another machine, with an empty disk; target goes on
+  operator_twin_copy,     // likewise, with a copy of target's disk
+  operator_twin_restore,  // likewise, with a copy that is `value` ns old
+  operator_stale_first,   // everybody else stops `duration` later; it starts first, the others from `value` ns later on
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::crash_point) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::operator_stale_first) + 1;
+constexpr bool is_of_people(FaultKind kind) { return kind >= FaultKind::operator_start; }
+// Whether it needs a copy of the target's disk from `value` ns before it strikes.
+constexpr bool needs_backup(FaultKind kind) { return kind == FaultKind::operator_restore || kind == FaultKind::operator_twin_restore; }
+// Whether it needs a machine beside those of the cluster.
+constexpr bool needs_spare(FaultKind kind) { return kind >= FaultKind::operator_twin && kind <= FaultKind::operator_twin_restore; }
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
   Time at;  // of the world
   FaultKind kind = FaultKind::kill;
   std::string target;
-  std::string peer;   // of a link fault; empty: every other node
-  std::string path;   // of a disk fault; a prefix
-  uint64_t draw = 0;  // decides every choice that is left open until the fault strikes
+  std::string peer;    // of a link fault; empty: every other node
+  std::string path;    // of a disk fault; a prefix
+  std::string choice;  // of people's faults
+  uint64_t draw = 0;   // decides every choice that is left open until the fault strikes
   Duration duration{0};
   int64_t value = 0;
   Death death = Death::kill;  // of a crash point
@@ -88,6 +105,7 @@ struct FaultRule {
   std::string path;
   DurationRange every{1s, 4s};  // between two of them
   DurationRange duration{0s, 0s};
+  std::vector<std::string> choices{};
   ValueRange value{0, 0};  // drawn over orders of magnitude if low > 0
   std::vector<Death> deaths{Death::kill};
   std::vector<CrashPoint> points{CrashPoint::any_storage};

@@ -50,6 +50,7 @@ FaultPlan draw_fault_plan(const Rng& rng, const std::vector<FaultRule>& rules, T
         fault.value = draw_value(own, rule.value);
         fault.death = draw_one(own, rule.deaths);
         fault.point = draw_one(own, rule.points);
+        if (!rule.choices.empty()) fault.choice = draw_one(own, rule.choices);
         fault.draw = own.next();
         if (fault.at < to) plan.faults.push_back(std::move(fault));
       }

@@ -10,7 +10,13 @@ FaultExecutor::FaultExecutor(World& world, FaultPlan plan, std::vector<Node*> ca
 }
 
 void FaultExecutor::start() {
-  for (size_t i = 0; i < plan_.faults.size(); ++i) world_.schedule(plan_.faults[i].at, [this, i] { strike(i, 0); });
+  for (size_t i = 0; i < plan_.faults.size(); ++i) {
+    const Fault& fault = plan_.faults[i];
+    ENSURE(people_ || !is_of_people(fault.kind), "{} needs somebody who carries it out", to_string(fault.kind));
+    world_.schedule(fault.at, [this, i] { strike(i, 0); });
+    if (needs_backup(fault.kind))
+      world_.schedule(Time{std::max<int64_t>(0, fault.at.ns - std::max<int64_t>(1, fault.value))}, [this, i] { back_up(i, 0); });
+  }
 }
 
 uint64_t FaultExecutor::executed() const {
@@ -38,10 +44,22 @@ std::vector<Node*> FaultExecutor::resolve(std::string_view target, uint64_t draw
   return resolver_ ? resolver_(target, draw) : std::vector<Node*>{};
 }
 
+void FaultExecutor::back_up(size_t index, int attempt) {
+  const Fault& fault = plan_.faults[index];
+  std::vector<Node*> targets = resolve(fault.target, fault.draw);
+  if (!targets.empty()) return people_->back_up(index, *targets.front());
+  if (attempt < kRetries) world_.schedule(world_.now() + kRetryEvery, [this, index, attempt] { back_up(index, attempt + 1); });
+}
+
 void FaultExecutor::strike(size_t index, int attempt) {
   if (world_.phase() != Phase::safety) return;
   const Fault& fault = plan_.faults[index];
   std::vector<Node*> targets = resolve(fault.target, fault.draw);
+  if (needs_backup(fault.kind)) {
+    // A backup goes back to where it came from, whoever would be meant by now.
+    Node* owner = people_->backed_up(index);
+    targets = owner ? std::vector{owner} : std::vector<Node*>{};
+  }
   if (targets.empty()) {
     if (attempt < kRetries)
       world_.schedule(world_.now() + kRetryEvery, [this, index, attempt] { strike(index, attempt + 1); });
@@ -49,12 +67,16 @@ void FaultExecutor::strike(size_t index, int attempt) {
       ++skipped_;
     return;
   }
-  if (fault.kind != FaultKind::crash_point) ++executed_;
-  for (Node* target : targets) {
-    world_.trace().event(world_.now(), target->index(), TraceKind::fault, index, static_cast<uint64_t>(fault.kind), fault.draw);
-    if (on_fault_) on_fault_(fault, *target);
-    apply(fault, *target);
-  }
+  if (fault.kind != FaultKind::crash_point && !is_of_people(fault.kind)) ++executed_;
+  for (Node* target : targets) strike_at(index, *target);
+}
+
+void FaultExecutor::strike_at(size_t index, Node& target) {
+  const Fault& fault = plan_.faults[index];
+  world_.trace().event(world_.now(), target.index(), TraceKind::fault, index, static_cast<uint64_t>(fault.kind), fault.draw);
+  if (on_fault_) on_fault_(fault, target);
+  if (!is_of_people(fault.kind)) return apply(fault, target);
+  ++(people_->strike(index, fault, target) ? executed_ : skipped_);
 }
 
 void FaultExecutor::restart_later(Node& target, Duration delay) {
@@ -134,6 +156,15 @@ void FaultExecutor::apply(const Fault& fault, Node& target) {
     case FaultKind::crash_point:
       target.arm(fault.point, static_cast<uint64_t>(std::max<int64_t>(1, fault.value)), fault.death);
       return watch(target, fault.duration);
+    case FaultKind::operator_start:
+    case FaultKind::operator_clock:
+    case FaultKind::operator_move:
+    case FaultKind::operator_restore:
+    case FaultKind::operator_unmount:
+    case FaultKind::operator_twin:
+    case FaultKind::operator_twin_copy:
+    case FaultKind::operator_twin_restore:
+    case FaultKind::operator_stale_first: ENSURE(false, "{} is for people", to_string(fault.kind));
   }
 }
 

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "sim/fault.h"
+#include "sim/people.h"
 #include "sim/world.h"
 
 namespace sg::sim {
@@ -23,8 +25,15 @@ class FaultExecutor {
   // The world outlives the executor, and the executor outlives the run. `candidates`: the nodes that faults may hit (the servers).
   FaultExecutor(World& world, FaultPlan plan, std::vector<Node*> candidates, Resolver resolver = nullptr);
 
+  // Who carries out the faults of people; before start(). A plan that has some needs one.
+  void set_operator(Operator& harness) { people_.emplace(world_, harness, candidates_); }
+
   // Puts the plan into the world's queue.
   void start();
+  // Before the liveness phase: what people did wrong is set right.
+  void mend() {
+    if (people_) people_->mend();
+  }
 
   const FaultPlan& plan() const { return plan_; }
   // Faults that struck; a crash point once the death has struck there.
@@ -39,7 +48,9 @@ class FaultExecutor {
   static constexpr int kRetries = 50;
 
   std::vector<Node*> resolve(std::string_view target, uint64_t draw) const;
+  void back_up(size_t index, int attempt);
   void strike(size_t index, int attempt);
+  void strike_at(size_t index, Node& target);
   void apply(const Fault& fault, Node& target);
   void apply_link(const Fault& fault, Node& from, Node& to);
   void down(const Fault& fault, Node& target);
@@ -51,6 +62,7 @@ class FaultExecutor {
   FaultPlan plan_;
   std::vector<Node*> candidates_;
   Resolver resolver_;
+  std::optional<People> people_;
   std::function<void(const Fault&, Node&)> on_fault_;
   uint64_t executed_ = 0;
   uint64_t skipped_ = 0;

@@ -26,6 +26,7 @@ Json to_json(const Fault& fault) {
   object["target"] = fault.target;
   if (!fault.peer.empty()) object["peer"] = fault.peer;
   if (!fault.path.empty()) object["path"] = fault.path;
+  if (!fault.choice.empty()) object["choice"] = fault.choice;
   if (fault.kind == FaultKind::crash_point || fault.point != Fault{}.point) object["point"] = to_string(fault.point);
   if (fault.kind == FaultKind::crash_point || fault.death != Fault{}.death) object["death"] = to_string(fault.death);
   if (fault.value != 0) object["value"] = fault.value;
@@ -47,6 +48,8 @@ Fault from_json(const Json& object) {
       fault.peer = value.get<std::string>();
     else if (key == "path")
       fault.path = value.get<std::string>();
+    else if (key == "choice")
+      fault.choice = value.get<std::string>();
     else if (key == "point")
       fault.point = name_to<CrashPoint>(value, kCrashPoints);
     else if (key == "death")

@@ -35,6 +35,19 @@ uint32_t SimNetwork::add_host(std::string name) {
   return index;
 }
 
+void SimNetwork::rename_host(uint32_t host, std::string name, bool follows) {
+  auto known = find_host(name);
+  ENSURE(known == hosts_.end() || known == hosts_.begin() + host, "two hosts named '{}'", name);
+  Host& moved = hosts_[host];
+  moved.also = follows && name != moved.name ? moved.name : std::string();
+  moved.name = std::move(name);
+  trace_.event(queue_.now(), host, TraceKind::host_moved, host, follows);
+}
+
+std::vector<SimNetwork::Host>::iterator SimNetwork::find_host(std::string_view name) {
+  return std::ranges::find_if(hosts_, [&](const Host& h) { return h.name == name || (!h.also.empty() && h.also == name); });
+}
+
 std::unique_ptr<net::Network> SimNetwork::endpoint(uint32_t host, Life& life) { return std::make_unique<HostNetwork>(*this, host, life); }
 
 // --- events --------------------------------------------------------------------------------------------------------------------
@@ -86,7 +99,7 @@ SimNetwork::Conn& SimNetwork::new_connection() {
 
 Result<SimNetwork::Conn*> SimNetwork::dial(Task& task, uint32_t host, const net::Address& address) {
   bool loopback = address.host == "127.0.0.1" || address.host == "0.0.0.0";
-  auto target = loopback ? hosts_.begin() + host : std::ranges::find(hosts_, address.host, &Host::name);
+  auto target = loopback ? hosts_.begin() + host : find_host(address.host);
   if (target == hosts_.end()) return fail(Errc::unavailable, fmt::format("no host named '{}'", address.host));
   Host& from = hosts_[host];
   Conn& conn = new_connection();

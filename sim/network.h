@@ -71,6 +71,9 @@ class SimNetwork final : private EventHandler {
 
   // Hosts are numbered from 0 in the order in which they are added. A new host is up, with nobody listening.
   uint32_t add_host(std::string name);
+  // The host has another name from now on, which no other has; its former one leads to it too (`follows`), or to nobody. Names are looked
+  // up at each dial; connections stay.
+  void rename_host(uint32_t host, std::string name, bool follows);
   // What a program on that host sees of the network, for as long as `life` lives.
   std::unique_ptr<net::Network> endpoint(uint32_t host, Life& life);
   // Ends everything that the host's process held. Its Life has ended already.
@@ -142,6 +145,7 @@ class SimNetwork final : private EventHandler {
   };
   struct Host {
     std::string name;
+    std::string also;  // another name that leads here; empty: none
     bool powered = true;
     uint16_t next_port = 49152;
     std::map<uint16_t, SimListener*> listeners;
@@ -151,6 +155,7 @@ class SimNetwork final : private EventHandler {
 
   void on_event(uint64_t argument) override;
   void schedule(Time time, What what, const Conn& conn, int side);
+  std::vector<Host>::iterator find_host(std::string_view name);
   Link& link_to(const Conn& conn, int side) { return links_[conn.ends[1 - side].host][conn.ends[side].host]; }
   Time draw_arrival(Link& link, size_t bytes);
 

@@ -14,7 +14,7 @@ struct Node::Process {
         scheduler(node.clock_, node.world_.pools_.stacks, node.name_),
         network(node.world_.network_.endpoint(node.index_, life)),
         disk(node.disk_.endpoint(life)),
-        env{scheduler, node.clock_, *network, *disk, rng, Log(node, node.name_), node.name_, incarnation, nullptr} {}
+        env{scheduler, node.clock_, *network, *disk, rng, Log(node, node.name_), node.host_, incarnation, nullptr} {}
 
   Life life;
   Scheduler scheduler;
@@ -28,6 +28,7 @@ Node::Node(World& world, uint32_t index, std::string name, Program program, cons
     : world_(world),
       index_(index),
       name_(std::move(name)),
+      host_(name_),
       program_(std::move(program)),
       options_(options),
       rng_(world.rng("node").split(name_)),
@@ -58,6 +59,12 @@ void Node::start() {
     process_->env.on_stop = nullptr;
     process_->exit_code = code;
   });
+}
+
+void Node::move(std::string host, bool follows) {
+  ENSURE(!process_, "node {} is running", name_);
+  host_ = std::move(host);
+  world_.network_.rename_host(index_, host_, follows);
 }
 
 void Node::stop() {

@@ -54,6 +54,10 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   Node& operator=(const Node&) = delete;
 
   const std::string& name() const { return name_; }
+  // Under which name others reach it; its own unless it was moved.
+  const std::string& host() const { return host_; }
+  // The machine gets another address, while no process runs. Its former one leads to it too (`follows`), or to nobody.
+  void move(std::string host, bool follows);
   uint32_t index() const { return index_; }
   bool running() const { return process_ != nullptr; }
   uint64_t incarnation() const { return incarnation_; }
@@ -103,6 +107,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   World& world_;
   uint32_t index_;
   std::string name_;
+  std::string host_;
   Program program_;
   NodeOptions options_;
   Rng rng_;

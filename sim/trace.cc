@@ -38,6 +38,8 @@ std::string_view to_string(TraceKind kind) {
     case TraceKind::disk_cut: return "cut";
     case TraceKind::fault: return "fault";
     case TraceKind::note: return "note";
+    case TraceKind::disk_exchange: return "exchange";
+    case TraceKind::host_moved: return "moved";
     case TraceKind::user: break;
   }
   return "user";

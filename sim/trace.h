@@ -46,6 +46,8 @@ enum class TraceKind : uint16_t {
   disk_cut,        // sectors kept, lost, torn
   fault,           // index in the plan, FaultKind, draw
   note,            // a log line (text only)
+  disk_exchange,   // DiskExchange, image
+  host_moved,      // host, whether its old name leads there too
   user = 256,      // from here on: kinds of the scenarios
 };
 

@@ -60,7 +60,7 @@ bool parse_kind(std::string_view text, TraceKind& out) {
     out = static_cast<TraceKind>(static_cast<uint16_t>(TraceKind::user) + beyond);
     return true;
   }
-  for (uint16_t k = 0; k <= static_cast<uint16_t>(TraceKind::note); ++k) {
+  for (uint16_t k = 0; k <= static_cast<uint16_t>(TraceKind::host_moved); ++k) {
     out = static_cast<TraceKind>(k);
     if (to_string(out) == text) return true;
   }

@@ -12,17 +12,19 @@
 #include "broker/metadata/catalogue.h"
 #include "scenarios/checks/catalogue_fold.h"
 #include "scenarios/checks/durable_log.h"
+#include "scenarios/machine.h"
 
 namespace sg::scenario {
 
-// One state of a partition in the catalogue.
+// One state of a partition in the catalogue, with the machines that it meant.
 struct PartitionState {
   LogIndex since;
-  NodeId leader = kNoNode;
+  MachineId leader = kNoNode;
   LeaderEpoch leader_epoch;
   PartitionEpoch partition_epoch;
-  std::vector<NodeId> isr;
+  std::vector<MachineId> isr;
   int32_t min_isr = 1;
+  bool destroyed = false;  // its last member is only a name: the copy was damaged
 };
 
 // One partition: who led it, and what was committed.
@@ -30,7 +32,7 @@ struct PartitionGhost {
   static constexpr size_t kKeptStates = 32;
 
   std::deque<PartitionState> states;  // the last ones, oldest first
-  std::map<LeaderEpoch, NodeId> leaders;
+  std::map<LeaderEpoch, MachineId> leaders;
   DurableLog committed;
   int64_t high_watermark() const { return committed.end(); }
   const PartitionState* newest() const { return states.empty() ? nullptr : &states.back(); }

@@ -43,7 +43,7 @@ void Ledger::written(uint64_t op, bool ok) {
   drain();
   if (!ok) return;
   auto header = std::ranges::find_if(pending_, [&](const Pending& p) { return p.op == op && !p.is_commit; });
-  judge_.check(Check::e24, header == pending_.end(), [&] {
+  judge_->check(Check::e24, header == pending_.end(), [&] {
     const Pending& first = pending_.front();
     return fmt::format(
         "node {}: segment {} is written, and vouches for the log before it, but {} at {} of {} would not survive a power cut", node_,
@@ -58,7 +58,7 @@ void Ledger::failed(std::string what) {
 
 // A disk that has lied once may have lost what it says it kept: only a recovery knows what is there.
 void Ledger::check_promise(std::string_view what) {
-  judge_.check(Check::e23, failure_.empty(), [&] {
+  judge_->check(Check::e23, failure_.empty(), [&] {
     return fmt::format("node {} sends {} after {} has failed; expected: the process promises nothing more and ends", node_, what, failure_);
   });
 }
@@ -68,7 +68,7 @@ void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length
   if (file == files_.end()) return;
   const FileUse& use = file->second;
   bool live = use.generation >= floor_ && offset < use.end;
-  judge_.check(Check::e21, !live, [&] {
+  judge_->check(Check::e21, !live, [&] {
     return fmt::format(
         "node {} writes {} bytes at {} of {}, where segment {} holds synced commits up to byte {}; expected: such a block is never written "
         "again before the floor (now {}) has durably passed its segment",
@@ -79,6 +79,7 @@ void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length
 void Ledger::receive_segment(Pending pending) {
   check_hard_state(head_hard_state(), pending.segment.hard_state, "a segment's header");
   generation_ = pending.segment.generation;
+  directory_ = pending.segment.directory_id;
   must_open_ = false;
   pending_.push_back(std::move(pending));
 }
@@ -96,7 +97,7 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
   }
   const bool nothing_lost = found.sequence == head_sequence();
   if (found.sequence == sequence_) {
-    judge_.check(Check::e22, found.crc == crc_, [&] {
+    judge_->check(Check::e22, found.crc == crc_, [&] {
       return fmt::format("{} with header checksum {:08x}; the durable commit {} has {:08x}: another commit came back", who(), found.crc,
                          sequence_, crc_);
     });
@@ -106,7 +107,7 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
   }
   auto last = std::ranges::find_if(pending_, [&](const Pending& p) { return p.is_commit && p.header.sequence == found.sequence; });
   bool known = last != pending_.end() && last->header.crc == found.crc;
-  judge_.check(Check::e22, known, [&] {
+  judge_->check(Check::e22, known, [&] {
     return fmt::format("{} with header checksum {:08x}; durable up to {}, written up to {}: that commit is none of this log", who(),
                        found.crc, sequence_, head_sequence());
   });
@@ -119,7 +120,7 @@ void Ledger::recovered_to(const wal::SegmentHeader& header) {
   std::erase_if(pending_, [](const Pending& p) { return !p.is_commit; });
   for (Pending& p : pending_) {
     p.landed = p.landed || on_disk(p);
-    judge_.check(Check::e22, p.landed, [&] {
+    judge_->check(Check::e22, p.landed, [&] {
       return fmt::format("{}; but commit {} at {} of {} is not on the disk as it was written", who(), p.header.sequence, p.offset, p.path);
     });
   }
@@ -135,7 +136,7 @@ void Ledger::recovered_short(const wal::ChainEnd& found, const std::string& who)
                        sequence_, describe(hard_state_), found.sequence + 1, sequence_);
   };
   const bool rotten = std::ranges::any_of(places_, &Place::hit);
-  judge_.check(Check::e21, damaged() || rotten, text);
+  judge_->check(Check::e21, damaged() || rotten, text);
   bool excused = true;
   for (const Place& p : places_) excused = excused && (p.sequence <= found.sequence || p.hit);
   excused = excused && !places_.empty() && places_.front().sequence <= found.sequence + 1;
@@ -148,7 +149,7 @@ void Ledger::recovered_short(const wal::ChainEnd& found, const std::string& who)
 void Ledger::registered(bool reported) {
   damaged_ = false;
   const std::string lost = std::exchange(unreported_, "");
-  judge_.check(Check::e21, lost.empty() || reported, [&] { return lost + "; and the node does not report any damage"; });
+  judge_->check(Check::e21, lost.empty() || reported, [&] { return lost + "; and the node does not report any damage"; });
 }
 
 void Ledger::flipped(std::string_view path, uint64_t offset) {
@@ -184,7 +185,7 @@ void Ledger::rewind() {
 }
 
 bool Ledger::on_disk(const Pending& p) const {
-  ByteVec bytes = disk_.contents(p.path, p.offset, p.length);
+  ByteVec bytes = disk_->contents(p.path, p.offset, p.length);
   if (bytes.size() < p.length) return false;
   // The header stands at both ends of a commit, and one good copy is enough: that is what it is repeated for.
   auto header = wal::decode_header(bytes);
@@ -202,23 +203,23 @@ bool Ledger::on_disk(const Pending& p) const {
 void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
   wal::CommitHeader& h = pending.header;
   // A commit that was being written when the process died, and a commit of the next process, may both be pending; only a chain counts.
-  judge_.check(Check::e21, !must_open_ && h.generation == generation_, [&] {
+  judge_->check(Check::e21, !must_open_ && h.generation == generation_, [&] {
     return fmt::format(
         "node {} puts commit {} into segment {} after a crash; expected: a new segment (after {}) whose header says where the old log ends",
         node_, h.sequence, h.generation, generation_);
   });
-  judge_.check(Check::e22, h.sequence == head_sequence() + 1, [&] {
+  judge_->check(Check::e22, h.sequence == head_sequence() + 1, [&] {
     return fmt::format("node {} writes commit {} behind commit {}; expected: {}", node_, h.sequence, head_sequence(), head_sequence() + 1);
   });
   check_hard_state(head_hard_state(), h.hard_state, fmt::format("commit {}", h.sequence));
   for (const wal::Record& r : h.records) {
     if (r.kind == wal::RecordKind::truncate) {
       const DurableLog* log = written_log(r.stream);
-      events_.on_truncate(node_, r.stream, r.first, log ? log->end() : 0, h.hard_state);
+      events_->on_truncate(node_, r.stream, r.first, log ? log->end() : 0, h.hard_state);
     }
     if (r.kind == wal::RecordKind::drop && wal::is_metadata(r.stream))
-      judge_.check(Check::e21, rotten_,
-                   [&] { return fmt::format("node {} drops stream {}, Raft's own, from an undamaged journal", node_, r.stream); });
+      judge_->check(Check::e21, rotten_,
+                    [&] { return fmt::format("node {} drops stream {}, Raft's own, from an undamaged journal", node_, r.stream); });
     if (r.kind != wal::RecordKind::append) {
       fold(written_, r, nullptr);
       continue;
@@ -227,7 +228,7 @@ void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
     LogEntry entry = check_append(pending, r, payload);
     fold(written_, r, &entry);
     pending.appends.push_back(entry);
-    events_.on_append(node_, r.stream, entry, r.aux.span(), payload, h.hard_state);
+    events_->on_append(node_, r.stream, entry, r.aux.span(), payload, h.hard_state);
   }
   pending_.push_back(std::move(pending));
 }
@@ -236,16 +237,16 @@ void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
 LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, ByteSpan payload) {
   const DurableLog* log = written_log(r.stream);
   const int64_t end = log ? log->end() : 0;
-  judge_.check(Check::e21, wal::payload_matches(r, payload), [&] {
+  judge_->check(Check::e21, wal::payload_matches(r, payload), [&] {
     return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_,
                        r.stream, r.first, r.next, r.epoch);
   });
   if (r.stream != wal::kRaftSnapshots && !damaged()) {
-    judge_.check(Check::e21, r.first >= end, [&] {
+    judge_->check(Check::e21, r.first >= end, [&] {
       return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation",
                          node_, r.stream, r.first, end, r.first, end);
     });
-    judge_.check(Check::e22, r.first <= end, [&] {
+    judge_->check(Check::e22, r.first <= end, [&] {
       return fmt::format("node {}, stream {}: an entry is appended at {}, but the log ends at {}: the node believes to hold [{}, {})",
                          node_, r.stream, r.first, end, end, r.first);
     });
@@ -264,7 +265,7 @@ void Ledger::check_hard_state(const wal::HardState& before, const wal::HardState
   // A barred voter votes for nobody: that is no second vote.
   bool kept = after == before || after.term > before.term || (after.term == before.term && after.vote < kNoNode) ||
               (after.term == before.term && (before.vote == kNoNode || before.vote < kNoNode || damaged()));
-  judge_.check(Check::e2, kept, [&] {
+  judge_->check(Check::e2, kept, [&] {
     return fmt::format("node {}: {} says {} after {}; expected: the term never goes back, and one vote per term", node_, where,
                        describe(after), describe(before));
   });
@@ -310,7 +311,7 @@ int64_t Ledger::snapshot_index() const {
 void Ledger::drain() {
   while (!pending_.empty()) {
     const Pending& p = pending_.front();
-    if (!p.landed || !disk_.survives(p.path, p.offset, p.length)) return;
+    if (!p.landed || !disk_->survives(p.path, p.offset, p.length)) return;
     Pending durable = std::move(pending_.front());
     pending_.pop_front();
     apply(durable);
@@ -336,7 +337,7 @@ void Ledger::apply(const Pending& p) {
     if (r.kind == wal::RecordKind::append) longer.insert(r.stream);
   }
   check_floor(p.header.floor);
-  for (StreamId stream : longer) events_.on_durable(node_, stream);
+  for (StreamId stream : longer) events_->on_durable(node_, stream);
 }
 
 void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, const LogEntry* entry) {
@@ -354,8 +355,8 @@ void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, co
     case wal::RecordKind::advance_start:
     case wal::RecordKind::base: {
       const bool beyond = log.end() < r.first;
-      const bool installed = r.stream == wal::kRaftLog && events_.installed(node_, r.first);
-      const uint64_t committed = beyond || installed ? events_.committed_chain(r.stream, r.first) : kEmptyChain;
+      const bool installed = r.stream == wal::kRaftLog && events_->installed(node_, r.first);
+      const uint64_t committed = beyond || installed ? events_->committed_chain(r.stream, r.first) : kEmptyChain;
       // A snapshot that a leader has sent stands for the committed log. The entries that it takes the place of may have been others.
       if (installed && committed != kEmptyChain) {
         log.replace_start(r.first, committed);
@@ -377,7 +378,7 @@ void Ledger::check_floor(uint64_t floor) {
   for (const auto& [stream, log] : logs_) {
     if (log.entries().empty()) continue;
     const LogEntry& oldest = log.entries().front();
-    judge_.check(Check::e21, oldest.generation >= floor, [&] {
+    judge_->check(Check::e21, oldest.generation >= floor, [&] {
       return fmt::format("node {}, stream {}: [{}, {}) is live and rests on segment {}, which is free to be recycled below the floor {}",
                          node_, stream, oldest.first, oldest.next, oldest.generation, floor);
     });
@@ -397,11 +398,35 @@ void Ledger::died(sim::Death death) {
     hard_state_ = {};
     sequence_ = generation_ = floor_ = 0;
     crc_ = 0;
+    directory_ = {};
     damaged_ = true;
   }
   if (death == sim::Death::power_cut)
     for (Pending& p : pending_) p.landed = false;  // the disk has decided; recovery will say what it found
   must_open_ = death != sim::Death::wipe && !orderly_;
 }
+
+// --- People ----------------------------------------------------------------------------------------------------------------------
+
+void Ledger::takes(const Ledger& other) {
+  const MachineId machine = node_;
+  const DiskView* disk = disk_;
+  *this = other;
+  node_ = machine;
+  disk_ = disk;
+  failure_.clear();
+  must_open_ = !orderly_;
+  damaged_ = true;
+}
+
+void Ledger::becomes(const Ledger& copy) {
+  takes(copy);
+  // All that a copy has is durable, also what was on its way when it was made.
+  std::erase_if(pending_, [&](const Pending& p) { return !p.landed; });
+  drain();
+  must_open_ = !orderly_;
+}
+
+void Ledger::is_back(const Ledger& own) { takes(own); }
 
 }  // namespace sg::scenario

@@ -1,4 +1,4 @@
-// The durability ledger of one node (correctness.md part 1, 2): what its journal has been told to write, what of it the disk would keep
+// The durability ledger of one machine (correctness.md part 1, 2): what its journal has been told to write, what of it the disk would keep
 // if the power went now, and after a death what recovery made of it. Derived from the bytes that the simulated disk receives; the
 // product is not asked.
 //
@@ -19,6 +19,7 @@
 #include "broker/wal/format.h"
 #include "scenarios/checks/durable_log.h"
 #include "scenarios/checks/judge.h"
+#include "scenarios/machine.h"
 #include "sim/life.h"
 
 namespace sg::scenario {
@@ -53,8 +54,8 @@ class LedgerEvents {
 class Ledger {
  public:
   // The references outlive the ledger.
-  Ledger(NodeId node, const DiskView& disk, Judge& judge, LedgerEvents& events)
-      : node_(node), disk_(disk), judge_(judge), events_(events) {}
+  Ledger(MachineId machine, const DiskView& disk, Judge& judge, LedgerEvents& events)
+      : node_(machine), disk_(&disk), judge_(&judge), events_(&events) {}
 
   // --- what the disk sees; `op` ties a write to its end ---
   void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
@@ -68,11 +69,18 @@ class Ledger {
   // A fault has removed a file. If anything in it was promised, the product has to find out and to report it.
   void file_lost(std::string_view path);
   void died(sim::Death death);
+  // People have changed the disk while nothing ran on it: it holds now what `copy` tells of (a copy of this ledger, or of another
+  // machine's, at the time when the disk was copied); or its own again after a time on another one. Either way what it held meanwhile
+  // is gone: damage that the simulator did.
+  void becomes(const Ledger& copy);
+  void is_back(const Ledger& own);
   // A promise leaves the node.
   void check_promise(std::string_view what);
 
   // --- what is durable ---
-  NodeId node() const { return node_; }
+  MachineId node() const { return node_; }
+  // As the newest segment header that was received names it; none without one.
+  const Uuid& directory() const { return directory_; }
   const DurableLog* log(StreamId stream) const;          // null: nothing is there
   const DurableLog* written_log(StreamId stream) const;  // what the disk has received, durable or not
   int64_t durable_end(StreamId stream) const;            // 0 without a log
@@ -88,6 +96,7 @@ class Ledger {
   void registered(bool reported = false);
 
  private:
+  void takes(const Ledger& other);
   // A write to the journal that is not known to be durable yet: a commit, or (without records) a segment's header block.
   struct Pending {
     uint64_t op = 0;
@@ -132,10 +141,11 @@ class Ledger {
   void rewind();
   void check_floor(uint64_t floor);
 
-  NodeId node_;
-  const DiskView& disk_;
-  Judge& judge_;
-  LedgerEvents& events_;
+  MachineId node_;
+  const DiskView* disk_;
+  Judge* judge_;
+  LedgerEvents* events_;
+  Uuid directory_;
   std::map<StreamId, DurableLog> logs_;     // durable
   std::map<StreamId, DurableLog> written_;  // and what is pending
   wal::HardState hard_state_;

@@ -1,4 +1,7 @@
-// The ledgers of all nodes of a cluster, by broker id: what the checks over several nodes ask.
+// The ledgers of all machines: what the checks over several nodes ask; and which machine is meant by a node's id.
+//
+// Invariant: a node id means the machine whose directory was registered last under it, whatever other processes claim it; before any
+// registration, its own.
 #pragma once
 
 #include <map>
@@ -14,14 +17,34 @@ class Ledgers {
     NodeId node = ledger->node();
     ledgers_[node] = std::move(ledger);
   }
-  Ledger* find(NodeId node) const {
-    auto it = ledgers_.find(node);
+  Ledger* find(MachineId machine) const {
+    auto it = ledgers_.find(machine);
     return it == ledgers_.end() ? nullptr : it->second.get();
   }
-  const std::map<NodeId, std::unique_ptr<Ledger>>& all() const { return ledgers_; }
+  const std::map<MachineId, std::unique_ptr<Ledger>>& all() const { return ledgers_; }
+
+  MachineId machine_of(NodeId node) const {
+    auto it = holders_.find(node);
+    return it == holders_.end() ? node : it->second;
+  }
+  // A registration of that directory is committed.
+  MachineId registered(NodeId node, const Uuid& directory) { return holders_[node] = holder_of(node, directory); }
+  // Of two machines with one directory, the one that was meant so far.
+  MachineId holder_of(NodeId node, const Uuid& directory) const {
+    auto has_it = [&](MachineId machine) {
+      const Ledger* l = find(machine);
+      return l && l->directory() == directory;
+    };
+    if (has_it(machine_of(node))) return machine_of(node);
+    if (has_it(node)) return node;
+    for (const auto& [machine, ledger] : ledgers_)
+      if (is_spare(machine) && has_it(machine)) return machine;
+    return machine_of(node);
+  }
 
  private:
-  std::map<NodeId, std::unique_ptr<Ledger>> ledgers_;
+  std::map<MachineId, std::unique_ptr<Ledger>> ledgers_;
+  std::map<NodeId, MachineId> holders_;
 };
 
 }  // namespace sg::scenario

@@ -54,6 +54,8 @@ std::optional<Violation> LivenessChecks::look(const ClusterView& view) {
   if (overdue(up_since_, healed_, bounds_.up, view.now))
     return Violation{"L8", fmt::format("the nodes {} are not up {} after everything was healed; expected: recovered within {}", list(down),
                                        seconds(view.now - healed_), seconds(bounds_.up))};
+  quorum_destroyed_ = view.quorum_destroyed;
+  if (quorum_destroyed_) return std::nullopt;
   if (auto v = look_at_controller(view)) return v;
   return look_at_partitions(view);
 }

@@ -36,6 +36,7 @@ struct ClusterView {
   Term term;  // the greatest that any node has made durable
   std::vector<Node> nodes;
   std::vector<Partition> partitions;
+  bool quorum_destroyed = false;  // a majority of the voters lost its disks: nothing is owed but that the nodes run and say so
 };
 
 // The timing that the nodes of a run are configured with.
@@ -63,7 +64,7 @@ class LivenessChecks {
   // L1, L2, L3 and L8 in a view that is newer than the last: what is owed by now and is not there, if anything.
   std::optional<Violation> look(const ClusterView& view);
   // Nothing was missing in the last view, whether it was owed or not.
-  bool healthy() const { return in_sync_since_.has_value(); }
+  bool healthy() const { return quorum_destroyed_ ? up_since_.has_value() : in_sync_since_.has_value(); }
 
  private:
   bool overdue(const std::optional<Time>& since, const std::optional<Time>& reason, Duration bound, Time now) const;
@@ -72,6 +73,7 @@ class LivenessChecks {
 
   Time healed_;
   LivenessBounds bounds_;
+  bool quorum_destroyed_ = false;
   // Since when it has held in every view.
   std::optional<Time> majority_since_;
   std::optional<Time> up_since_;

@@ -6,6 +6,7 @@
 
 #include "broker/kafka/record_batch.h"
 #include "scenarios/checks/catalogue_checks.h"
+#include "scenarios/checks/copies.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
 #include "scenarios/checks/taps.h"
@@ -39,6 +40,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   struct Broker {
     std::unique_ptr<SimDiskView> view;
     Ledger* ledger = nullptr;
+    MachineId machine;
   };
 
   State(sim::World& w, Cluster& c)
@@ -50,11 +52,13 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
              [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
         catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
+        copies(voters(cluster), ledgers, ghost),
         taps(&now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
-    for (size_t i = 0; i < cluster.nodes().size(); ++i) {
-      sim::Node& node = *cluster.nodes()[i];
-      const NodeId id = Cluster::broker_id(i);
+    for (size_t i = 0; i < cluster.machines().size(); ++i) {
+      sim::Node& node = *cluster.machines()[i];
+      const MachineId id = cluster.machine_id(i);
       Broker& broker = brokers[node.index()];
+      broker.machine = id;
       broker.view = std::make_unique<SimDiskView>(node.disk());
       auto ledger = std::make_unique<Ledger>(id, *broker.view, judge, *this);
       broker.ledger = ledger.get();
@@ -97,23 +101,46 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void on_lost(uint32_t node, const sim::FileRef& file) override {
     if (is_journal(file)) brokers.at(node).ledger->file_lost(file.path);
   }
-  void on_death(uint32_t node, sim::Death death) override { brokers.at(node).ledger->died(death); }
+  void on_death(uint32_t node, sim::Death death) override {
+    Broker& broker = brokers.at(node);
+    broker.ledger->died(death);
+    if (death == sim::Death::wipe) copies.taken(broker.machine, away);
+  }
+  // What a disk holds goes with it, and so does what is known of it.
+  void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
+    Broker& broker = brokers.at(node);
+    switch (what) {
+      case sim::DiskExchange::image: images.emplace(image, *broker.ledger); return;
+      case sim::DiskExchange::put: broker.ledger->becomes(images.at(image)); break;
+      case sim::DiskExchange::unmount:
+        away.insert_or_assign(broker.machine, *broker.ledger);
+        broker.ledger->died(sim::Death::wipe);
+        break;
+      case sim::DiskExchange::mount: {
+        const Ledger own = away.at(broker.machine);
+        away.erase(broker.machine);
+        broker.ledger->is_back(own);
+        break;
+      }
+    }
+    copies.taken(broker.machine, away);
+  }
 
   // --- journals ---
-  void on_append(NodeId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
+  void on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
     if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
     if (stream == wal::kRaftSnapshots) catalogue.on_snapshot(node, LogIndex(entry.first), payload);
   }
   using sim::DiskObserver::on_truncate;
-  void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
+  void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
     if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
     if (!wal::is_metadata(stream)) partitions.on_truncate(node, stream, new_end, old_end);
   }
-  void on_durable(NodeId node, StreamId stream) override {
+  void on_durable(MachineId node, StreamId stream) override {
     grown[{node, stream}] = world.now();
     if (stream == wal::kRaftLog) raft.on_durable();
   }
-  bool installed(NodeId node, int64_t position) override { return raft.was_sent_snapshot(node, LogIndex(position - 1)); }
+  bool installed(MachineId node, int64_t position) override { return raft.was_sent_snapshot(node, LogIndex(position - 1)); }
   uint64_t committed_chain(StreamId stream, int64_t position) override {
     if (stream == wal::kRaftLog) return ghost.raft.chain(LogIndex(position - 1)).value_or(kEmptyChain);
     auto it = ghost.partitions.find(stream);
@@ -127,7 +154,18 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
                   [&] { return fmt::format("the committed entry {} is no record: {}", index, decoded.error().what); });
       if (decoded) record = std::move(*decoded);
     }
-    if (catalogue.on_committed(index, record)) partitions.on_catalogue_changed(index, *record);
+    if (!catalogue.on_committed(index, record)) return;
+    const auto* r = std::get_if<metadata::RegisterBroker>(&*record);
+    if (r) on_registered(*r);
+    partitions.on_catalogue_changed(index, *record);
+    if (r) copies.registered(ledgers.machine_of(r->node));
+  }
+  void on_registered(const metadata::RegisterBroker& r) {
+    const MachineId before = ledgers.machine_of(r.node);
+    const MachineId newcomer = ledgers.holder_of(r.node, r.run.directory);
+    if (newcomer == before || !is_spare(newcomer)) return;
+    const bool runs = cluster.running(before) && !cluster.machine(before).stalled();
+    partitions.on_newcomer(r.node, before, newcomer, runs && in_contact(before));
   }
 
   // --- messages ---
@@ -136,21 +174,21 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (!topic || index < 0 || static_cast<size_t>(index) >= topic->partitions.size()) return std::nullopt;
     return topic->partitions[static_cast<size_t>(index)];
   }
-  void on_raft(NodeId from, const raft::Message& m) override {
-    raft.on_message(from, m);
-    const broker::Node* node = cluster.running(static_cast<size_t>(from.v - 1));
+  void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
+    raft.on_message(from, to, m);
+    const broker::Node* node = cluster.running(from);
     if (node && node->catalogue()) catalogue.on_seen(from, *node->catalogue());
     if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success)
-      for (NodeId other : {from, m.to}) {
+      for (MachineId other : {from, to}) {
         Contact& c = contact[other];
         if (world.now() > c.last + kContactGap) c.since = world.now();
         c.last = world.now();
       }
   }
-  void on_replica(NodeId from, const replica::Message& m) override {
+  void on_replica(MachineId from, const replica::Message& m) override {
     if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
   }
-  void on_data(NodeId from, const replica::Data& data, const SharedBytes& payload) override {
+  void on_data(MachineId from, const replica::Data& data, const SharedBytes& payload) override {
     partitions.on_data(from, data);
     size_t at = 0;
     for (uint32_t bytes : data.batch_bytes) {
@@ -163,7 +201,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       at += bytes;
     }
   }
-  void on_produced(NodeId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
+  void on_produced(MachineId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partition_responses) {
         auto stream = stream_of(topic.name, p.index);
@@ -179,15 +217,15 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
-  bool in_contact(NodeId node) {
+  bool in_contact(MachineId node) {
     const Contact& c = contact[node];
     return world.now() >= c.since + kSettled && world.now() <= c.last + kContactGap;
   }
   // Asks the broker itself: what it has not heard yet it cannot act upon.
-  bool knows_newest_state(NodeId node, StreamId stream) const {
+  bool knows_newest_state(MachineId node, StreamId stream) const {
     auto partition = ghost.partitions.find(stream);
     const PartitionState* newest = partition == ghost.partitions.end() ? nullptr : partition->second.newest();
-    const broker::Node* broker = cluster.running(static_cast<size_t>(node.v - 1));
+    const broker::Node* broker = cluster.running(node);
     const metadata::Catalogue* heard = broker ? broker->catalogue() : nullptr;
     return newest && heard && heard->applied() >= newest->since;
   }
@@ -197,7 +235,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         if (topic.name == topic_name && p.index == index && p.records) return &*p.records;
     return nullptr;
   }
-  void on_fetched(NodeId from, Time asked, const kafka::FetchResponse& answer) override {
+  void on_fetched(MachineId from, Time asked, const kafka::FetchResponse& answer) override {
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partitions) {
         auto stream = stream_of(topic.topic, p.partition_index);
@@ -207,7 +245,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
-  void give_batches(NodeId from, StreamId stream, const kafka::Records& records) {
+  void give_batches(MachineId from, StreamId stream, const kafka::Records& records) {
     for (const SharedBytes& piece : records.pieces) {
       auto split = kafka::split_batches(piece);
       judge.check(Check::format, split.has_value(),
@@ -223,7 +261,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
-  void on_offsets(NodeId from, Time asked_at, const kafka::ListOffsetsRequest& asked, const kafka::ListOffsetsResponse& answer) override {
+  void on_offsets(MachineId from, Time asked_at, const kafka::ListOffsetsRequest& asked,
+                  const kafka::ListOffsetsResponse& answer) override {
     for (const auto& topic : asked.topics) {
       for (const auto& p : topic.partitions) {
         if (p.timestamp != kafka::ListOffsetsRequest::kLatest) continue;
@@ -253,8 +292,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     Time since;
     Time last;
   };
-  std::map<NodeId, Contact> contact;                  // of followers with Raft's leader, and of a leader with one of them
-  std::map<std::pair<NodeId, StreamId>, Time> grown;  // when more of a stream became durable last
+  std::map<MachineId, Contact> contact;                  // of followers with Raft's leader, and of a leader with one of them
+  std::map<std::pair<MachineId, StreamId>, Time> grown;  // when more of a stream became durable last
   std::string journal;
   Time now;
   Judge judge;
@@ -263,6 +302,9 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   RaftChecks raft;
   CatalogueChecks catalogue;
   PartitionChecks partitions;
+  Copies copies;
+  std::map<uint64_t, Ledger> images;  // as the ledger was when the disk was copied, by image
+  std::map<MachineId, Ledger> away;   // of unmounted disks
   Taps taps;
   ClockedTap clocked{*this};
   std::map<uint32_t, Broker> brokers;
@@ -270,6 +312,10 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
 
 Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
 Observers::~Observers() = default;
+
+const Copies& Observers::copies() const { return state_->copies; }
+const metadata::Catalogue& Observers::catalogue() const { return state_->ghost.catalogue; }
+bool Observers::damaged(NodeId node) const { return state_->ledgers.find(node)->damaged(); }
 
 void Observers::finish() { state_->partitions.finish(); }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/checks/copies.h"
 #include "scenarios/checks/liveness.h"
 #include "scenarios/cluster.h"
 #include "sim/world.h"
@@ -22,6 +23,12 @@ class Observers {
   void finish();
   // Every partition as it lies on the disks now, for check_idle.
   std::vector<IdlePartition> idle() const;
+  // What the faults have destroyed.
+  const Copies& copies() const;
+  // What is committed, whoever runs.
+  const metadata::Catalogue& catalogue() const;
+  // The simulator took something from the node's machine, and it has not registered since.
+  bool damaged(NodeId node) const;
   // The greatest term that a node has made durable.
   Term term() const;
   // The name of a check that never had anything to look at; empty if each had.

@@ -17,8 +17,12 @@ std::string to_string(const PartitionState& s) {
   return fmt::format("leader {} epoch {} ISR {} min {} (catalogue index {})", s.leader, s.leader_epoch, list(s.isr), s.min_isr, s.since);
 }
 
-PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since) {
-  return {since, p.leader, p.leader_epoch, p.partition_epoch, p.isr_nodes(), p.min_isr};
+// Whoever registers under a node's id later: these are the machines that were meant when it was committed.
+PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since, const Ledgers& ledgers) {
+  PartitionState out{since, ledgers.machine_of(p.leader), p.leader_epoch, p.partition_epoch, {}, p.min_isr};
+  for (const CatalogueFacts::Disk& member : p.isr) out.isr.push_back(ledgers.holder_of(member.first, member.second));
+  out.destroyed = std::ranges::all_of(p.isr, [&](const CatalogueFacts::Disk& member) { return p.spoiled.contains(member); });
+  return out;
 }
 
 }  // namespace
@@ -33,7 +37,8 @@ std::string PartitionChecks::name(StreamId stream) const {
 
 void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&record))
-    if (Ledger* ledger = ledgers_.find(r->node)) ledger->registered(!r->clean || !r->damaged.empty());
+    if (Ledger* ledger = ledgers_.find(ledgers_.registered(r->node, r->run.directory)))
+      ledger->registered(!r->clean || !r->damaged.empty());
   std::set<StreamId> exists;
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) exists.insert(stream);
   damage_.on_committed(record, exists);
@@ -43,17 +48,18 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
     if (newest && newest->partition_epoch == p.partition_epoch && newest->leader_epoch == p.leader_epoch) continue;
     const PartitionState was = newest ? *newest : PartitionState{};
     const bool is_first = newest == nullptr;
-    ghost.push(state_of(p, index));
+    ghost.push(state_of(p, index, ledgers_));
+    const MachineId now_leader = ghost.newest()->leader;
     if (p.leader != kNoNode) {
-      auto [leader, is_new] = ghost.leaders.emplace(p.leader_epoch, p.leader);
-      judge_.check(Check::e9, leader->second == p.leader, [&] {
-        return fmt::format("{}: node {} becomes leader of epoch {}, which node {} led before", name(stream), p.leader, p.leader_epoch,
+      auto [leader, is_new] = ghost.leaders.emplace(p.leader_epoch, now_leader);
+      judge_.check(Check::e9, leader->second == now_leader, [&] {
+        return fmt::format("{}: node {} becomes leader of epoch {}, which node {} led before", name(stream), now_leader, p.leader_epoch,
                            leader->second);
       });
       if (is_new && !is_first) {
-        bool from_isr = std::ranges::find(was.isr, p.leader) != was.isr.end();
+        bool from_isr = std::ranges::find(was.isr, now_leader) != was.isr.end();
         judge_.check(Check::e9, from_isr, [&] {
-          return fmt::format("{}: node {} becomes leader of epoch {} from outside the ISR; before: {}", name(stream), p.leader,
+          return fmt::format("{}: node {} becomes leader of epoch {} from outside the ISR; before: {}", name(stream), now_leader,
                              p.leader_epoch, to_string(was));
         });
         check_leader(stream, ghost);
@@ -63,6 +69,15 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
     const bool present = std::ranges::all_of(p.isr, [&](const auto& member) { return ghost_.fold.is_whole(p, member); });
     if (present) check_isr(stream, ghost);
   }
+}
+
+void PartitionChecks::on_newcomer(NodeId node, MachineId registered, MachineId newcomer, bool is_heard) {
+  judge_.check(Check::twin, !is_heard, [&] {
+    return fmt::format(
+        "machine {} is registered as node {} in place of machine {}, which runs and is heard; expected: a second process is "
+        "refused while the first lives",
+        newcomer, node, registered);
+  });
 }
 
 // E15.
@@ -82,6 +97,7 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   const PartitionState& s = *ghost.newest();
   const int64_t end = ghost.high_watermark();
   const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
+  if (s.destroyed) return;
   for (NodeId member : s.isr) {
     judge_.check(Check::e11, holds(member, stream, end, chain), [&] {
       const Ledger* l = ledgers_.find(member);
@@ -303,11 +319,11 @@ std::vector<IdlePartition> PartitionChecks::idle() const {
     auto ghost = ghost_.partitions.find(stream);
     IdlePartition& view = out.emplace_back();
     view.name = name(stream);
-    view.leader = p.leader;
+    view.leader = ledgers_.machine_of(p.leader);
     view.high_watermark = ghost == ghost_.partitions.end() ? 0 : ghost->second.high_watermark();
     for (NodeId node : p.replicas) {
-      const Ledger* l = ledgers_.find(node);
-      view.replicas.push_back({.node = node,
+      const Ledger* l = ledgers_.find(ledgers_.machine_of(node));
+      view.replicas.push_back({.node = ledgers_.machine_of(node),
                                .in_sync = std::ranges::find(p.isr, node, &CatalogueFacts::Disk::first) != p.isr.end(),
                                .spoiled = l && l->rotten(),
                                .durable_end = l ? l->durable_end(stream) : 0});

@@ -31,10 +31,13 @@ namespace sg::scenario {
 
 class PartitionChecks {
  public:
-  PartitionChecks(const Ledgers& ledgers, Ghost& ghost, Judge& judge) : ledgers_(ledgers), ghost_(ghost), judge_(judge), damage_(judge) {}
+  PartitionChecks(Ledgers& ledgers, Ghost& ghost, Judge& judge) : ledgers_(ledgers), ghost_(ghost), judge_(judge), damage_(judge) {}
 
   // The record at `index` of the ghost's Raft log has changed the ghost's catalogue.
   void on_catalogue_changed(LogIndex index, const metadata::Record& record);
+  // A registration under the node's id was accepted from another machine than the one that was registered: only where nobody hears that
+  // one.
+  void on_newcomer(NodeId node, MachineId registered, MachineId newcomer, bool is_heard);
   // The journal of `node` receives a truncation.
   void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end);
 
@@ -87,7 +90,7 @@ class PartitionChecks {
   void check_leader(StreamId stream, const PartitionGhost& ghost);
   bool holds(NodeId node, StreamId stream, int64_t end, std::optional<uint64_t> chain) const;
 
-  const Ledgers& ledgers_;
+  Ledgers& ledgers_;
   Ghost& ghost_;
   Judge& judge_;
   DamageChecks damage_;

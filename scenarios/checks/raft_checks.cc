@@ -18,7 +18,7 @@ std::vector<int32_t> ids(const std::vector<const Ledger*>& ledgers) {
 
 // --- Messages --------------------------------------------------------------------------------------------------------------------
 
-void RaftChecks::on_message(NodeId from, const raft::Message& m) {
+void RaftChecks::on_message(MachineId from, MachineId to, const raft::Message& m) {
   const Ledger* ledger = ledgers_.find(from);
   if (!ledger) return;
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
@@ -27,16 +27,16 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
   });
   if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) {
     if (!r->transfer) check_candidacy(from, m);
-    check_vote(from, m, from);
+    check_vote(from, m, m.from);
   }
-  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[m.to];
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[to];
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
   if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
     check_leader(from, m);
     check_commit(from, m, r->commit);
   }
   if (const auto* r = std::get_if<raft::InstallSnapshot>(&m.body)) {
-    snapshots_sent_.insert({m.to, r->snapshot.index});
+    snapshots_sent_.insert({to, r->snapshot.index});
     check_leader(from, m);
     check_commit(from, m, r->commit);
     judge_.check(Check::e5, r->snapshot.index <= ghost_.commit(), [&] {
@@ -44,13 +44,13 @@ void RaftChecks::on_message(NodeId from, const raft::Message& m) {
                          ghost_.commit());
     });
   }
-  if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, m, r->match);
-  if (const auto* r = std::get_if<raft::InstallSnapshotReply>(&m.body)) check_match(from, m, r->match);
+  if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success) check_match(from, to, m, r->match);
+  if (const auto* r = std::get_if<raft::InstallSnapshotReply>(&m.body)) check_match(from, to, m, r->match);
 }
 
 // L1, no term storm: a term begins where a majority said that it would vote for it, or by a handover. So a node that was cut off comes
 // back in the term in which it left. What was said may be under way for long; each word counts for one election.
-void RaftChecks::check_candidacy(NodeId from, const raft::Message& m) {
+void RaftChecks::check_candidacy(MachineId from, const raft::Message& m) {
   Term& last = candidacies_[from];
   if (m.term <= last) return;
   last = m.term;
@@ -64,7 +64,7 @@ void RaftChecks::check_candidacy(NodeId from, const raft::Message& m) {
 }
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
-void RaftChecks::check_vote(NodeId from, const raft::Message& m, NodeId vote) {
+void RaftChecks::check_vote(MachineId from, const raft::Message& m, NodeId vote) {
   Ledger& ledger = *ledgers_.find(from);
   ledger.check_promise("a vote");
   const wal::HardState& hard = ledger.hard_state();
@@ -75,7 +75,7 @@ void RaftChecks::check_vote(NodeId from, const raft::Message& m, NodeId vote) {
   });
 }
 
-void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match) {
+void RaftChecks::check_match(MachineId from, MachineId to, const raft::Message& m, LogIndex match) {
   Ledger& ledger = *ledgers_.find(from);
   ledger.check_promise("an acknowledged Raft index");
   // Promises of an older term may leave after a truncation; no leader of that term listens.
@@ -88,8 +88,8 @@ void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match
                        match, end - 1, ledger.snapshot_index());
   });
   auto leader = leaders_.find(m.term);
-  if (!durable || leader == leaders_.end() || leader->second != m.to) return;
-  const Ledger* other = ledgers_.find(m.to);
+  if (!durable || leader == leaders_.end() || leader->second != to) return;
+  const Ledger* other = ledgers_.find(to);
   const DurableLog* theirs = other ? other->written_log(wal::kRaftLog) : nullptr;
   if (!theirs || other->hard_state().term != m.term || !log) return;
   auto mine = log->chain_at(match.v + 1);
@@ -103,7 +103,7 @@ void RaftChecks::check_match(NodeId from, const raft::Message& m, LogIndex match
   });
 }
 
-void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
+void RaftChecks::check_leader(MachineId from, const raft::Message& m) {
   auto [leader, is_new] = leaders_.emplace(m.term, from);
   judge_.check(Check::e1, leader->second == from, [&] {
     return fmt::format("node {} acts as leader of term {} ({}), and node {} did so before; expected: one leader per term", from, m.term,
@@ -123,7 +123,7 @@ void RaftChecks::check_leader(NodeId from, const raft::Message& m) {
   });
 }
 
-void RaftChecks::check_commit(NodeId from, const raft::Message& m, LogIndex commit) {
+void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex commit) {
   if (commit <= ghost_.commit()) {
     judge_.check(Check::e5, true, [] { return std::string(); });
     return;
@@ -144,7 +144,7 @@ void RaftChecks::check_commit(NodeId from, const raft::Message& m, LogIndex comm
 
 // --- Journals --------------------------------------------------------------------------------------------------------------------
 
-void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data) {
+void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data) {
   const LogIndex index(entry.first);
   if (index <= ghost_.commit()) {
     const RaftGhost::Entry& committed = ghost_.entries[static_cast<size_t>(index.v - 1)];
@@ -170,7 +170,7 @@ void RaftChecks::on_append(NodeId node, const LogEntry& entry, raft::EntryKind k
   });
 }
 
-void RaftChecks::on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard) {
+void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard) {
   if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {

@@ -26,13 +26,14 @@ class RaftChecks {
   RaftChecks(std::vector<NodeId> voters, const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
       : voters_(std::move(voters)), ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
 
-  void on_message(NodeId from, const raft::Message& message);
+  // Between two machines, whatever the message says of who sends it and to whom.
+  void on_message(MachineId from, MachineId to, const raft::Message& message);
   // The journal of `node` receives an entry, a truncation; more of its log is durable.
-  void on_append(NodeId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
-  void on_truncate(NodeId node, int64_t new_end, const wal::HardState& hard);
+  void on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
+  void on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard);
   void on_durable();
   // A leader has sent the node a snapshot of that index.
-  bool was_sent_snapshot(NodeId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
+  bool was_sent_snapshot(MachineId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
  private:
   struct Proposal {
@@ -43,11 +44,11 @@ class RaftChecks {
   // Index and term: together they name one entry and everything before it.
   using Key = std::pair<int64_t, int64_t>;
 
-  void check_candidacy(NodeId from, const raft::Message& m);
-  void check_vote(NodeId from, const raft::Message& m, NodeId vote);
-  void check_match(NodeId from, const raft::Message& m, LogIndex match);
-  void check_leader(NodeId from, const raft::Message& m);
-  void check_commit(NodeId from, const raft::Message& m, LogIndex commit);
+  void check_candidacy(MachineId from, const raft::Message& m);
+  void check_vote(MachineId from, const raft::Message& m, NodeId vote);
+  void check_match(MachineId from, MachineId to, const raft::Message& m, LogIndex match);
+  void check_leader(MachineId from, const raft::Message& m);
+  void check_commit(MachineId from, const raft::Message& m, LogIndex commit);
   size_t majority() const { return voters_.size() / 2 + 1; }
   // Voters whose durable log is `chain` up to and including `index`.
   std::vector<const Ledger*> holders(LogIndex index, uint64_t chain) const;
@@ -58,11 +59,11 @@ class RaftChecks {
   RaftGhost& ghost_;
   Judge& judge_;
   OnCommitted on_committed_;
-  std::map<Term, NodeId> leaders_;
-  std::map<Key, Proposal> proposals_;   // above the commit index
-  std::map<NodeId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
-  std::map<NodeId, Term> candidacies_;
-  std::set<std::pair<NodeId, LogIndex>> snapshots_sent_;
+  std::map<Term, MachineId> leaders_;
+  std::map<Key, Proposal> proposals_;      // above the commit index
+  std::map<MachineId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
+  std::map<MachineId, Term> candidacies_;
+  std::set<std::pair<MachineId, LogIndex>> snapshots_sent_;
 };
 
 }  // namespace sg::scenario

@@ -10,6 +10,8 @@
 namespace sg::scenario {
 namespace {
 
+constexpr Duration kRefusalDue = 1s;
+
 std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
 
 std::optional<Violation> wrong(std::string text) {
@@ -42,12 +44,28 @@ std::optional<Violation> check_calm(const ClusterView& start, const ClusterView&
   return std::nullopt;
 }
 
-std::optional<Violation> check_exit(const ProcessEnd& end) {
+std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Refusal>& refusals) {
   if (end.code == broker::kExitDisk && end.disk_failures > 0) return std::nullopt;
+  if (end.code == broker::kExitRefused && !end.mistake.empty()) {
+    std::vector<std::string_view> lines;
+    for (const Refusal& r : refusals)
+      if (r.mistake == end.mistake) lines.push_back(r.line);
+    if (std::ranges::any_of(lines, [&](std::string_view line) { return end.why.find(line) != std::string::npos; })) return std::nullopt;
+    return Violation{"exit", fmt::format("{} was started wrongly ({}), refused, and said: {}; expected: a line that contains one of [{}]",
+                                         end.node, end.mistake, end.why, fmt::join(lines, "; "))};
+  }
   return Violation{"exit",
                    fmt::format("{} ended by itself with code {}: {}; expected: it runs until it is stopped, or ends with code {} when "
                                "its disk has failed, which was {} times",
                                end.node, end.code, end.why, broker::kExitDisk, end.disk_failures)};
+}
+
+std::optional<Violation> check_refused(const MistakeEnd& end, const std::vector<Refusal>& refusals) {
+  const bool must = std::ranges::any_of(refusals, [&](const Refusal& r) { return r.must && r.mistake == end.mistake; });
+  if (!must || end.refused || !end.running || *end.running < kRefusalDue) return std::nullopt;
+  return Violation{"refusal", fmt::format("{} was started wrongly ({}) and has been running for {} ms; expected: it refuses with code {} "
+                                          "and says why",
+                                          end.node, end.mistake, *end.running / 1ms, broker::kExitRefused)};
 }
 
 }  // namespace sg::scenario

@@ -6,6 +6,7 @@
 
 #include "scenarios/checks/liveness.h"
 #include "scenarios/history.h"
+#include "scenarios/scenario.h"
 
 namespace sg::scenario {
 
@@ -20,8 +21,20 @@ struct ProcessEnd {
   int code = 0;
   std::string why;             // as it said itself
   uint64_t disk_failures = 0;  // how often its disk has failed a write or a sync so far
+  std::string mistake{};       // of the operator who started it; empty: none
 };
-// Only a disk that fails is a reason, and then the code is broker::kExitDisk.
-std::optional<Violation> check_exit(const ProcessEnd& end);
+// Only a disk that fails is a reason, and then the code is broker::kExitDisk; or a mistake in its start, which the process refuses with
+// broker::kExitRefused and a line that `refusals` know.
+std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Refusal>& refusals = {});
+
+// What became of a mistake by the time when its operator noticed it.
+struct MistakeEnd {
+  std::string node;
+  std::string mistake;
+  bool refused = false;               // a process that was started so has ended by itself
+  std::optional<Duration> running{};  // for how long one has been running, if one does
+};
+// A mistake that must be refused is, within a second of each start.
+std::optional<Violation> check_refused(const MistakeEnd& end, const std::vector<Refusal>& refusals);
 
 }  // namespace sg::scenario

@@ -20,14 +20,16 @@ Result<> unpack_to(const SharedBytes& bytes, F&& sink) {
 void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) {
   const bool peer = info.acceptor.port == peer_port_;
   if (!peer && info.acceptor.port != kafka_port_) return;
-  auto acceptor = brokers_.find(info.acceptor_node);
-  if (acceptor == brokers_.end()) return;
+  auto acceptor = machines_.find(info.acceptor_node);
+  if (acceptor == machines_.end()) return;
   Connection& connection = connections_[info.id];
   if (connection.lost) return;
-  NodeId from = acceptor->second;
-  if (auto dialer = brokers_.find(info.dialer_node); from_dialer && dialer != brokers_.end()) from = dialer->second;
+  MachineId from = acceptor->second;
+  MachineId to = kNoNode;
+  if (auto dialer = machines_.find(info.dialer_node); dialer != machines_.end()) to = dialer->second;
+  if (from_dialer && to != kNoNode) std::swap(from, to);
   auto on_frame = [&](const SharedBytes& body) {
-    Result<> decoded = peer ? peer_frame(from, body) : from_dialer ? request(connection, body) : response(from, connection, body);
+    Result<> decoded = peer ? peer_frame(from, to, body) : from_dialer ? request(connection, body) : response(from, connection, body);
     judge_.check(Check::format, decoded.has_value(), [&] {
       return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(),
                          from_dialer ? info.dialer.host : info.acceptor.host, peer ? "peer" : "Kafka", info.id, decoded.error().what);
@@ -41,12 +43,12 @@ void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset)
   if (!from_dialer || reset) connections_.erase(info.id);
 }
 
-Result<> Taps::peer_frame(NodeId from, const SharedBytes& body) {
+Result<> Taps::peer_frame(MachineId from, MachineId to, const SharedBytes& body) {
   using broker::peer::FrameKind;
   TRY(auto frame, broker::peer::decode(body));
   auto replica = [&](const auto& m) { events_.on_replica(from, m); };
   switch (frame.kind) {
-    case FrameKind::raft: return unpack_to<raft::Message>(frame.metadata, [&](const auto& m) { events_.on_raft(from, m); });
+    case FrameKind::raft: return unpack_to<raft::Message>(frame.metadata, [&](const auto& m) { events_.on_raft(from, to, m); });
     case FrameKind::subscribe: return unpack_to<replica::Subscribe>(frame.metadata, replica);
     case FrameKind::unsubscribe: return unpack_to<replica::Unsubscribe>(frame.metadata, replica);
     case FrameKind::ack: return unpack_to<replica::Ack>(frame.metadata, replica);
@@ -68,7 +70,7 @@ Result<> Taps::request(Connection& connection, const SharedBytes& body) {
   return {};
 }
 
-Result<> Taps::response(NodeId from, Connection& connection, const SharedBytes& body) {
+Result<> Taps::response(MachineId from, Connection& connection, const SharedBytes& body) {
   TRY(int32_t correlation_id, kafka::peek_correlation_id(body));
   if (connection.unanswered.empty() || connection.unanswered.front().header.correlation_id != correlation_id)
     return fail(Errc::invalid, fmt::format("it answers request {}, which is not the oldest without an answer", correlation_id));

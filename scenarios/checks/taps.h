@@ -20,6 +20,7 @@
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
 #include "scenarios/checks/judge.h"
+#include "scenarios/machine.h"
 #include "sim/network.h"
 
 namespace sg::scenario {
@@ -47,18 +48,18 @@ class FrameCutter {
   ByteVec buffer_;
 };
 
-// Messages as they leave `node`.
+// Messages as they leave a machine.
 class MessageEvents {
  public:
   virtual ~MessageEvents() = default;
-  virtual void on_raft(NodeId, const raft::Message&) {}
-  virtual void on_replica(NodeId, const replica::Message&) {}
+  virtual void on_raft(MachineId, [[maybe_unused]] MachineId to, const raft::Message&) {}
+  virtual void on_replica(MachineId, const replica::Message&) {}
   // `payload`: the batches, one behind the other.
-  virtual void on_data(NodeId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
+  virtual void on_data(MachineId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
   // `asked`: when the request left its client.
-  virtual void on_produced(NodeId, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
-  virtual void on_fetched(NodeId, [[maybe_unused]] Time asked, const kafka::FetchResponse&) {}
-  virtual void on_offsets(NodeId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
+  virtual void on_produced(MachineId, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
+  virtual void on_fetched(MachineId, [[maybe_unused]] Time asked, const kafka::FetchResponse&) {}
+  virtual void on_offsets(MachineId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
 };
 
 class Taps final : public sim::NetworkTap {
@@ -67,8 +68,8 @@ class Taps final : public sim::NetworkTap {
   Taps(const Time* now, uint16_t peer_port, uint16_t kafka_port, Judge& judge, MessageEvents& events)
       : now_(now), peer_port_(peer_port), kafka_port_(kafka_port), judge_(judge), events_(events) {}
 
-  // The broker that runs on this node of the world.
-  void add_node(uint32_t index, NodeId broker) { brokers_[index] = broker; }
+  // A node of the world that brokers run on.
+  void add_node(uint32_t index, MachineId machine) { machines_[index] = machine; }
 
   void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override;
   void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override;
@@ -85,16 +86,16 @@ class Taps final : public sim::NetworkTap {
     bool lost = false;
   };
 
-  Result<> peer_frame(NodeId from, const SharedBytes& body);
+  Result<> peer_frame(MachineId from, MachineId to, const SharedBytes& body);
   Result<> request(Connection& connection, const SharedBytes& body);
-  Result<> response(NodeId from, Connection& connection, const SharedBytes& body);
+  Result<> response(MachineId from, Connection& connection, const SharedBytes& body);
 
   const Time* now_;
   uint16_t peer_port_;
   uint16_t kafka_port_;
   Judge& judge_;
   MessageEvents& events_;
-  std::map<uint32_t, NodeId> brokers_;
+  std::map<uint32_t, MachineId> machines_;
   std::map<uint64_t, Connection> connections_;
 };
 

@@ -154,7 +154,7 @@ class Bench : public LedgerEvents {
     return {NodeId(from), NodeId(to), sg::test::nth_run(1), sg::test::nth_run(1), Term(term), std::move(body)};
   }
   void say(int from, int to, int64_t term, raft::MessageBody body) {
-    raft.on_message(NodeId(from), message(from, to, term, std::move(body)));
+    raft.on_message(NodeId(from), NodeId(to), message(from, to, term, std::move(body)));
   }
 
   // Three brokers and the topic "orders" of one partition with three replicas; node 1 leads it.

@@ -391,6 +391,67 @@ TEST_CASE("a flipped bit in the last commit may cost it; in an earlier one the n
   }
 }
 
+TEST_CASE("given a disk that is put back to an older copy, then the ledger says what the copy holds, and nobody holds the node to more") {
+  Fixture f;
+  const Ledger copy = f.ledger;
+  const wal::ChainEnd then = f.journal.end;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  CHECK(f.ledger.durable_end(kOrders) == 4);
+  f.crash();
+  f.ledger.becomes(copy);
+  CHECK(f.ledger.durable_end(kOrders) == 3);
+  CHECK(f.ledger.damaged());
+  f.journal.open(then);
+  CHECK(f.bench.found() == "");
+  f.ledger.registered();
+  f.journal.commit({entry(kOrders, 3, 5, 1)});
+  CHECK(f.bench.found() == "");
+  CHECK(f.ledger.durable_end(kOrders) == 5);
+}
+
+TEST_CASE("given a copy of another machine's disk, then it is this machine's from then on, and the other one's ledger stays as it is") {
+  Fixture f;
+  FakeJournal twin(kFirstSpare, f.bench.judge, f.bench);
+  twin.ledger->becomes(f.ledger);
+  CHECK(twin.ledger->node() == kFirstSpare);
+  CHECK(twin.ledger->directory() == f.ledger.directory());
+  CHECK(twin.ledger->durable_end(kOrders) == 3);
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  CHECK(twin.ledger->durable_end(kOrders) == 3);
+}
+
+TEST_CASE("given a copy that was made while a write was on its way, then the copy does not have it, and need not") {
+  Fixture f;
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});  // written, not yet synced: a copy has it
+  const wal::ChainEnd with = f.journal.end;
+  const Ledger copy = f.ledger;
+  f.crash();
+  f.journal.disk.syncs = true;
+  f.ledger.becomes(copy);
+  CHECK(f.ledger.durable_end(kOrders) == 4);
+  f.journal.open(with);
+  CHECK(f.bench.found() == "");
+}
+
+TEST_CASE("given a disk that was away for a run, then its ledger is what it was, and what recovery may make of it too") {
+  Fixture f;
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  const wal::ChainEnd end = f.journal.end;
+  f.crash();
+  const Ledger own = f.ledger;
+  f.ledger.died(sim::Death::wipe);
+  CHECK(f.ledger.durable_end(kOrders) == 0);
+  CHECK(f.ledger.directory().is_zero());
+  f.journal.disk.syncs = true;
+  f.ledger.is_back(own);
+  CHECK(f.ledger.durable_end(kOrders) == 3);
+  f.journal.open(end);  // what was being written when the power went is there after all
+  CHECK(f.bench.found() == "");
+  CHECK(f.ledger.durable_end(kOrders) == 4);
+}
+
 TEST_CASE("Raft's own streams are dropped from a damaged journal only") {
   for (bool damaged : {true, false}) {
     Fixture f;

@@ -94,6 +94,19 @@ TEST_CASE("given a partition whose last copy was destroyed, then it owes nothing
   CHECK(s.checks.healthy());
 }
 
+TEST_CASE("given a destroyed quorum, then nothing is owed but that the nodes run, and that is all that health means") {
+  for (bool up : {true, false}) {
+    Story s;
+    s.view.quorum_destroyed = true;
+    s.view.nodes[0].controller = false;
+    s.view.nodes[0].up = up;
+    s.p().leader = kNoNode;
+    s.look(20s);
+    CHECK(s.found == (up ? "" : "L8"));
+    CHECK(s.checks.healthy() == up);
+  }
+}
+
 TEST_CASE("given a violation, then it says what was expected, what was found, and when") {
   Story s;
   s.p().isr = {NodeId(1), NodeId(2)};

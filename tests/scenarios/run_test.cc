@@ -98,6 +98,41 @@ TEST_CASE("given a disk that fails under a broker, then the broker may end by it
   CHECK(result.verdict == Verdict::pass);
 }
 
+TEST_CASE("given a node that is started wrongly, when its process refuses, then the line must be one that the scenario knows") {
+  for (bool known : {true, false}) {
+    Scenario s = tiny();
+    s.at = {fault(sim::FaultKind::operator_start, "node2")};
+    s.at[0].choice = "other_node";
+    s.at[0].duration = 1s;
+    s.refusals = {{"other_node", known ? "belongs to node 2" : "belongs to nobody", true}};
+    RunResult result = run(s);
+    CHECK(result.check == (known ? "" : "exit"));
+    CHECK(result.faults_struck == 1);
+  }
+}
+
+TEST_CASE("given a mistake that the broker has no reason to refuse, when the scenario says that it must, then the run fails") {
+  for (bool must : {true, false}) {
+    Scenario s = tiny();
+    s.at = {fault(sim::FaultKind::operator_start, "node2")};
+    s.at[0].choice = "no_form";
+    s.at[0].duration = 1700ms;
+    s.refusals = {{"no_form", "never said", must}};
+    CHECK(run(s).check == (must ? "refusal" : ""));
+  }
+}
+
+TEST_CASE("given a plan with a second process, when it is given to a scenario without any, then there is a machine for it") {
+  Scenario s = tiny();
+  sim::FaultPlan plan;
+  plan.faults = {fault(sim::FaultKind::operator_twin, "node2")};
+  plan.faults[0].at = plan.faults[0].at + s.phases.set_up;
+  sim::Pools pools;
+  RunResult result = run_once(s, 1, pools, {.plan = &plan});
+  CHECK(result.faults_struck == 1);
+  CHECK(result.plan == plan);
+}
+
 TEST_CASE("given an owed check that never had anything to judge, then a run is not judged") {
   Judge judge([](Check, const std::string&) {});
   for (Check check : kOwedChecks) {

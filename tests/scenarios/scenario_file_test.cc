@@ -138,6 +138,61 @@ point = ["during_write", "after_sync"]
   CHECK(has(refused.error().what, "during_write"));
 }
 
+TEST_CASE("given mistakes of operators, when the scenario is loaded, then what is chosen and how it may end is known") {
+  TempFile file(with("nodes = 3", "nodes = [3, 5]") + R"(
+[[fault]]
+kind = "operator_start"
+choice = ["no_voters", "other_voters"]
+for_s = 2
+[[at]]
+t_s = 1
+do = "operator_start"
+choice = "no_form"
+death = "exit"
+[[every_call]]
+target = ["node1", "all"]
+death = ["kill", "power_cut"]
+point = "after_sync"
+calls = 7
+down_s = 0.3
+[[refusal]]
+mistake = "other_voters"
+line = "voters"
+must = true
+)");
+  Result<Scenario> s = load_scenario_file(file.path());
+  std::string error = s ? "" : s.error().what;
+  REQUIRE(error == "");
+  CHECK(s->cluster.nodes == 3);
+  CHECK(s->cluster.nodes_of_seed == std::vector<int>{3, 5});
+  CHECK(s->faults[0].choices == std::vector<std::string>{"no_voters", "other_voters"});
+  CHECK(s->at[0].choice == "no_form");
+  CHECK(s->at[0].death == sim::Death::exit);
+  REQUIRE(s->every_call.size() == 1);
+  CHECK(s->every_call[0].targets == std::vector<std::string>{"node1", "all"});
+  CHECK(s->every_call[0].deaths == std::vector{sim::Death::kill, sim::Death::power_cut});
+  CHECK(s->every_call[0].point == sim::CrashPoint::after_sync);
+  CHECK(s->every_call[0].calls == 7);
+  CHECK(s->every_call[0].down == 300ms);
+  REQUIRE(s->refusals.size() == 1);
+  CHECK(s->refusals[0].mistake == "other_voters");
+  CHECK(s->refusals[0].line == "voters");
+  CHECK(s->refusals[0].must);
+}
+
+TEST_CASE("given a mistake that nobody knows, or one that is not people's, when the scenario is loaded, then it is refused with the line") {
+  CHECK(wrong(and_then("[[fault]]\nkind = \"operator_start\"\nchoice = \"no_voter\"")) ==
+        ":10: choice 'no_voter' does not exist; did you mean 'no_voters'?");
+  CHECK(has(wrong(and_then("[[fault]]\nkind = \"kill\"\nchoice = \"no_voters\"")), "only people choose"));
+  CHECK(has(wrong(and_then("[[fault]]\nkind = \"operator_start\"")), "needs a choice"));
+  CHECK(has(wrong(and_then("[[refusal]]\nmistake = \"operator_twn\"\nline = \"x\"")), "did you mean 'operator_twin'?"));
+  CHECK(has(wrong(and_then("[[refusal]]\nmistake = \"operator_twin\"")), "line is missing"));
+  CHECK(has(wrong(and_then("[[every_call]]\ncalls = 3")), "target is missing"));
+  CHECK(wrong(with("nodes = 3", "nodes = [3, 10]")) == ":4: nodes: 10 is not between 1 and 9");
+  CHECK(has(wrong(with("nodes = 3", "nodes = []")), "an empty list"));
+  CHECK(wrong(with("nodes = 3", "nodes = [5, 2]")) == ":5: 3 replicas on 2 nodes");
+}
+
 TEST_CASE("given acks below all, when nothing is said about idempotence, then the producer is not idempotent") {
   TempFile file(with("\"all\"", "\"1\""));
   Result<Scenario> s = load_scenario_file(file.path());

@@ -14,6 +14,12 @@ namespace {
 struct Seen final : MessageEvents {
   void on_replica(NodeId from, const replica::Message& m) override { acks.push_back({from, std::get<replica::Ack>(m).durable_end}); }
   void on_fetched(NodeId from, Time at, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
+  void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
+    raft.push_back({from, to});
+    claimed.push_back({m.from, m.to});
+  }
+  std::vector<std::pair<MachineId, MachineId>> raft;
+  std::vector<std::pair<NodeId, NodeId>> claimed;
   std::vector<std::pair<NodeId, Offset>> acks;
   std::vector<std::pair<NodeId, Time>> fetched;
 };
@@ -60,6 +66,22 @@ TEST_CASE("taps: frames in pieces of every size come out whole and in order") {
     CHECK(f.seen.acks[1] == std::pair(NodeId(1), Offset(11)));
     CHECK(f.wrong.empty());
   }
+}
+
+TEST_CASE("taps: a message is of the machines that it goes between, whatever it says, in both directions of a connection") {
+  Fixture f;
+  f.taps.add_node(5, kFirstSpare);
+  sim::ConnectionInfo twin{3, {"spare1", 5002}, {"node2", 9192}, 5, 1};
+  const raft::Message says_node1{NodeId(1), NodeId(2), {}, {}, Term(3), raft::AppendEntries{}};
+  const ByteVec bytes = broker::peer::encode_head(broker::peer::FrameKind::raft, pack(says_node1), 0);
+  f.taps.on_send(twin, true, bytes);
+  f.taps.on_send(twin, false, bytes);
+  f.taps.on_send(f.peer, true, bytes);
+  REQUIRE(f.seen.raft.size() == 3);
+  CHECK(f.seen.raft[0] == std::pair(kFirstSpare, NodeId(2)));
+  CHECK(f.seen.raft[1] == std::pair(NodeId(2), kFirstSpare));
+  CHECK(f.seen.raft[2] == std::pair(NodeId(1), NodeId(2)));
+  for (const auto& claim : f.seen.claimed) CHECK(claim == std::pair(NodeId(1), NodeId(2)));
 }
 
 TEST_CASE("taps: a peer frame with a wrong checksum is reported") {

@@ -63,12 +63,12 @@ TEST_CASE("a restored backup has the bytes of then and is made of other files; a
   node.die(Death::power_cut);
   stage.start(node);
   CHECK(info(node) == before);
-  SimDisk::Backup backup = node.disk().backup();
+  DiskImage backup = node.disk().image();
   write_file(stage, node, "f", as_bytes("new"), Durability::synced);
   write_file(stage, node, "g", as_bytes("g"), Durability::synced);
 
   node.die(Death::kill);
-  node.disk().restore(backup);
+  node.disk().put(backup);
   CHECK(node.disk().contents("f") == ByteVec{'o', 'l', 'd'});
   CHECK_FALSE(node.disk().exists("g"));
   node.die(Death::power_cut);
@@ -77,7 +77,7 @@ TEST_CASE("a restored backup has the bytes of then and is made of other files; a
   CHECK(info(node).inode != before.inode);
 
   other.die(Death::kill);
-  other.disk().restore(node.disk().backup());
+  other.disk().put(node.disk().image());
   stage.start(other);
   CHECK(other.disk().contents("f") == ByteVec{'o', 'l', 'd'});
   CHECK(info(other).inode != info(node).inode);

@@ -20,6 +20,7 @@ Fault random_fault(Rng& rng) {
   f.target = kNames[rng.below(5)];
   f.peer = kNames[rng.below(5)];
   f.path = rng.chance(1, 2) ? "" : "journal/";
+  f.choice = rng.chance(1, 2) ? "" : "no_voters";
   f.draw = rng.next();
   f.duration = Duration(rng.chance(1, 3) ? 0 : rng.between(0, 1'000'000'000'000));
   f.value = static_cast<int64_t>(rng.next());
@@ -51,6 +52,30 @@ TEST_CASE("a plan reads well") {
   fault.duration = 1200ms;
   fault.draw = 17;
   CHECK(to_string(fault) == "12.345 kill target=leader duration=1.2 draw=17");
+}
+
+TEST_CASE("a plan says in words what people do wrong") {
+  Fault fault;
+  fault.at = Time{3'000'000'000};
+  fault.kind = FaultKind::operator_start;
+  fault.target = "node3";
+  fault.choice = "no_voters";
+  fault.duration = 2s;
+  CHECK(to_string(fault) == "3.0 operator_start target=node3 choice=no_voters duration=2.0");
+}
+
+TEST_CASE("given a rule without choices, drawing is what it was before there were any") {
+  FaultRule rule;
+  FaultRule chooses = rule;
+  chooses.choices = {"a"};
+  FaultPlan plain = draw_fault_plan(Rng(1), {rule}, Time{0}, Time{0} + 20s);
+  FaultPlan chosen = draw_fault_plan(Rng(1), {chooses}, Time{0}, Time{0} + 20s);
+  REQUIRE(plain.faults.size() == chosen.faults.size());
+  for (size_t i = 0; i < plain.faults.size(); ++i) {
+    CHECK(plain.faults[i].at == chosen.faults[i].at);
+    CHECK(plain.faults[i].choice.empty());
+    CHECK(chosen.faults[i].choice == "a");
+  }
 }
 
 TEST_CASE("a plan with a mistake is refused with its line") {

@@ -1,0 +1,45 @@
+// What the simulator itself has destroyed: which partitions have no whole copy left, and whether a majority of the voters has lost what it
+// promised. Beyond that nobody owes progress, nor what was destroyed; all the rest is owed as ever (correctness.md part 2, "After the
+// faults stop").
+//
+// Invariant: only what was taken by a fault counts, judged at the moment when it was taken. A copy that a node itself gave up is not
+// destroyed but lost, and that is for other checks.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "scenarios/checks/ghost.h"
+#include "scenarios/checks/ledgers.h"
+
+namespace sg::scenario {
+
+class Copies {
+ public:
+  // The references outlive it.
+  Copies(std::vector<MachineId> voters, const Ledgers& ledgers, const Ghost& ghost)
+      : voters_(std::move(voters)), ledgers_(ledgers), ghost_(ghost) {}
+
+  // A fault has taken what the machine's disk held; its ledger tells so already. `kept`: disks that are out of their machines now and will
+  // be back.
+  void taken(MachineId machine, const std::map<MachineId, Ledger>& kept = {});
+  // A registration of the machine is committed: it takes part again, as what it is now.
+  void registered(MachineId machine) { forgetful_.erase(machine); }
+
+  // At some moment fewer than a majority of the voters knew what they had promised.
+  bool quorum_destroyed() const { return quorum_destroyed_; }
+  // Nobody has all that was committed there.
+  bool destroyed(StreamId stream) const { return destroyed_.contains(stream); }
+  bool any_destroyed() const { return quorum_destroyed_ || !destroyed_.empty(); }
+
+ private:
+  std::vector<MachineId> voters_;
+  const Ledgers& ledgers_;
+  const Ghost& ghost_;
+  std::set<MachineId> forgetful_;
+  bool quorum_destroyed_ = false;
+  std::set<StreamId> destroyed_;
+};
+
+}  // namespace sg::scenario
