@@ -72,7 +72,7 @@ void ControllerHost::on_entry_applied(LogIndex index, Term term, const Result<me
   // The first entry of its own term is behind all entries of earlier terms.
   if (!controller_.active() && core.is_leader() && term == core.term()) {
     log_.info("started term={} applied={}", term, index);
-    feed(controller_.start(env_.clock.now(), identity_.cluster_id, static_cast<int32_t>(core.configuration().voter_nodes().size())));
+    feed(controller_.start(env_.clock.now(), identity_.cluster_id));
   }
 }
 

@@ -35,6 +35,7 @@ class ControllerHost {
   void on_alive(NodeId node, Run run);
   void on_suspicion(NodeId node, Run run);
   void on_probe_refused(NodeId node);
+  void on_voters(metadata::Voters voters) { controller_.on_voters(std::move(voters)); }
 
   void on_raft_change(const raft::StateChange& change);
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome);

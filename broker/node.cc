@@ -98,13 +98,14 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
     if (s.damaged && !wal::is_metadata(s.stream)) registration.damaged.push_back(s.stream);
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
-  bearers_.emplace(machine_->catalogue(), config_.timing.session_timeout);
+  auto votes = [this](NodeId node, VoterId voter) { return raft_ && raft_->core().configuration().votes({node, voter}); };
+  bearers_.emplace(machine_->catalogue(), votes, config_.timing.session_timeout);
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
-  auto formation = FormationHost::recover(task, *journal_);
-  auto recovered = formation ? recover_raft(task, opened) : std::unexpected(formation.error());
-  if (!recovered) {
-    if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
-    return recovered.is(Errc::invalid) ? kExitRefused : kExitDisk;
+  auto recovered = recover_raft(task, opened);
+  auto formation = recovered ? FormationHost::recover(task, *journal_, *recovered) : std::unexpected(recovered.error());
+  if (!formation) {
+    if (!formation.is(Errc::stopped)) callbacks_.failed(formation.error().what);
+    return formation.is(Errc::invalid) ? kExitRefused : kExitDisk;
   }
   identity_.voter = registration.voter = journal_->voter();
   raft_.emplace(env_, raft_config(config_, identity_.run, identity_.voter), std::move(*recovered), *journal_, *links_, *machine_,
@@ -144,6 +145,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   TaskGroup tasks(task.scheduler());
   journal_->start(journal_tasks, *this);
   replication_->attach(*partitions_, machine_->catalogue(), tasks);
+  tell_voters();
   link_tasks_ = &tasks;
   update_links();
   tasks.spawn("peer server", [this](Task& t) { peer_server_->run(t); });
@@ -276,8 +278,8 @@ void Node::borne_by(NodeId node, Run run) {
   controller_->on_alive(node, run);
 }
 
-Result<> Node::on_link_up(NodeId node, Run run, const net::Address& address) {
-  TRY_DO(bearers_->answered(env_.clock.now(), node, run, address));
+Result<> Node::on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) {
+  TRY_DO(bearers_->answered(env_.clock.now(), {node, run, voter, address}));
   bearers_->link_opened(node, run);
   borne_by(node, run);
   return {};
@@ -296,7 +298,7 @@ void Node::on_suspicion(NodeId node, Run run) {
 void Node::on_probe_refused(NodeId node) { controller_->on_probe_refused(node); }
 
 Result<> Node::admit(const peer::Hello& hello) {
-  return bearers_->greeted(env_.clock.now(), hello.from, hello.run, {hello.host, hello.port});
+  return bearers_->greeted(env_.clock.now(), {hello.from, hello.run, hello.voter, {hello.host, hello.port}});
 }
 
 void Node::on_hello(NodeId from, Run run) {
@@ -361,7 +363,17 @@ void Node::on_catalogue_restored() {
 void Node::on_configuration() {
   log_.info("configuration index={} {}", raft_->core().configuration_index(), to_string(raft_->core().configuration()));
   identity_.lineage = raft_->core().configuration().lineage;
+  tell_voters();
   update_links();
+}
+
+void Node::tell_voters() {
+  if (!controller_) return;
+  metadata::Voters voters;
+  const raft::Configuration& c = raft_->core().configuration();
+  for (const std::vector<raft::Voter>* set : {&c.voters, &c.next})
+    for (const raft::Voter& v : *set) voters.emplace(v.node, v.id);
+  controller_->on_voters(std::move(voters));
 }
 
 void Node::on_distrusted() {

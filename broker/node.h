@@ -60,11 +60,12 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   Result<> learn_cluster(Task& task);
   Result<raft::Recovered> recover_raft(Task& task, const wal::OpenResult& opened);
   void update_links();
+  void tell_voters();
 
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) override;
   void on_damaged(std::span<const StreamId> streams, const Error& what) override;
   void on_failed(const Error& error) override;
-  Result<> on_link_up(NodeId node, Run run, const net::Address& address) override;
+  Result<> on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) override;
   void on_link_down(NodeId node, Run run) override;
   void on_suspicion(NodeId node, Run run) override;
   void on_probe_refused(NodeId node) override;

@@ -199,10 +199,15 @@ class Run {
       for (const auto& [stream, p] : catalogue->partitions()) {
         const bool spoiled = std::ranges::all_of(p.isr, [&](const metadata::Copy& copy) { return p.is_damaged(copy); });
         out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
-                                  p.partition_epoch, p.replicas, p.isr_nodes(), destroyed(stream) || (spoiled && touched(p.isr_nodes()))});
+                                  p.partition_epoch, p.replicas, p.isr_nodes(),
+                                  destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p)});
       }
     out.quorum_destroyed = quorum_destroyed();
     return out;
+  }
+  // The disks of all in-sync copies are gone for good: others may hold what they held, and nobody may say so.
+  bool nobody_left(const metadata::Partition& p) const {
+    return observers_ && std::ranges::none_of(p.isr, [&](const metadata::Copy& copy) { return observers_->is_anywhere(copy.directory); });
   }
   // Something was done to one of their disks: a broker that takes a copy for damaged may be right.
   bool touched(const std::vector<NodeId>& members) const {

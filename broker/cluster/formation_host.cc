@@ -1,6 +1,7 @@
 #include "broker/cluster/formation_host.h"
 
 #include "base/archive.h"
+#include "base/probe.h"
 
 namespace sg::broker {
 namespace {
@@ -32,12 +33,21 @@ FormationHost::FormationHost(Env& env, const Config& config, raft::FormationStat
       core_(formation_config(config, raft.core()), std::move(recovered), has_taken_part(raft.core()), identity.cluster_id,
             env.rng.split("formation")) {}
 
-Result<raft::FormationState> FormationHost::recover(Task& task, wal::Journal& journal) {
+Result<raft::FormationState> FormationHost::recover(Task& task, wal::Journal& journal, const raft::Recovered& raft) {
   const int64_t end = journal.end_of(wal::kRaftFormation);
-  if (end == journal.start_of(wal::kRaftFormation)) return raft::FormationState{};
-  TRY(auto read, journal.read(task, wal::kRaftFormation, end - 1, kReadBytes, true));
-  ENSURE(read.size() == 1, "{} states at {}", read.size(), end - 1);
-  return unpack<raft::FormationState>(read.front().payload);
+  const bool has_log = raft.snapshot || !raft.entries.empty();
+  if (has_log || end == journal.start_of(wal::kRaftFormation)) return raft::FormationState{};
+  auto read = journal.read(task, wal::kRaftFormation, end - 1, kReadBytes, true);
+  if (read.is(Errc::corrupt)) {
+    REACHED("formation: a promise cannot be read any more");
+    for (const wal::Damage& damage : journal.damage_of(wal::kRaftFormation)) TRY_DO(journal.draw_voter_id(task, damage));
+    journal.drop(wal::kRaftFormation);
+    TRY_DO(journal.settle(task));
+    return raft::FormationState{};
+  }
+  if (!read) return std::unexpected(read.error());
+  ENSURE(read->size() == 1, "{} states at {}", read->size(), end - 1);
+  return unpack<raft::FormationState>(read->front().payload);
 }
 
 Result<> FormationHost::run(Task& task) {
@@ -76,6 +86,11 @@ void FormationHost::on_durable(uint64_t metadata_ticket) {
     tickets_.pop_front();
     feed(core_.durable(env_.clock.now()));
   }
+  // From here on the log says that this node is formed; its promise would keep a segment for ever.
+  if (settled_ || raft_.core().durable_index().v == 0) return;
+  settled_ = true;
+  note_raft();
+  if (const int64_t end = journal_.end_of(wal::kRaftFormation); end > 0) journal_.advance_start(wal::kRaftFormation, end);
 }
 
 void FormationHost::feed(raft::Formation::Output output) {

@@ -23,8 +23,9 @@ class FormationHost {
   FormationHost(Env& env, const Config& config, raft::FormationState recovered, peer::Identity& identity, wal::Journal& journal,
                 peer::ControlLinks& links, RaftDriver& raft);
 
-  // The journal has been opened and not started.  Errc::corrupt, Errc::io.
-  static Result<raft::FormationState> recover(Task& task, wal::Journal& journal);
+  // What was promised, if that still matters: who holds an entry is formed. A promise that cannot be read any more is none of
+  // this directory, which goes on under another voter id. The journal has been opened and not started.  Errc::io.
+  static Result<raft::FormationState> recover(Task& task, wal::Journal& journal, const raft::Recovered& raft);
 
   // Until the cluster is formed, or stopped. Errc::io, Errc::invalid: the cluster's id could not be kept.
   Result<> run(Task& task);
@@ -46,6 +47,7 @@ class FormationHost {
   raft::Formation core_;
   std::deque<uint64_t> tickets_;  // of steps that are not durable
   std::optional<raft::Promise> formed_;
+  bool settled_ = false;  // Raft's own streams tell that this node is formed
   Signal wake_;
 };
 

@@ -2,7 +2,7 @@
 
 namespace sg::metadata {
 
-Claim claim_of(const Catalogue& catalogue, const RegisterBroker& claimant) {
+Claim claim_of(const Catalogue& catalogue, const Voters& voters, const RegisterBroker& claimant) {
   const Broker* registered = catalogue.broker(claimant.node);
   if (!registered) return Claim::free;
   if (registered->run == claimant.run) return Claim::repeated;
@@ -10,8 +10,10 @@ Claim claim_of(const Catalogue& catalogue, const RegisterBroker& claimant) {
     if (!claimant.run.newer_than(registered->run)) return Claim::outdated;
     return registered->peer == claimant.peer ? Claim::restart : Claim::contested;
   }
-  const bool gives_way = !catalogue.has_place({registered->node, registered->run.directory});
-  if (gives_way && catalogue.has_place({claimant.node, claimant.run.directory})) return Claim::returning;
+  auto has_place = [&](const Run& run, VoterId voter) {
+    return catalogue.has_place({claimant.node, run.directory}) || voters.contains({claimant.node, voter});
+  };
+  if (!has_place(registered->run, registered->voter) && has_place(claimant.run, claimant.voter)) return Claim::returning;
   return Claim::contested;
 }
 

@@ -6,7 +6,9 @@
 // controller looks whether the registered run still answers or is heard.
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 
 #include "broker/metadata/catalogue.h"
 
@@ -16,12 +18,15 @@ enum class Claim : uint8_t {
   free,       // nobody has registered under this node id
   repeated,   // this very run has
   restart,    // a later run of the same directory at the same address
-  returning,  // the registered directory is in no ISR, and the claimant's is: it gives way at once
+  returning,  // the registered directory has no place, in an ISR or among the voters, and the claimant's has: it gives way at once
   outdated,   // not a later run of the registered directory: an earlier state or a copy of it, which may lack what that run acknowledged
   contested,  // another directory, or another address
 };
 
-Claim claim_of(const Catalogue& catalogue, const RegisterBroker& claimant);
+// Who votes in the metadata group now.
+using Voters = std::set<std::pair<NodeId, VoterId>>;
+
+Claim claim_of(const Catalogue& catalogue, const Voters& voters, const RegisterBroker& claimant);
 
 // Who is who, and what to do, for the operators of both processes. `registered` has registered under the id that `claimant` claims.
 std::string two_bearers(const Broker& registered, const RegisterBroker& claimant);

@@ -22,10 +22,9 @@ Controller::Controller(const Catalogue& catalogue, ControllerOptions options, Rn
   ENSURE(options_.default_replication_factor != 0 && options_.default_partitions >= 1);
 }
 
-ControllerOutput Controller::start(Time now, Uuid cluster_id, int32_t voters) {
+ControllerOutput Controller::start(Time now, Uuid cluster_id) {
   ENSURE(!active_ && pending_.empty() && open_.empty() && watches_.empty());
   active_ = true;
-  default_replication_factor_ = options_.default_replication_factor > 0 ? options_.default_replication_factor : std::min(3, voters);
   watch_all(now);
   ControllerOutput out;
   if (catalogue_.cluster_id().is_zero()) propose(SetCluster{cluster_id.is_zero() ? draw_uuid() : cluster_id}, {}, out);

@@ -78,8 +78,8 @@ class Controller {
   bool active() const { return active_; }
 
   // This node leads Raft now. Probes every broker; proposes the cluster's identity if it has none.
-  // `cluster_id`: drawn when the cluster was formed; zero: of an older one, draw it. `voters`: of the metadata group.
-  ControllerOutput start(Time now, Uuid cluster_id, int32_t voters);
+  // `cluster_id`: drawn when the cluster was formed; zero: of an older one, draw it.
+  ControllerOutput start(Time now, Uuid cluster_id);
   // This node leads no longer. Answers everything that is open with not_controller; what was proposed may still be applied.
   ControllerOutput stop(Time now);
 
@@ -95,6 +95,9 @@ class Controller {
   ControllerOutput on_suspicion(Time now, NodeId node, Run run);
   // Nobody listened at a node that was to be probed. Suspicion of the run that was registered when the probe was asked for.
   ControllerOutput on_probe_refused(Time now, NodeId node);
+
+  // The metadata group is these now. A fact to remember, active or not.
+  void on_voters(Voters voters) { voters_ = std::move(voters); }
 
   // What became of an inquiry; no answer: refused, or none in time.
   ControllerOutput on_answer(Time now, const Inquiry& inquiry, std::optional<Answer> answer);
@@ -143,6 +146,7 @@ class Controller {
   };
 
   void watch_all(Time now);
+  int32_t default_replication_factor() const;
   bool changing(NodeId node) const { return changing_.contains(node); }
   Time fence_due(const Broker& broker) const;
   void propose_fences(Time now, ControllerOutput& out);
@@ -171,8 +175,8 @@ class Controller {
   const Catalogue& catalogue_;
   ControllerOptions options_;
   Rng rng_;
+  Voters voters_;
   bool active_ = false;
-  int32_t default_replication_factor_ = 1;
   Token next_token_ = 1;
   uint64_t next_open_ = 1;
   std::map<NodeId, Watch> watches_;

@@ -19,7 +19,7 @@ bool Controller::may_register(Time now, NodeId from, uint64_t id, const Register
     if (other && other->node == r.node && other->run != r.run)
       return refuse(ControllerError::busy, fmt::format("run {} of node {} is being registered", other->run, r.node));
   }
-  const Claim claim = claim_of(catalogue_, r);
+  const Claim claim = claim_of(catalogue_, voters_, r);
   if (claim == Claim::free || claim == Claim::repeated || claim == Claim::restart) return true;
   const Broker& b = *catalogue_.broker(r.node);
   Watch& w = watches_.at(r.node);
@@ -29,7 +29,7 @@ bool Controller::may_register(Time now, NodeId from, uint64_t id, const Register
     if (std::exchange(w.last_note, line) != line) out.notes.push_back(std::move(line));
   };
   if (claim == Claim::returning) {
-    note("admitted", "the run that gives way is in no ISR, this one is");
+    note("admitted", "the run that gives way is in no ISR and has no vote, this one has a place");
     return true;
   }
   if (claim == Claim::outdated) {

@@ -235,7 +235,7 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
                   fmt::format("{} partitions; 1 to {} are allowed", count, options_.max_partitions_per_topic));
   }
   if (item.assignment.empty()) {
-    int32_t factor = item.replication_factor == -1 ? default_replication_factor_ : item.replication_factor;
+    int32_t factor = item.replication_factor == -1 ? default_replication_factor() : item.replication_factor;
     auto placed = place(load, static_cast<int32_t>(count), factor, static_cast<uint64_t>(catalogue_.next_stream().v) + next_token_);
     if (!placed) return refuse(ControllerError::invalid_replication_factor, placed.error().what);
     topic.partitions = std::move(*placed);
@@ -248,6 +248,13 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
   result.num_partitions = static_cast<int32_t>(count);
   result.replication_factor = factor;
   return topic;
+}
+
+int32_t Controller::default_replication_factor() const {
+  if (options_.default_replication_factor > 0) return options_.default_replication_factor;
+  std::set<NodeId> nodes;
+  for (const auto& [node, voter] : voters_) nodes.insert(node);
+  return std::clamp(static_cast<int32_t>(nodes.size()), 1, 3);
 }
 
 Uuid Controller::draw_uuid() {

@@ -8,15 +8,12 @@ Bearers::Bearer& Bearers::bearer(Time now, NodeId node) {
   Bearer& bearer = bearers_[node];
   const metadata::Broker* registered = catalogue_.broker(node);
   if (bearer.run.is_none() && registered)
-    bearer = {.run = registered->run, .address = {registered->peer.host, registered->peer.port}, .heard = now};
+    bearer = {.run = registered->run, .voter = registered->voter, .address = {registered->peer.host, registered->peer.port}, .heard = now};
   return bearer;
 }
 
-Result<> Bearers::greeted(Time now, NodeId node, Run run, const net::Address& address) { return admit(now, node, run, address, false); }
-
-Result<> Bearers::answered(Time now, NodeId node, Run run, const net::Address& address) { return admit(now, node, run, address, true); }
-
-Result<> Bearers::admit(Time now, NodeId node, Run run, const net::Address& address, bool dialed) {
+Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
+  const auto& [node, run, voter, address] = claim;
   Bearer& present = bearer(now, node);
   auto refuse = [&](std::string_view what) {
     REACHED("bearers: a process is not taken for the node that it says it is");
@@ -35,15 +32,13 @@ Result<> Bearers::admit(Time now, NodeId node, Run run, const net::Address& addr
   const bool is_registered = registered && registered->run == run;
   const bool same_address = address == present.address;
   const bool restart = run.newer_than(present.run) && same_address;
-  auto gives_way = [&] {
-    return registered && registered->run == present.run && !catalogue_.has_place({node, present.run.directory}) &&
-           catalogue_.has_place({node, run.directory});
-  };
+  auto has_place = [&](const Run& of, VoterId as) { return catalogue_.has_place({claim.node, of.directory}) || votes_(claim.node, as); };
+  const bool gives_way = !has_place(present.run, present.voter) && has_place(run, voter);
   const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + session_timeout_);
-  const bool taken = present.run.is_none() || is_registered || restart || (dialed && same_address) || gives_way() || silent;
+  const bool taken = present.run.is_none() || is_registered || restart || (dialed && same_address) || gives_way || silent;
   if (!taken)
     return refuse(run.directory == present.run.directory ? "refused as a copy of its directory:" : "refused as another directory:");
-  present = {.run = run, .address = address, .heard = now};
+  present = {.run = run, .voter = voter, .address = address, .heard = now};
   return {};
 }
 

@@ -5,7 +5,7 @@
 //   the run that the catalogue has registered: yes, the controller has decided
 //   a later run of the bearer's directory that says it is at the bearer's address: yes, a restart; it waits for nothing
 //   a run that answered when this node dialed the bearer's address: yes, a port is held by one process
-//   a run whose directory is in an ISR, where the bearer's is in none: yes
+//   a run that has a place, in an ISR or as a voter, where the bearer has none: yes
 //   any other: only once the bearer has no link here and was not heard for a session, or is known to be gone (suspicion)
 //
 // Why it is safe: this decides whom to listen to, never what is true. Votes are counted for voter ids, acknowledgements under broker
@@ -15,6 +15,7 @@
 // gets a full session.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -28,14 +29,26 @@ namespace sg::broker::peer {
 
 class Bearers {
  public:
-  // The catalogue outlives this.
-  Bearers(const metadata::Catalogue& catalogue, Duration session_timeout) : catalogue_(catalogue), session_timeout_(session_timeout) {}
+  // Whether a node votes under this id now.
+  using Votes = std::function<bool(NodeId, VoterId)>;
 
-  // Somebody greets as `run` of `node`, reachable at `address` as it says. Errc::invalid: another process bears the id; the text is for
+  // What a process says of itself.
+  struct Claim {
+    NodeId node;
+    Run run;
+    VoterId voter;
+    net::Address address;
+  };
+
+  // The catalogue, and what `votes` refers to, outlive this.
+  Bearers(const metadata::Catalogue& catalogue, Votes votes, Duration session_timeout)
+      : catalogue_(catalogue), votes_(std::move(votes)), session_timeout_(session_timeout) {}
+
+  // Somebody greets, reachable where it says. Errc::invalid: another process bears the id; the text is for
   // both operators, and the same as long as the two are.
-  Result<> greeted(Time now, NodeId node, Run run, const net::Address& address);
-  // `run` answered for `node` when this node dialed `address`. Errc::invalid as above.
-  Result<> answered(Time now, NodeId node, Run run, const net::Address& address);
+  Result<> greeted(Time now, const Claim& claim) { return admit(now, claim, false); }
+  // It answered when this node dialed that address. Errc::invalid as above.
+  Result<> answered(Time now, const Claim& claim) { return admit(now, claim, true); }
 
   // A message came from this run. False: another process bears the id by now.
   bool heard(Time now, NodeId node, Run run);
@@ -50,14 +63,16 @@ class Bearers {
  private:
   struct Bearer {
     Run run;
+    VoterId voter;
     net::Address address;
     Time heard;
     bool gone = false;
   };
   Bearer& bearer(Time now, NodeId node);
-  Result<> admit(Time now, NodeId node, Run run, const net::Address& address, bool dialed);
+  Result<> admit(Time now, const Claim& claim, bool dialed);
 
   const metadata::Catalogue& catalogue_;
+  Votes votes_;
   Duration session_timeout_;
   std::map<NodeId, Bearer> bearers_;
   std::map<std::pair<NodeId, Run>, int> links_;  // that stand, also of runs that bear nothing any more

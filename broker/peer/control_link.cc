@@ -89,7 +89,8 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
     const net::Address address = link.addresses[link.turn % link.addresses.size()];
     Result<Greeted> greeted = dial(task, env_, identity_, link.node, address, LinkKind::control, task.now() + kDialTimeout);
     if (greeted) {
-      if (Result<> used = events_.on_link_up(link.node, greeted->run, address); !used) greeted = std::unexpected(used.error());
+      if (Result<> used = events_.on_link_up(link.node, greeted->run, greeted->voter, address); !used)
+        greeted = std::unexpected(used.error());
     }
     if (greeted) {
       refused_pause = kRedialPause;
@@ -203,7 +204,7 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
   TRY(Exchange e, greet(task, env, identity, to, address, kind, deadline));
   if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
   if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));
-  return Greeted{std::move(e.connection), e.reply.run};
+  return Greeted{std::move(e.connection), e.reply.run, e.reply.voter};
 }
 
 Result<metadata::Answer> ControlLinks::inquire(Task& task, NodeId node, const net::Address& address) {

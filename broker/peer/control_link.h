@@ -33,7 +33,7 @@ class LinkEvents {
  public:
   virtual ~LinkEvents() = default;
   // `run` answered for `node` at `address`. Errc::invalid: it is not the one that bears the node's id; the link is not used.
-  virtual Result<> on_link_up(NodeId node, Run run, const net::Address& address) = 0;
+  virtual Result<> on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) = 0;
   virtual void on_link_down(NodeId node, Run run) = 0;
   virtual void on_suspicion(NodeId node, Run run) = 0;
   // A probe of a node to which this process never had a link was refused.
@@ -82,6 +82,7 @@ class ControlLinks {
 struct Greeted {
   std::unique_ptr<net::Connection> connection;
   Run run;  // of the node that answered
+  VoterId voter;
 };
 // Errc::invalid: refused, or another node answered; the text says which.
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline);

@@ -24,6 +24,8 @@ class Copies {
   // A fault has taken what the machine's disk held; its ledger tells so already. `kept`: disks that are out of their machines now and will
   // be back.
   void taken(MachineId machine, const std::map<MachineId, Ledger>& kept = {});
+  // Those who decide together have lost what they promised.
+  void quorum_is_gone() { quorum_destroyed_ = true; }
   // A registration of the machine is committed: it takes part again, as what it is now.
   void registered(MachineId machine) { forgetful_.erase(machine); }
 

@@ -46,4 +46,10 @@ void DurableLog::replace_start(int64_t position, uint64_t chain) {
   start_chain_ = chain;
 }
 
+void DurableLog::begin_anew(int64_t position, uint64_t chain) {
+  entries_.clear();
+  start_ = position;
+  start_chain_ = chain;
+}
+
 }  // namespace sg::scenario

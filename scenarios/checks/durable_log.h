@@ -51,6 +51,8 @@ class DurableLog {
   void advance_start(int64_t position, uint64_t base_chain);
   // Something else takes the place of everything below `position`, whatever stood there.
   void replace_start(int64_t position, uint64_t chain);
+  // Forgets everything: what follows begins at `position`, where the chain is `chain`.
+  void begin_anew(int64_t position, uint64_t chain);
 
  private:
   int64_t start_ = 0;

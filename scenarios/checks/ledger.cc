@@ -251,7 +251,11 @@ LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, Byte
                          node_, r.stream, r.first, end, end, r.first);
     });
   }
-  const uint64_t chain = log ? log->chain_at(end).value_or(kEmptyChain) : kEmptyChain;
+  // A node whose file was taken goes on before the end that this ledger remembers, perhaps before its start: then it had what was
+  // committed.
+  std::optional<uint64_t> before = log ? log->chain_at(std::min(end, r.first)) : std::nullopt;
+  if (!before && log && r.first < log->start()) before = events_->committed_chain(r.stream, r.first);
+  const uint64_t chain = before.value_or(kEmptyChain);
   return {r.first,
           r.next,
           r.epoch,
@@ -346,6 +350,7 @@ void Ledger::fold(std::map<StreamId, DurableLog>& logs, const wal::Record& r, co
   DurableLog& log = logs[r.stream];
   switch (r.kind) {
     case wal::RecordKind::append:
+      if (entry->first < log.start()) log.begin_anew(entry->first, events_->committed_chain(r.stream, entry->first));
       if (entry->first < log.end()) log.truncate(entry->first);  // reported already
       if (entry->first >= log.end()) log.append(*entry);
       break;

@@ -109,6 +109,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void lost(MachineId machine) {
     copies.taken(machine, away);
     raft.forgotten(machine);
+    if (raft.majority_forgotten()) copies.quorum_is_gone();
   }
   // What a disk holds goes with it, and so does what is known of it.
   void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
@@ -133,7 +134,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   // --- journals ---
   void on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
     if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
-    if (stream != wal::kRaftSnapshots) return;
+    if (stream != wal::kRaftSnapshots || raft.is_elsewhere(node)) return;
     auto snapshot = broker::snapshot_from(wal::Aux(aux), LogIndex(entry.first), Term(entry.epoch), payload);
     judge.check(Check::e7, snapshot.has_value(), [&] { return fmt::format("node {} writes a snapshot that nobody can read", node); });
     if (snapshot) catalogue.on_snapshot(node, LogIndex(entry.first), snapshot->data);
@@ -141,11 +142,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   using sim::DiskObserver::on_truncate;
   void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
     if (stream == wal::kRaftLog) raft.on_truncate(node, new_end, hard);
-    if (!wal::is_metadata(stream)) partitions.on_truncate(node, stream, new_end, old_end);
+    if (!wal::is_metadata(stream) && !raft.is_elsewhere(node)) partitions.on_truncate(node, stream, new_end, old_end);
   }
   void on_durable(MachineId node, StreamId stream) override {
     grown[{node, stream}] = world.now();
-    if (stream == wal::kRaftLog) raft.on_durable();
+    if (stream == wal::kRaftLog && !raft.is_elsewhere(node)) raft.on_durable();
   }
   bool installed(MachineId node, int64_t position) override { return raft.was_sent_snapshot(node, LogIndex(position - 1)); }
   uint64_t committed_chain(StreamId stream, int64_t position) override {
@@ -182,6 +183,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     return topic->partitions[static_cast<size_t>(index)];
   }
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
+    if (raft.is_elsewhere(from)) return;
     raft.on_message(from, to, m);
     const broker::Node* node = cluster.running(from);
     if (node && node->catalogue()) catalogue.on_seen(from, *node->catalogue());
@@ -193,9 +195,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
   }
   void on_replica(MachineId from, const replica::Message& m) override {
+    if (raft.is_elsewhere(from)) return;
     if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
   }
   void on_data(MachineId from, const replica::Data& data, const SharedBytes& payload) override {
+    if (raft.is_elsewhere(from)) return;
     partitions.on_data(from, data);
     size_t at = 0;
     for (uint32_t bytes : data.batch_bytes) {
@@ -209,6 +213,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     }
   }
   void on_produced(MachineId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
+    if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partition_responses) {
         auto stream = stream_of(topic.name, p.index);
@@ -243,6 +248,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     return nullptr;
   }
   void on_fetched(MachineId from, Time asked, const kafka::FetchResponse& answer) override {
+    if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partitions) {
         auto stream = stream_of(topic.topic, p.partition_index);
@@ -320,6 +326,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
 Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
 Observers::~Observers() = default;
 
+bool Observers::is_anywhere(const Uuid& directory) const {
+  auto has_it = [&](const Ledger& l) { return l.directory() == directory; };
+  return std::ranges::any_of(state_->ledgers.all(), [&](const auto& l) { return has_it(*l.second); }) ||
+         std::ranges::any_of(state_->away, [&](const auto& l) { return has_it(l.second); });
+}
 const Copies& Observers::copies() const { return state_->copies; }
 const metadata::Catalogue& Observers::catalogue() const { return state_->ghost.catalogue; }
 bool Observers::damaged(NodeId node) const { return state_->ledgers.find(node)->damaged(); }

@@ -25,6 +25,8 @@ class Observers {
   std::vector<IdlePartition> idle() const;
   // What the faults have destroyed.
   const Copies& copies() const;
+  // Some machine has that data directory, or its disk is out of it for a while.
+  bool is_anywhere(const Uuid& directory) const;
   // What is committed, whoever runs.
   const metadata::Catalogue& catalogue() const;
   // The simulator took something from the node's machine, and it has not registered since.

@@ -10,7 +10,7 @@ namespace sg::scenario {
 
 void RaftChecks::on_message(MachineId from, MachineId to, const raft::Message& m) {
   const Ledger* ledger = ledgers_.find(from);
-  if (!ledger) return;
+  if (!ledger || is_elsewhere(from)) return;
   speaks_as_[m.from_voter] = from;
   gone_.erase(m.from_voter);
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
@@ -147,6 +147,8 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
 
 void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data) {
   const LogIndex index(entry.first);
+  if (forms_alone(entry, kind, data)) elsewhere_.insert(node);
+  if (is_elsewhere(node)) return;
   if (index <= ghost_.commit()) {
     const RaftGhost::Entry& committed = ghost_.entries[static_cast<size_t>(index.v - 1)];
     judge_.check(Check::e4, committed.term.v != entry.epoch || committed.chain == entry.chain, [&] {
@@ -179,6 +181,7 @@ void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKin
 }
 
 void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard) {
+  if (is_elsewhere(node)) return;
   if (ledgers_.find(node)->rotten()) return;  // it gives up what it cannot read any more, and goes on as another voter
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
@@ -218,7 +221,25 @@ void RaftChecks::on_durable() {
 
 // --- Who votes -------------------------------------------------------------------------------------------------------------------
 
+// Its first entry names it alone, and the committed first entry names others.
+bool RaftChecks::forms_alone(const LogEntry& entry, raft::EntryKind kind, ByteSpan data) const {
+  if (entry.first != 1 || kind != raft::EntryKind::configuration || ghost_.commit().v == 0) return false;
+  auto configuration = raft::decode_configuration(data);
+  auto formed = committed_voters_.find(LogIndex(1));
+  return configuration && configuration->founders.size() == 1 && formed != committed_voters_.end() && formed->second->founders.size() > 1;
+}
+
+bool RaftChecks::majority_forgotten() const {
+  auto lost = [&](const Voters& voters) {
+    auto remembers = [&](const raft::Voter& voter) { return !is_gone(voter); };
+    return voters && !majority(voters, remembers);
+  };
+  if (!committed_voters_.empty() && lost(committed_voters_.rbegin()->second)) return true;
+  return std::ranges::any_of(proposals_, [&](const auto& p) { return lost(p.second.in_force); });
+}
+
 void RaftChecks::forgotten(MachineId machine) {
+  elsewhere_.erase(machine);
   for (auto it = speaks_as_.begin(); it != speaks_as_.end();) {
     if (it->second == machine) gone_.insert(it->first);
     it = it->second == machine ? speaks_as_.erase(it) : std::next(it);

@@ -37,6 +37,10 @@ class RaftChecks {
   void on_durable();
   // A fault has taken what the machine remembered.
   void forgotten(MachineId machine);
+  // A majority of some set of voters that decides, or may come to decide, has been forgotten: nobody owes progress any more.
+  bool majority_forgotten() const;
+  // Started with an empty directory and told of nobody else, a node forms a cluster of its own: nothing that is said here is about that.
+  bool is_elsewhere(MachineId machine) const { return elsewhere_.contains(machine); }
   // A leader has sent the node a snapshot of that index.
   bool was_sent_snapshot(MachineId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
@@ -64,6 +68,7 @@ class RaftChecks {
   // Its durable log is `chain` up to and including `index`, or nobody can know any more whether it was.
   bool holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const;
   void commit_to(LogIndex index, uint64_t chain);
+  bool forms_alone(const LogEntry& entry, raft::EntryKind kind, ByteSpan data) const;
 
   const Ledgers& ledgers_;
   RaftGhost& ghost_;
@@ -75,6 +80,7 @@ class RaftChecks {
   std::map<MachineId, Term> candidacies_;
   std::map<VoterId, MachineId> speaks_as_;
   std::set<VoterId> gone_;
+  std::set<MachineId> elsewhere_;
   std::map<LogIndex, Voters> committed_voters_;  // by the entry that brought them, committed
   std::set<std::pair<MachineId, LogIndex>> snapshots_sent_;
 };
