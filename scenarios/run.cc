@@ -148,6 +148,7 @@ class Run {
     const auto& timing = cluster_.config().timing;
     LivenessBounds bounds = bounds_of({timing.election_max, timing.session_timeout});
     bounds.everything = phase;
+    if (scenario_.phases.rejoin) bounds.rejoined = kRejoined;
     liveness_.emplace(world_.now(), bounds);
     watching_ = true;
     watch();
