@@ -78,7 +78,8 @@ int Node::run(Task& task) {
   if (!opened) return refuse(opened.error());
   identity_.incarnation = opened->incarnation;
   identity_.cluster_id = opened->cluster_id;
-  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
+  pulses_.emplace(env_, config_.timing.heartbeat, config_.timing.link_timeout);
+  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), *pulses_, config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
   take_port(config_.listen.peer, peer_server_->local());
   return run_opened(task, std::move(*opened));
@@ -99,7 +100,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   if (!registration.damaged.empty()) registration.clean = true;
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
-  links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
+  links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this), *pulses_);
   auto recovered = RaftDriver::recover(task, *journal_, opened, config_.voter_count() == 1);
   if (!recovered) {
     if (!recovered.is(Errc::stopped)) callbacks_.failed(recovered.error().what);
@@ -107,7 +108,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   }
   raft_.emplace(env_, raft_config(config_, identity_.incarnation), std::move(*recovered), *journal_, *links_, *machine_,
                 config_.raft.snapshot_every);
-  replication_.emplace(env_, identity_);
+  replication_.emplace(env_, identity_, *pulses_);
   partitions_.emplace(env_, config_, *journal_, opened.streams, *replication_, static_cast<ControllerSink&>(*this));
 
   // The controller answers this very node through its membership, and the membership asks the controller.
@@ -143,6 +144,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   replication_->attach(*partitions_, machine_->catalogue(), tasks);
   for (const Voter& v : config_.voters)
     if (v.id != config_.node_id) links_->add(tasks, v.id, v.address);
+  tasks.spawn("pulses", [this](Task& t) { pulses_->run(t); });
   tasks.spawn("peer server", [this](Task& t) { peer_server_->run(t); });
   tasks.spawn("kafka server", [this](Task& t) { kafka_server_->run(t); });
   tasks.spawn("raft", [this](Task& t) {
@@ -271,7 +273,7 @@ Result<> Node::on_control_frame(NodeId from, Incarnation incarnation, const peer
   }
 }
 
-Result<> Node::serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) {
+Result<> Node::serve_replication(Task& task, peer::LiveConnection& connection, FrameReader& reader, const peer::Hello& hello) {
   return replication_->serve(task, connection, reader, hello);
 }
 

@@ -64,7 +64,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_probe_refused(NodeId node) override;
   void on_hello(NodeId from, Incarnation incarnation) override;
   Result<> on_control_frame(NodeId from, Incarnation incarnation, const peer::Frame& frame) override;
-  Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) override;
+  Result<> serve_replication(Task& task, peer::LiveConnection& connection, FrameReader& reader, const peer::Hello& hello) override;
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome) override;
   void on_catalogue_restored() override;
   void on_catalogue_changed(const std::set<StreamId>& partitions, const std::set<NodeId>& brokers) override;
@@ -87,6 +87,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   // In order of construction; a later one may use an earlier one.
   std::unique_ptr<wal::Journal> journal_;
   std::optional<MetadataMachine> machine_;
+  std::optional<peer::Pulses> pulses_;
   std::optional<peer::ControlLinks> links_;
   std::optional<RaftDriver> raft_;
   std::optional<ControllerHost> controller_;

@@ -2,18 +2,25 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
-#include "broker/frame_reader.h"
+#include "broker/peer/reach.h"
 
 namespace sg::broker::peer {
 namespace {
 
 constexpr size_t kMaxQueuedBytes = 16u << 20;
-constexpr Duration kDialTimeout = 1s;
+constexpr Duration kDialTimeout = 1s;  // a silent node is asked every kReachStep meanwhile
 constexpr Duration kRedialPause = 50ms;
 // A process that is killed may take connections for some milliseconds more, until the kernel has closed its listener; they are reset then.
 constexpr Duration kHastyPause = 3ms;
 constexpr int kHastyDials = 20;
 constexpr size_t kMaxFramesPerWrite = 64;
+
+Result<> hear_ping(Task& task, FrameReader& reader) {
+  TRY(SharedBytes body, reader.next(task));
+  TRY(Frame frame, decode(body));
+  if (frame.kind != FrameKind::ping) return fail(Errc::invalid, "only signs of life come towards the dialer of a control link");
+  return {};
+}
 
 }  // namespace
 
@@ -29,8 +36,8 @@ struct ControlLinks::Link {
   Signal wake;
 };
 
-ControlLinks::ControlLinks(Env& env, const Identity& identity, LinkEvents& events)
-    : env_(env), identity_(identity), events_(events), log_(env.log.with("peer")) {}
+ControlLinks::ControlLinks(Env& env, const Identity& identity, LinkEvents& events, Pulses& pulses)
+    : env_(env), identity_(identity), events_(events), pulses_(pulses), log_(env.log.with("peer")) {}
 
 ControlLinks::~ControlLinks() = default;
 
@@ -49,6 +56,7 @@ void ControlLinks::add(TaskGroup& tasks, NodeId node, net::Address address) {
   Link& link = *links_.back();
   link.node = node;
   link.address = std::move(address);
+  pulses_.expect(node);
   tasks.spawn(fmt::format("dial {}", node), [this, &link](Task& task) { dial_loop(task, link); });
 }
 
@@ -79,6 +87,7 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   // An established link has ended, and no reconnect has said yet what became of its process. A refusal says it, whenever it comes: the
   // listener lives as long as the process.
   bool was_up = false;
+  const std::string name = fmt::format("{}", link.node);
   int hasty = 0;
   while (!task.stopping()) {
     Result<Greeted> greeted = dial(task, env_, identity_, link.node, link.address, LinkKind::control, task.now() + kDialTimeout);
@@ -88,12 +97,14 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       link.broken = false;
       link.probing = false;
       events_.on_link_up(link.node, link.incarnation);
+      if (auto before = refusals_.taken(name)) log_.info("link_accepted node={} refused_before={}", link.node, *before);
       log_.info("link_up node={} address={} incarnation={}", link.node, to_string(link.address), link.incarnation);
-      Result<> ended = run_link(task, link, *greeted->connection);
+      Result<> ended = run_link(task, link, *greeted);
       link.up = false;
       link.queue.clear();
       link.queued_bytes = 0;
-      log_.info("link_down node={} incarnation={} reason={}", link.node, link.incarnation, to_string(ended.error().code));
+      log_.info("link_down node={} incarnation={} reason={} {}", link.node, link.incarnation, to_string(ended.error().code),
+                ended.error().what);
       was_up = true;
       hasty = kHastyDials;
       continue;
@@ -108,19 +119,22 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
         events_.on_probe_refused(link.node);
       }
     }
-    if (greeted.is(Errc::invalid)) log_.warn("link_refused node={} reason={}", link.node, greeted.error().what);
+    if (greeted.is(Errc::invalid) && refusals_.refused(name, greeted.error().what))
+      log_.warn("link_refused node={} reason=\"{}\"", link.node, greeted.error().what);
     const bool dying = was_up && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
     if (dying) REACHED("peer: a reconnect was taken and ended at once");
     if (link.wake.wait(task, task.now() + (dying ? kHastyPause : kRedialPause), "the next dial").is(Errc::stopped)) return;
   }
 }
 
-Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connection) {
-  // Nothing is sent towards the dialer on this connection; the reader is there to notice its end at once.
+Result<> ControlLinks::run_link(Task& task, Link& link, Greeted& greeted) {
+  LiveConnection& connection = *greeted.connection;
+  connection.watch(pulses_, link.node);
+  // Only signs of life come towards the dialer on this connection; its end is noticed at once.
   TaskGroup reader(task.scheduler());
   reader.spawn(fmt::format("watch {}", link.node), [&](Task& watcher) {
-    uint8_t byte;
-    (void)connection.read(watcher, {&byte, 1});
+    Result<> heard;
+    while (heard) heard = hear_ping(watcher, *greeted.reader);
     link.broken = true;
     link.wake.notify_all();
   });
@@ -147,23 +161,24 @@ Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connect
   connection.close();
   reader.stop();
   reader.join(task);
-  return result;
+  return std::unexpected(end_of(connection, result.error()));
 }
 
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
-  TRY(auto connection, env.network.connect(task, address, deadline));
+  TRY(auto reached, reach(task, env.network, address, deadline));
+  auto connection = std::make_unique<LiveConnection>(std::move(reached));
   Hello hello{.link = kind, .cluster_id = identity.cluster_id, .from = identity.node, .to = to, .incarnation = identity.incarnation};
   ByteVec metadata;
   pack(metadata, hello);
   TRY_DO(connection->write(task, encode_head(FrameKind::hello, metadata, 0), deadline));
-  FrameReader reader(*connection, kMaxFrameBytes);
-  TRY(SharedBytes body, reader.next(task, deadline));
+  auto reader = std::make_unique<FrameReader>(*connection, kMaxFrameBytes);
+  TRY(SharedBytes body, reader->next(task, deadline));
   TRY(Frame frame, decode(body));
   if (frame.kind != FrameKind::hello_reply) return fail(Errc::corrupt, "the peer did not answer the greeting");
   TRY(HelloReply reply, unpack<HelloReply>(frame.metadata));
   if (!reply.accepted) return fail(Errc::invalid, reply.reason);
   if (reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), reply.from, to));
-  return Greeted{std::move(connection), reply.incarnation};
+  return Greeted{std::move(connection), std::move(reader), reply.incarnation};
 }
 
 }  // namespace sg::broker::peer

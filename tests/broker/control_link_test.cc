@@ -27,7 +27,7 @@ struct Heard final : LinkEvents {
 struct Silent final : PeerEvents {
   void on_hello(NodeId, Incarnation) override {}
   Result<> on_control_frame(NodeId, Incarnation, const Frame&) override { return {}; }
-  Result<> serve_replication(Task&, net::Connection&, FrameReader&, const Hello&) override { return {}; }
+  Result<> serve_replication(Task&, LiveConnection&, FrameReader&, const Hello&) override { return {}; }
 };
 
 Env env_of(sim::NodeEnv& e) { return {e.scheduler, e.clock, e.network, e.disk, e.rng, e.log}; }
@@ -42,14 +42,16 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
     Env env = env_of(e);
     Identity identity{NodeId{2}, Incarnation{20}, {}};
     Silent events;
-    PeerServer server(env, identity, events, 8);
+    Pulses pulses(env, 100ms, 1s);
+    PeerServer server(env, identity, events, pulses, 8);
     CHECK(server.listen({"node2", kPort}));
     server.run(task);
   });
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
     Identity identity{NodeId{1}, Incarnation{10}, {}};
-    ControlLinks links(env, identity, heard);
+    Pulses pulses(env, 100ms, 1s);
+    ControlLinks links(env, identity, heard, pulses);
     TaskGroup tasks(task.scheduler());
     links.add(tasks, NodeId{2}, {"node2", kPort});
     (void)task.sleep_for(1h);
