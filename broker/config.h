@@ -44,6 +44,7 @@ struct Config {
     Duration election_max = 1000ms;
     Duration session_timeout = 3s;
     Duration replica_lag_time_max = 10s;
+    Duration link_timeout = 1s;  // a link to another node on which nothing has come for so long is closed and dialed again
   } timing;
 
   struct Journal {

@@ -136,8 +136,10 @@ Result<std::unique_ptr<Connection>> SocketNetwork::connect(Task& task, const Add
     if (!targets) return fail(Errc::unavailable, std::move(targets.error().what));
   }
   Result<std::unique_ptr<Connection>> made = fail(Errc::unavailable);
-  for (const SocketAddress& target : *targets) {
-    made = connect_to(task, poller_, target, address, deadline);
+  for (size_t left = targets->size(); left > 0; --left) {
+    const Time now = task.now();
+    const Time share = deadline == Time::never() ? deadline : now + (deadline - now) / static_cast<int64_t>(left);
+    made = connect_to(task, poller_, (*targets)[targets->size() - left], address, share);
     if (made || made.is(Errc::stopped) || task.now() >= deadline) break;
   }
   return made;

@@ -31,6 +31,8 @@ sim::WorldOptions draw_world(uint64_t seed) {
   sim::WorldOptions options;
   options.network.link.latency_max = std::chrono::microseconds(rng.log_between(60, 5000));
   options.network.link.tail_per_million = static_cast<uint32_t>(rng.chance(1, 2) ? 0 : rng.between(1, 5000));
+  options.network.retransmit_max = std::chrono::milliseconds(rng.log_between(5'000, 60'000));
+  options.network.has_patience = rng.chance(1, 2);
   return options;
 }
 
@@ -164,6 +166,7 @@ class Run {
     const auto& timing = cluster_.config().timing;
     LivenessBounds bounds = bounds_of({timing.election_max, timing.session_timeout});
     bounds.everything = phase;
+    if (scenario_.phases.rejoin) bounds.rejoined = kRejoined;
     liveness_.emplace(world_.now(), bounds);
     watching_ = true;
     watch();

@@ -69,6 +69,7 @@ struct Phases {
   Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
   Duration liveness = 30s;  // an upper bound
+  bool rejoin = false;      // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
 };
 
 struct Scenario {

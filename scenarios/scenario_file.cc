@@ -238,8 +238,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
 }
 
 sim::FaultRule read_fault(const toml::table& toml) {
-  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent", "death",
-                 "point", "choice"});
+  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_most", "at_once", "spread_s",
+                 "enabled_percent", "death", "point", "choice"});
   sim::FaultRule out;
   out.kind = fault_kind(toml, t.text("kind", ""));
   if (t.find("target")) out.targets = t.texts("target");
@@ -252,6 +252,7 @@ sim::FaultRule read_fault(const toml::table& toml) {
   out.duration = t.seconds(t.find("for_s") ? "for_s" : "down_s", out.duration);
   IntRange value = t.range("value", {0, 0}, INT64_MIN, INT64_MAX);
   out.value = {value.low, value.high};
+  out.at_most = static_cast<uint32_t>(t.integer("at_most", 0, 0, 1'000'000));
   out.at_once = static_cast<uint32_t>(t.integer("at_once", 1, 1, 9));
   out.spread = t.seconds("spread_s", {0s, 0s}).high;
   out.enabled_percent = static_cast<uint32_t>(t.integer("enabled_percent", 100, 1, 100));
@@ -297,10 +298,11 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "check"});
+    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "rejoin", "check"});
     out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
+    out.phases.rejoin = phases.boolean("rejoin", false);
     if (phases.find("check")) out.checks = phases.texts("check");
     if (out.checks != std::vector<std::string>{"all"}) refuse(*node, "check: only [\"all\"] exists");
   }
