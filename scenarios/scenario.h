@@ -22,6 +22,7 @@ struct TopicSpec {
   int32_t partitions = 1;
   int32_t replicas = 3;
   int32_t min_insync = 2;
+  Duration made_after{};  // zero: before the workloads start. Else a moment of the safety phase, and no workload writes to it
 };
 
 struct ClusterSpec {

@@ -149,13 +149,14 @@ ClusterSpec read_cluster(const toml::table& toml) {
   out.nodes = static_cast<int>(t.integer("nodes", 3, 1, 9));
   out.draw_knobs = t.boolean("draw_knobs", true);
   each_table(t.find("topics"), "topics", [&](const toml::table& topic_toml) {
-    Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync"});
+    Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync", "made_after_s"});
     TopicSpec spec;
     spec.name = topic.text("name", "");
     if (spec.name.empty()) refuse(topic_toml, "a topic needs a name");
     spec.partitions = static_cast<int32_t>(topic.integer("partitions", 1, 1, 100));
     spec.replicas = static_cast<int32_t>(topic.integer("replicas", 3, 1, 9));
     spec.min_insync = static_cast<int32_t>(topic.integer("min_insync", spec.replicas >= 3 ? 2 : 1, 1, 9));
+    spec.made_after = topic.seconds("made_after_s", {}).low;
     if (spec.replicas > out.nodes) refuse(topic_toml, fmt::format("{} replicas on {} nodes", spec.replicas, out.nodes));
     if (spec.min_insync > spec.replicas) refuse(topic_toml, fmt::format("min_insync {} with {} replicas", spec.min_insync, spec.replicas));
     for (const TopicSpec& other : out.topics)
@@ -176,7 +177,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
   out.topics = t.texts("topics");
   std::vector<std::string_view> existing;
-  for (const TopicSpec& topic : cluster.topics) existing.push_back(topic.name);
+  for (const TopicSpec& topic : cluster.topics)
+    if (topic.made_after == Duration::zero()) existing.push_back(topic.name);
   for (const std::string& topic : out.topics)
     if (std::find(existing.begin(), existing.end(), topic) == existing.end())
       refuse(*t.find("topics"), fmt::format("topics: the cluster has no '{}'; did you mean '{}'?", topic, nearest(topic, existing)));

@@ -7,6 +7,8 @@ import time
 
 from clients import consume, create, expect, produce, values
 from cluster import free_port, wait_until
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
 
 
 def leader_killed_with_three_replicas(env):
@@ -96,4 +98,31 @@ def orderly_stop_and_refusals(env):
         refused(locked[1:], "locked directory")
 
 
-CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals]
+def topics_made_while_a_broker_is_down(env):
+    """By factor, by assignment and on demand: the dead broker is the last replica, and copies when it returns."""
+    with env.cluster() as c:
+        create(c, "before", 3)
+        dead = c.node(3)
+        dead.end(signal.SIGKILL)
+        wait_until("the broker to be fenced", lambda: len((c.metadata() or {"brokers": []})["brokers"]) == 2)
+        admin = AdminClient({"bootstrap.servers": c.bootstrap})
+        admin.create_topics([NewTopic("placed", 4, 3)])["placed"].result(20)
+        admin.create_topics([NewTopic("assigned", 1, replica_assignment=[[3, 1, 2]])])["assigned"].result(20)
+        assert all(e is None for _, _, e in produce(c, "on-demand", values(0, 10)))
+        assert [r["id"] for r in c.partition("on-demand")["replicas"]][2] == 3
+        for partition in range(4):
+            assert [r["id"] for r in c.partition("placed", partition)["replicas"]][2] == 3
+        refused = admin.create_topics([NewTopic("four", 1, 4)])["four"]
+        try:
+            refused.result(20)
+            raise AssertionError("four replicas on three brokers")
+        except KafkaException as e:
+            assert "3 have ever registered" in str(e), e
+        dead.start()
+        for topic in ("placed", "assigned", "on-demand"):
+            c.wait_in_sync(topic, 3)
+        expect(consume(c, "on-demand", 10), values(0, 10))
+
+
+CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals,
+         topics_made_while_a_broker_is_down]
