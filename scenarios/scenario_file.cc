@@ -168,8 +168,8 @@ ClusterSpec read_cluster(const toml::table& toml) {
 }
 
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
-  Table t(toml,
-          {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes", "records"});
+  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s",
+                 "in_flight", "records_per_batch", "value_bytes", "records"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
   if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
@@ -187,6 +187,9 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
   out.idempotent = t.boolean("idempotent", out.acks == -1);
   if (out.idempotent && out.acks != -1) refuse(toml, "an idempotent producer needs acks = \"all\"");
+  out.first_sequence = t.range("first_sequence", out.first_sequence, 0, INT32_MAX);
+  out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
+  out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
   out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
   out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
