@@ -29,7 +29,7 @@ enum class Caching : uint8_t { cached, direct };                  // direct: O_D
 
 class File {
  public:
-  // Closes. Does not suspend.
+  // Closes. Does not suspend, so it should not be the last to let go of a large file whose name is gone.
   virtual ~File() = default;
 
   // Reads up to into.size() bytes; fewer only at the end of the file.  Errc::io (a read error; other ranges may be fine).

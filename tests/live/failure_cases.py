@@ -1,6 +1,7 @@
 """Nodes that are killed, stopped and refused: what was acknowledged is there afterwards, on every replica, and errors are clear."""
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -124,5 +125,31 @@ def topics_made_while_a_broker_is_down(env):
         expect(consume(c, "on-demand", 10), values(0, 10))
 
 
+def log_that_nobody_reads(env):
+    """Standard error is a pipe that is not read: the node goes on, counts what it loses, says so, and ends in time."""
+    with env.cluster(nodes=1) as c:
+        node = c.nodes[0]
+        node.end(signal.SIGTERM)
+        reader, writer = os.pipe()
+        node.process = subprocess.Popen([*node.command, "--verbose"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer)
+        os.close(writer)
+        try:
+            c.wait_brokers(1)
+            admin = AdminClient({"bootstrap.servers": c.bootstrap})
+            for i in range(8):
+                admin.create_topics([NewTopic(f"many{i}", 2000, 1)])[f"many{i}"].result(60)
+                assert all(e is None for _, _, e in produce(c, f"many{i}", values(0, 10), partition=0)), "a send failed"
+            text, deadline = b"", time.monotonic() + 20
+            while b"lines_lost count=" not in text and time.monotonic() < deadline:
+                if select.select([reader], [], [], 1)[0]:
+                    text += os.read(reader, 1 << 20)
+            assert b"lines_lost count=" in text, f"{len(text)} bytes of log, and no line says that others are missing"
+            for i in range(3):  # fills the pipe again
+                admin.create_topics([NewTopic(f"more{i}", 2000, 1)])[f"more{i}"].result(60)
+            assert node.end(signal.SIGTERM) == 0, "it does not end with code 0"
+        finally:
+            os.close(reader)
+
+
 CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals,
-         topics_made_while_a_broker_is_down]
+         topics_made_while_a_broker_is_down, log_that_nobody_reads]
