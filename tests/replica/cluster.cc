@@ -42,7 +42,7 @@ Cluster::Cluster(uint64_t seed) : rng_(seed) {
     clients_.emplace_back();
     clients_.back().id = ProducerId(i + 1);
     if (i == 1)
-      clients_.back().first_sequence = static_cast<int32_t>(rng_.chance(1, 2) ? rng_.between(1, 100) : rng_.between(kMax - 100, kMax));
+      clients_.back().first_sequence = static_cast<int32_t>(rng_.chance(1, 2) ? rng_.between(1, 100) : rng_.between(kMax - 300, kMax - 50));
   }
   publish();
 }
