@@ -106,7 +106,7 @@ def topics_made_while_a_broker_is_down(env):
         dead = c.node(3)
         dead.end(signal.SIGKILL)
         wait_until("the broker to be fenced", lambda: len((c.metadata() or {"brokers": []})["brokers"]) == 2)
-        admin = AdminClient({"bootstrap.servers": c.bootstrap})
+        admin = AdminClient({"bootstrap.servers": c.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic("placed", 4, 3)])["placed"].result(20)
         admin.create_topics([NewTopic("assigned", 1, replica_assignment=[[3, 1, 2]])])["assigned"].result(20)
         assert all(e is None for _, _, e in produce(c, "on-demand", values(0, 10)))
@@ -135,7 +135,7 @@ def log_that_nobody_reads(env):
         os.close(writer)
         try:
             c.wait_brokers(1)
-            admin = AdminClient({"bootstrap.servers": c.bootstrap})
+            admin = AdminClient({"bootstrap.servers": c.bootstrap, "log_level": 0})
             for i in range(8):
                 admin.create_topics([NewTopic(f"many{i}", 2000, 1)])[f"many{i}"].result(60)
                 assert all(e is None for _, _, e in produce(c, f"many{i}", values(0, 10), partition=0)), "a send failed"
