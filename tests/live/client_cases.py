@@ -120,6 +120,7 @@ def topic_made_again_under_a_producer(env):
         send(values(0, 20))
         admin.delete_topics(["again"])["again"].result(20)
         create(c, "again", 3)
+        time.sleep(2)  # until the client has seen it
         done.clear()
         send(values(100, 120))
         assert not fatal and [e for _, _, e in done] == [None] * 20, f"fatal {fatal}, {done[:3]}"
