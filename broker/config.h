@@ -61,9 +61,6 @@ struct Config {
     size_t append_max_entries = 1024;  // of one message to a follower
   } raft;
 
-  // Idempotent producers may begin at any sequence, as with Kafka (replica/producers.h says what that costs).
-  bool any_first_sequence = false;
-
   // Bounds on what clients and peers can make a node hold.
   struct Limits {
     size_t request_max_bytes = 100ull << 20;           // one Kafka frame (Kafka: socket.request.max.bytes)
