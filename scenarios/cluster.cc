@@ -215,7 +215,7 @@ int Cluster::run_reader(Task& task, sim::NodeEnv& env, size_t index) {
     auto contents = read_replica(task, *opened->journal, {broker_id(index), opened->run.directory}, {topic->name, p.index}, p);
     // What a flipped bit or a lost file has spoiled is for this replica to find, sooner or later; the others have to be whole.
     const sim::SimDisk& disk = nodes_[index]->disk();
-    if ((contents.is(Errc::corrupt) || opened->unattributed) && disk.flips() + disk.losses() > 0) continue;
+    if ((contents.is(Errc::corrupt) || opened->unattributed_damage) && disk.flips() + disk.losses() > 0) continue;
     if (!contents) return give_up(contents.error());
     contents_.push_back(std::move(*contents));
   }

@@ -262,9 +262,7 @@ LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, Byte
 }
 
 void Ledger::check_hard_state(const wal::HardState& before, const wal::HardState& after, std::string_view where) {
-  // A barred voter votes for nobody: that is no second vote.
-  bool kept = after == before || after.term > before.term || (after.term == before.term && after.vote < kNoNode) ||
-              (after.term == before.term && (before.vote == kNoNode || before.vote < kNoNode || damaged()));
+  bool kept = after == before || after.term > before.term || (after.term == before.term && (before.vote == kNoNode || damaged()));
   judge_->check(Check::e2, kept, [&] {
     return fmt::format("node {}: {} says {} after {}; expected: the term never goes back, and one vote per term", node_, where,
                        describe(after), describe(before));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "broker/kafka/record_batch.h"
+#include "broker/raft_snapshot.h"
 #include "scenarios/checks/catalogue_checks.h"
 #include "scenarios/checks/copies.h"
 #include "scenarios/checks/partition_checks.h"
@@ -48,8 +49,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         cluster(c),
         journal(wal::Options().directory + "/"),
         judge([this](Check check, const std::string& text) { world.fail(std::string(to_string(check)), text); }),
-        raft(voters(cluster), ledgers, ghost.raft, judge,
-             [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
+        raft(ledgers, ghost.raft, judge, [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
         catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
         copies(voters(cluster), ledgers, ghost),
@@ -104,7 +104,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   void on_death(uint32_t node, sim::Death death) override {
     Broker& broker = brokers.at(node);
     broker.ledger->died(death);
-    if (death == sim::Death::wipe) copies.taken(broker.machine, away);
+    if (death == sim::Death::wipe) lost(broker.machine);
+  }
+  void lost(MachineId machine) {
+    copies.taken(machine, away);
+    raft.forgotten(machine);
   }
   // What a disk holds goes with it, and so does what is known of it.
   void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
@@ -123,13 +127,16 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         break;
       }
     }
-    copies.taken(broker.machine, away);
+    lost(broker.machine);
   }
 
   // --- journals ---
   void on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
     if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
-    if (stream == wal::kRaftSnapshots) catalogue.on_snapshot(node, LogIndex(entry.first), payload);
+    if (stream != wal::kRaftSnapshots) return;
+    auto snapshot = broker::snapshot_from(wal::Aux(aux), LogIndex(entry.first), Term(entry.epoch), payload);
+    judge.check(Check::e7, snapshot.has_value(), [&] { return fmt::format("node {} writes a snapshot that nobody can read", node); });
+    if (snapshot) catalogue.on_snapshot(node, LogIndex(entry.first), snapshot->data);
   }
   using sim::DiskObserver::on_truncate;
   void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {

@@ -6,31 +6,24 @@
 #include <algorithm>
 
 namespace sg::scenario {
-namespace {
-
-std::vector<int32_t> ids(const std::vector<const Ledger*>& ledgers) {
-  std::vector<int32_t> out;
-  for (const Ledger* l : ledgers) out.push_back(l->node().v);
-  return out;
-}
-
-}  // namespace
-
 // --- Messages --------------------------------------------------------------------------------------------------------------------
 
 void RaftChecks::on_message(MachineId from, MachineId to, const raft::Message& m) {
   const Ledger* ledger = ledgers_.find(from);
   if (!ledger) return;
+  speaks_as_[m.from_voter] = from;
+  gone_.erase(m.from_voter);
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
     return fmt::format("node {} sends {}, and its disk would keep term {}; expected: a term is durable before it is used", from,
                        to_string(m), ledger->hard_state().term);
   });
   if (const auto* r = std::get_if<raft::RequestVote>(&m.body); r && !r->pre_vote) {
     if (!r->transfer) check_candidacy(from, m);
-    check_vote(from, m, m.from);
+    check_vote(from, m, {m.term, m.from, m.from_voter});
   }
   if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && r->pre_vote && r->granted) ++pre_votes_[to];
-  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted) check_vote(from, m, m.to);
+  if (const auto* r = std::get_if<raft::RequestVoteReply>(&m.body); r && !r->pre_vote && r->granted)
+    check_vote(from, m, {m.term, m.to, ledger->hard_state().vote_id});
   if (const auto* r = std::get_if<raft::AppendEntries>(&m.body)) {
     check_leader(from, m);
     check_commit(from, m, r->commit);
@@ -55,23 +48,25 @@ void RaftChecks::check_candidacy(MachineId from, const raft::Message& m) {
   if (m.term <= last) return;
   last = m.term;
   size_t& granted = pre_votes_[from];
-  const size_t needed = majority() - 1;
+  const DurableLog* log = ledgers_.find(from)->written_log(wal::kRaftLog);
+  const Voters voters = log ? in_force_behind(from, LogIndex(log->end() - 1)) : nullptr;
+  const size_t needed = voters ? std::max(voters->voters.size(), voters->next.size()) / 2 : 0;
   judge_.check(Check::l1, granted >= needed, [&] {
-    return fmt::format("node {} begins term {} ({}), though of the other {} voters {} said that they would vote for it; needed are {}",
-                       from, m.term, to_string(m), voters_.size() - 1, granted, needed);
+    return fmt::format("node {} begins term {} ({}), though of the other voters {} said that they would vote for it; needed are {}", from,
+                       m.term, to_string(m), granted, needed);
   });
   granted -= std::min(granted, needed);
 }
 
 // A vote may leave late, in a later term; then it is worthless and nobody can check it any more.
-void RaftChecks::check_vote(MachineId from, const raft::Message& m, NodeId vote) {
+void RaftChecks::check_vote(MachineId from, const raft::Message& m, const wal::HardState& vote) {
   Ledger& ledger = *ledgers_.find(from);
   ledger.check_promise("a vote");
   const wal::HardState& hard = ledger.hard_state();
   if (hard.term > m.term || ledger.damaged()) return;
-  judge_.check(Check::e2, (hard == wal::HardState{m.term, vote}), [&] {
+  judge_.check(Check::e2, hard == vote, [&] {
     return fmt::format("node {} sends {}, a vote for {} in term {}; expected: durable when it leaves; its disk would keep term {} vote {}",
-                       from, to_string(m), vote, m.term, hard.term, hard.vote);
+                       from, to_string(m), vote.vote, m.term, hard.term, hard.vote);
   });
 }
 
@@ -130,16 +125,22 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
   }
   auto proposal = proposals_.find({commit.v, m.term.v});
   bool own_term = proposal != proposals_.end();
-  std::vector<const Ledger*> held;
-  if (own_term) held = holders(commit, proposal->second.chain);
-  judge_.check(Check::e5, own_term && held.size() >= majority(), [&] {
+  auto held = [&](const raft::Voter& voter) { return holds(voter, commit, proposal->second.chain); };
+  const bool decided = own_term && majority(proposal->second.in_force, held);
+  judge_.check(Check::e5, decided, [&] {
     if (!own_term)
       return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
                          to_string(m), m.term);
-    return fmt::format("node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only; a majority is {} of {}",
-                       from, commit, m.term, fmt::join(ids(held), ", "), majority(), voters_.size());
+    std::vector<int32_t> nodes;
+    if (proposal->second.in_force)
+      for (NodeId node : proposal->second.in_force->members())
+        for (const raft::Voter& voter : proposal->second.in_force->voters_of(node))
+          if (held(voter)) nodes.push_back(node.v);
+    return fmt::format(
+        "node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only, and that is no majority of {}", from,
+        commit, m.term, fmt::join(nodes, ", "), proposal->second.in_force ? raft::to_string(*proposal->second.in_force) : "nobody");
   });
-  if (own_term && held.size() >= majority()) commit_to(commit, proposal->second.chain);
+  if (decided) commit_to(commit, proposal->second.chain);
 }
 
 // --- Journals --------------------------------------------------------------------------------------------------------------------
@@ -155,9 +156,16 @@ void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKin
     });
     return;
   }
-  auto [known, is_new] = proposals_.try_emplace({index.v, entry.epoch}, Proposal{entry.chain, kind, {}});
+  auto [known, is_new] = proposals_.try_emplace({index.v, entry.epoch}, Proposal{entry.chain, kind, {}, nullptr});
   if (is_new) {
     known->second.data.assign(data.begin(), data.end());
+    known->second.in_force = in_force_behind(node, index - 1);
+    if (kind == raft::EntryKind::configuration) {
+      auto configuration = raft::decode_configuration(data);
+      judge_.check(Check::e4, configuration.has_value(),
+                   [&] { return fmt::format("node {} writes an impossible configuration at {}", node, index); });
+      if (configuration) known->second.in_force = std::make_shared<const raft::Configuration>(std::move(*configuration));
+    }
     judge_.check(Check::e4, true, [] { return std::string(); });
     return;
   }
@@ -171,7 +179,7 @@ void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKin
 }
 
 void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard) {
-  if (ledgers_.find(node)->rotten() && hard.vote < kNoNode) return;  // it gives up what it cannot read any more, and says so
+  if (ledgers_.find(node)->rotten()) return;  // it gives up what it cannot read any more, and goes on as another voter
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
     return fmt::format("node {} leads term {} and cuts its own log to end at index {}; expected: a leader only appends", node, hard.term,
@@ -188,35 +196,66 @@ void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardSta
 }
 
 void RaftChecks::on_durable() {
-  // The greatest index that a majority reaches, then downwards: what is not decided is short.
-  std::vector<int64_t> ends;
-  for (NodeId voter : voters_)
-    if (const Ledger* l = ledgers_.find(voter)) ends.push_back(l->durable_end(wal::kRaftLog));
-  if (ends.size() < majority()) return;
-  std::ranges::sort(ends, std::greater());
-  for (int64_t index = ends[majority() - 1] - 1; index > ghost_.commit().v; --index) {
-    std::map<uint64_t, size_t> votes;
-    for (NodeId voter : voters_) {
-      const Ledger* l = ledgers_.find(voter);
-      const DurableLog* log = l ? l->log(wal::kRaftLog) : nullptr;
-      const LogEntry* entry = log ? log->ending_at(index + 1) : nullptr;
-      if (entry && entry->term == entry->epoch && ++votes[entry->chain] == majority()) return commit_to(LogIndex(index), entry->chain);
+  // The greatest index that anybody holds, then downwards: what is not decided is short.
+  int64_t last = 0;
+  for (const auto& [id, machine] : speaks_as_)
+    if (const Ledger* l = ledgers_.find(machine)) last = std::max(last, l->durable_end(wal::kRaftLog) - 1);
+  for (int64_t index = last; index > ghost_.commit().v; --index) {
+    std::map<uint64_t, Voters> candidates;
+    for (auto p = proposals_.lower_bound({index, 0}); p != proposals_.end() && p->first.first == index; ++p)
+      candidates[p->second.chain] = p->second.in_force;
+    for (const auto& [chain, voters] : candidates) {
+      auto wrote_it = [&, chain = chain](const raft::Voter& voter) {
+        const Ledger* l = memory_of(voter);
+        const DurableLog* log = l ? l->log(wal::kRaftLog) : nullptr;
+        const LogEntry* entry = log ? log->ending_at(index + 1) : nullptr;
+        return entry && entry->term == entry->epoch && entry->chain == chain;
+      };
+      if (majority(voters, wrote_it)) return commit_to(LogIndex(index), chain);
     }
   }
 }
 
-std::vector<const Ledger*> RaftChecks::holders(LogIndex index, uint64_t chain) const {
-  std::vector<const Ledger*> out;
-  for (NodeId voter : voters_) {
-    const Ledger* l = ledgers_.find(voter);
-    if (l && (l->damaged() || l->chain_at(wal::kRaftLog, index.v + 1) == chain)) out.push_back(l);
+// --- Who votes -------------------------------------------------------------------------------------------------------------------
+
+void RaftChecks::forgotten(MachineId machine) {
+  for (auto it = speaks_as_.begin(); it != speaks_as_.end();) {
+    if (it->second == machine) gone_.insert(it->first);
+    it = it->second == machine ? speaks_as_.erase(it) : std::next(it);
   }
-  return out;
+}
+
+// In force behind the entry at `index` of what the machine has written.
+RaftChecks::Voters RaftChecks::in_force_behind(MachineId node, LogIndex index) const {
+  const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
+  if (index > ghost_.commit() && log) {
+    const LogEntry* entry = log->ending_at(index.v + 1);
+    auto known = entry ? proposals_.find({index.v, entry->epoch}) : proposals_.end();
+    if (known != proposals_.end()) return known->second.in_force;
+  }
+  auto behind = committed_voters_.upper_bound(index);
+  return behind == committed_voters_.begin() ? nullptr : std::prev(behind)->second;
+}
+
+bool RaftChecks::majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says) {
+  auto of = [&](const std::vector<raft::Voter>& set) { return 2 * static_cast<size_t>(std::ranges::count_if(set, says)) > set.size(); };
+  return voters && of(voters->voters) && (voters->next.empty() || of(voters->next));
+}
+
+const Ledger* RaftChecks::memory_of(const raft::Voter& voter) const {
+  auto machine = speaks_as_.find(voter.id);
+  return machine == speaks_as_.end() ? nullptr : ledgers_.find(machine->second);
+}
+
+bool RaftChecks::holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const {
+  const Ledger* l = memory_of(voter);
+  if (!l) return is_gone(voter);
+  return l->damaged() || l->chain_at(wal::kRaftLog, index.v + 1) == chain;
 }
 
 void RaftChecks::commit_to(LogIndex index, uint64_t chain) {
   const DurableLog* log = nullptr;
-  for (const Ledger* l : holders(index, chain))
+  for (const auto& [machine, l] : ledgers_.all())
     if (const DurableLog* candidate = l->log(wal::kRaftLog); candidate && candidate->chain_at(index.v + 1) == chain)
       if (!log || candidate->start() < log->start()) log = candidate;
   const LogEntry* next = log ? log->ending_at(ghost_.commit().v + 2) : nullptr;
@@ -231,6 +270,7 @@ void RaftChecks::commit_to(LogIndex index, uint64_t chain) {
     auto proposal = proposals_.find({entry->first, entry->epoch});
     if (proposal == proposals_.end()) return;
     ghost_.entries.push_back({Term(entry->epoch), entry->chain, Term(newest->epoch)});
+    if (proposal->second.kind == raft::EntryKind::configuration) committed_voters_[ghost_.commit()] = proposal->second.in_force;
     on_committed_(ghost_.commit(), proposal->second.kind, proposal->second.data);
   }
   proposals_.erase(proposals_.begin(), proposals_.lower_bound({index.v + 1, 0}));

@@ -3,12 +3,15 @@
 // changed, E6 a new leader holds everything committed.
 //
 // It also keeps the ghost's Raft log. An index is committed when a majority durably holds it as an entry that they wrote in the entry's
-// own term (Ongaro §3.6.2 and its proof, §3.6.3), or when its leader says so and a majority durably holds it.
+// own term (Ongaro §3.6.2 and its proof, §3.6.3), or when its leader says so and a majority durably holds it. Whose majority is what the
+// configuration says that is in force at that entry, of a joint one both (§4.3): read here from the entries themselves. Whose memory a
+// voter id is, is what the machines say in their messages; one whose memory a fault has taken may have promised anything before.
 // Invariant: the ghost is never behind what any node may rightly believe to be committed.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -23,8 +26,8 @@ class RaftChecks {
  public:
   // on_committed: the ghost's log has grown by this entry. The references outlive the checks.
   using OnCommitted = std::function<void(LogIndex, raft::EntryKind, ByteSpan data)>;
-  RaftChecks(std::vector<NodeId> voters, const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
-      : voters_(std::move(voters)), ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
+  RaftChecks(const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
+      : ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
 
   // Between two machines, whatever the message says of who sends it and to whom.
   void on_message(MachineId from, MachineId to, const raft::Message& message);
@@ -32,29 +35,36 @@ class RaftChecks {
   void on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
   void on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard);
   void on_durable();
+  // A fault has taken what the machine remembered.
+  void forgotten(MachineId machine);
   // A leader has sent the node a snapshot of that index.
   bool was_sent_snapshot(MachineId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
  private:
+  using Voters = std::shared_ptr<const raft::Configuration>;
   struct Proposal {
     uint64_t chain = 0;
     raft::EntryKind kind{};
     ByteVec data;
+    Voters in_force;  // null: no configuration was read up to here
   };
   // Index and term: together they name one entry and everything before it.
   using Key = std::pair<int64_t, int64_t>;
 
   void check_candidacy(MachineId from, const raft::Message& m);
-  void check_vote(MachineId from, const raft::Message& m, NodeId vote);
+  void check_vote(MachineId from, const raft::Message& m, const wal::HardState& vote);
   void check_match(MachineId from, MachineId to, const raft::Message& m, LogIndex match);
   void check_leader(MachineId from, const raft::Message& m);
   void check_commit(MachineId from, const raft::Message& m, LogIndex commit);
-  size_t majority() const { return voters_.size() / 2 + 1; }
-  // Voters whose durable log is `chain` up to and including `index`.
-  std::vector<const Ledger*> holders(LogIndex index, uint64_t chain) const;
+  Voters in_force_behind(MachineId node, LogIndex index) const;
+  // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
+  static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);
+  const Ledger* memory_of(const raft::Voter& voter) const;  // null: a fault has taken it, or it has never spoken
+  bool is_gone(const raft::Voter& voter) const { return gone_.contains(voter.id); }
+  // Its durable log is `chain` up to and including `index`, or nobody can know any more whether it was.
+  bool holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const;
   void commit_to(LogIndex index, uint64_t chain);
 
-  std::vector<NodeId> voters_;
   const Ledgers& ledgers_;
   RaftGhost& ghost_;
   Judge& judge_;
@@ -63,6 +73,9 @@ class RaftChecks {
   std::map<Key, Proposal> proposals_;      // above the commit index
   std::map<MachineId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
   std::map<MachineId, Term> candidacies_;
+  std::map<VoterId, MachineId> speaks_as_;
+  std::set<VoterId> gone_;
+  std::map<LogIndex, Voters> committed_voters_;  // by the entry that brought them, committed
   std::set<std::pair<MachineId, LogIndex>> snapshots_sent_;
 };
 

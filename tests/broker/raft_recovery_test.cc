@@ -1,9 +1,10 @@
-// What Raft gets back from a journal: everything, or where something is damaged what a barred voter can go on with.
+// What Raft gets back from a journal: everything, or where something is damaged what another voter can go on with.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
 #include "broker/raft_driver.h"
+#include "broker/raft_snapshot.h"
 #include "tests/wal/world.h"
 
 using namespace sg;
@@ -50,7 +51,9 @@ void spoil(MemoryDisk& disk, const ByteVec& bytes) {
 struct Found {
   raft::Recovered raft;
   int64_t log_start = 0, log_end = 0, snapshots_end = 0;
-  wal::HardState hard_state;  // as another start finds it
+  VoterId before, after;
+  wal::HardState hard_state;  // as another start finds it, and under which voter id
+  VoterId again;
 };
 
 Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
@@ -58,14 +61,21 @@ Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
   world.run([&](Task& task) {
     auto opened = wal::test::open(task, disk);
     REQUIRE(opened);
+    found.before = opened->voter;
     auto recovered = RaftDriver::recover(task, *opened->journal, *opened, only_voter);
     REQUIRE(recovered);
     found.raft = std::move(*recovered);
+    found.after = opened->journal->voter();
     found.log_start = opened->journal->start_of(wal::kRaftLog);
     found.log_end = opened->journal->end_of(wal::kRaftLog);
     found.snapshots_end = opened->journal->end_of(wal::kRaftSnapshots);
   });
-  world.run([&](Task& task) { found.hard_state = wal::test::open(task, disk)->hard_state; });
+  world.run([&](Task& task) {
+    auto opened = wal::test::open(task, disk);
+    REQUIRE(RaftDriver::recover(task, *opened->journal, *opened, only_voter));
+    found.hard_state = opened->hard_state;
+    found.again = opened->journal->voter();
+  });
   return found;
 }
 
@@ -76,24 +86,26 @@ TEST_CASE("given an undamaged journal, Raft gets its vote, snapshot and entries 
   MemoryDisk disk;
   write_log(world, disk);
   Found f = recover(world, disk);
-  CHECK(f.raft.may_vote);
-  CHECK(f.raft.vote == NodeId(1));
+  CHECK(f.after == f.before);
+  CHECK(f.raft.may_lead);
+  CHECK(f.raft.vote.node == NodeId(1));
   CHECK(f.raft.snapshot->index == LogIndex(2));
   CHECK(f.raft.entries.size() == 4);
   CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
 }
 
-TEST_CASE("given damage in the log, Raft goes on before it as a barred voter, and the journal ends there") {
+TEST_CASE("given damage in the log, Raft goes on before it as another voter, and the journal ends there") {
   World world;
   MemoryDisk disk;
   write_log(world, disk);
   spoil(disk, ByteVec(40, 5));
   Found f = recover(world, disk);
-  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.after != f.before);
+  CHECK(f.again == f.after);  // the same damage draws no second id
   CHECK(f.raft.snapshot->index == LogIndex(2));
   CHECK(f.raft.entries.size() == 2);
   CHECK(f.log_end == 5);
-  CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
+  CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
   // The next leader's entries fit.
   world.run([&](Task& task) {
     Session run(task, *wal::test::open(task, disk));
@@ -116,24 +128,26 @@ TEST_CASE("given a commit of the log that is lost with both its headers, Raft go
     inode->now[block + 4096 - 60] ^= 1;
   }
   Found f = recover(world, disk);
-  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.after != f.before);
+  CHECK(f.again == f.after);  // the same damage draws no second id
   CHECK(f.raft.entries.size() == 1);
   CHECK(f.log_end == 4);
 }
 
-TEST_CASE("given a damaged snapshot, Raft starts over as a barred voter, and its log may begin at 1 again") {
+TEST_CASE("given a damaged snapshot, Raft starts over as another voter, and its log may begin at 1 again") {
   World world;
   MemoryDisk disk;
   write_log(world, disk);
   spoil(disk, ByteVec(60, 0xaa));
   Found f = recover(world, disk);
-  CHECK_FALSE(f.raft.may_vote);
+  CHECK(f.after != f.before);
+  CHECK(f.again == f.after);  // the same damage draws no second id
   CHECK_FALSE(f.raft.snapshot);
   CHECK(f.raft.entries.empty());
   CHECK(f.raft.term == Term(3));
   CHECK(f.log_end == 0);
   CHECK(f.snapshots_end == 0);
-  CHECK(f.hard_state == wal::HardState{Term(3), raft::kBarredVote});
+  CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
   world.run([&](Task& task) {
     Session run(task, *wal::test::open(task, disk));
     run.journal().advance_start(wal::kRaftLog, 1);
@@ -151,7 +165,39 @@ TEST_CASE("given damage in the log of the only voter, nothing of its journal is 
   write_log(world, disk);
   spoil(disk, ByteVec(40, 5));
   Found f = recover(world, disk, true);
-  CHECK_FALSE(f.raft.may_vote);
+  CHECK_FALSE(f.raft.may_lead);
+  CHECK(f.after == f.before);
   CHECK(f.log_end == 7);
   CHECK(f.hard_state == wal::HardState{Term(3), NodeId(1)});
+}
+
+TEST_CASE("given a voter that an older release had barred, then it goes on as another voter, with no vote") {
+  World world;
+  MemoryDisk disk;
+  world.run([&](Task& task) {
+    Session run(task, *wal::test::open(task, disk));
+    REQUIRE(run.durable({run.journal().set_hard_state({Term(3), NodeId(-2)}), 0}));
+    REQUIRE(run.close());
+  });
+  Found f = recover(world, disk);
+  CHECK(f.after != f.before);
+  CHECK(f.raft.vote == raft::kNoVoter);
+  CHECK(f.again == f.after);
+}
+
+TEST_CASE("given a snapshot of Raft, when written and read, then it is the same; given one of the older format, then it names nobody") {
+  raft::Snapshot s{LogIndex(8), Term(3), {}, SharedBytes::copy_of(ByteVec(50, 7))};
+  s.configuration.voters.push_back({NodeId(1), VoterId(5)});
+  wal::Append a = to_append(s);
+  auto back = snapshot_from(a.aux, s.index, s.term, a.payload);
+  REQUIRE(back);
+  CHECK(back->configuration == s.configuration);
+  CHECK(back->data.size() == 50);
+  auto old = snapshot_from(wal::Aux(), s.index, s.term, s.data);
+  REQUIRE(old);
+  CHECK_FALSE(old->configuration.known());
+  CHECK(old->data.size() == 50);
+  uint8_t later = 9;
+  CHECK(snapshot_from(wal::Aux({&later, 1}), s.index, s.term, a.payload).is(Errc::unsupported));
+  CHECK(snapshot_from(a.aux, s.index, s.term, s.data).is(Errc::corrupt));
 }

@@ -57,7 +57,7 @@ class Node:
         self.data = os.path.join(directory, f"data{node_id}")
         self.log = os.path.join(directory, f"node{node_id}.log")
         self.command = [binary, "--node-id", str(node_id), "--data-dir", self.data,
-                        "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters]
+                        "--kafka", f"127.0.0.1:{kafka}", "--peer", f"127.0.0.1:{peer}", "--voters", voters, "--form"]
         for setting in settings:
             self.command += ["--set", setting]
         self.process = None
