@@ -67,7 +67,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
     Pulses pulses(env, 100ms, 1s);
     ControlLinks links(env, identity, heard, pulses);
     TaskGroup tasks(task.scheduler());
-    links.add(tasks, NodeId{2}, {"node2", kPort});
+    links.add(tasks, NodeId{2}, {{"node2", kPort}});
     (void)task.sleep_for(1h);
     tasks.stop();
     tasks.join(task);
@@ -115,7 +115,7 @@ struct Pair {
       Pulses pulses(env, 100ms, 1s);
       ControlLinks links(env, self, heard, pulses);
       TaskGroup tasks(task.scheduler());
-      links.add(tasks, NodeId{2}, {"node2", kPort});
+      links.add(tasks, NodeId{2}, {{"node2", kPort}});
       if (Result<metadata::Answer> a = links.inquire(task, NodeId{2}, {"node2", kPort})) answer = *a;
       (void)task.sleep_for(1h);
       tasks.stop();

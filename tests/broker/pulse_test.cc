@@ -40,7 +40,7 @@ struct Peer final : LinkEvents, PeerEvents {
       TaskGroup tasks(task.scheduler());
       tasks.spawn("pulses", [&](Task& t) { pulses.run(t); });
       tasks.spawn("server", [&](Task& t) { server.run(t); });
-      if (dials) links.add(tasks, NodeId{*dials}, {fmt::format("node{}", *dials), kPort});
+      if (dials) links.add(tasks, NodeId{*dials}, {{fmt::format("node{}", *dials), kPort}});
       if (follows) tasks.spawn("follow", [&, to = *follows](Task& t) { follow(t, env, identity, pulses, to); });
       (void)task.sleep_for(1h);
       tasks.stop();
