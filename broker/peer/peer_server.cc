@@ -43,8 +43,7 @@ void PeerServer::say_refused(Time now, const net::Address& from, const std::stri
 bool PeerServer::say_greeted(const Hello& hello, const net::Address& from, const std::string& objection) {
   const std::string name = fmt::format("{} {}", hello.from, hello.run);
   if (!objection.empty()) {
-    if (nodes_.refused(name, objection))
-      log_.warn("link_refused node={} from={} reason=\"{}\"", hello.from, to_string(from), objection);
+    if (nodes_.refused(name, objection)) log_.warn("link_refused node={} from={} reason=\"{}\"", hello.from, to_string(from), objection);
     return false;
   }
   if (auto before = nodes_.taken(name)) log_.info("link_accepted node={} refused_before={}", hello.from, *before);
