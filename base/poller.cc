@@ -87,8 +87,9 @@ int64_t Poller::sync(Task& task, int fd) {
   return await(task, operation);
 }
 
-int64_t Poller::call(Task& task, std::function<int64_t()> call) {
+int64_t Poller::call(Task& task, std::function<int64_t()> call, Helper helper) {
   BlockingOperation operation;
+  operation.helper = helper;
   operation.call = std::move(call);
   return await(task, operation);
 }

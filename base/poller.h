@@ -65,11 +65,15 @@ class Watch {
   bool closed_ = false;
 };
 
+// Who performs a call: each is a thread of its own, so that a name service that does not answer holds up no file.
+enum class Helper : uint8_t { files, names };
+
 // One blocking call, done elsewhere. Lives on the stack of the task that waits for it.
 struct BlockingOperation {
   enum class Kind : uint8_t { read, write, sync, call };
   Kind kind = Kind::call;
-  bool synced = false;  // write: RWF_DSYNC
+  Helper helper = Helper::files;  // call
+  bool synced = false;            // write: RWF_DSYNC
   int fd = -1;
   uint64_t offset = 0;
   std::span<const iovec> pieces;  // at most IOV_MAX
@@ -104,9 +108,9 @@ class Poller {
   int64_t read(Task& task, int fd, uint64_t offset, std::span<const iovec> pieces);
   int64_t write(Task& task, int fd, uint64_t offset, std::span<const iovec> pieces, bool synced);
   int64_t sync(Task& task, int fd);  // fdatasync
-  // Runs `call` on the helper thread: for calls that may block and have no cheaper way. It touches nothing of the node but what it
+  // Runs `call` on a helper thread: for calls that may block and have no cheaper way. It touches nothing of the node but what it
   // was given, and returns a value or -errno.
-  int64_t call(Task& task, std::function<int64_t()> call);
+  int64_t call(Task& task, std::function<int64_t()> call, Helper helper = Helper::files);
 
   // Suspends until the loop has looked at the outside once more: for a task whose work never makes it wait, so that it cannot keep
   // the loop from its turn (yield() gives way to ready tasks only).  Errc::stopped.

@@ -43,6 +43,9 @@ Result<> validate(const Config& c) {
         "timing.election_timeout_ms: must be at least twice timing.heartbeat_ms, or followers take a late heartbeat for a dead leader");
   if (c.timing.session_timeout < 2 * c.timing.heartbeat)
     return bad("timing.session_timeout_ms: must be at least twice timing.heartbeat_ms");
+  if (c.timing.link_timeout < 3 * c.timing.heartbeat)
+    return bad(
+        "timing.link_timeout_ms: must be at least three times timing.heartbeat_ms, or a link with a late heartbeat is taken for dead");
   if (c.timing.replica_lag_time_max <= 0ms) return bad("timing.replica_lag_time_max_ms must be above 0");
   if (c.broker.default_replication_factor == 0 || c.broker.default_replication_factor < -1)
     return bad("broker.default.replication.factor: must be -1 (automatic) or at least 1");

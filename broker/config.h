@@ -44,6 +44,7 @@ struct Config {
     Duration election_max = 1000ms;
     Duration session_timeout = 3s;
     Duration replica_lag_time_max = 10s;
+    Duration link_timeout = 1s;  // a link to another node on which nothing has come for so long is closed and dialed again
   } timing;
 
   struct Journal {
@@ -59,9 +60,6 @@ struct Config {
     int64_t snapshot_every = 10'000;   // entries between two snapshots of the catalogue
     size_t append_max_entries = 1024;  // of one message to a follower
   } raft;
-
-  // Idempotent producers may begin at any sequence, as with Kafka (replica/producers.h says what that costs).
-  bool any_first_sequence = false;
 
   // Bounds on what clients and peers can make a node hold.
   struct Limits {

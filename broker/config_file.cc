@@ -147,6 +147,7 @@ const std::vector<Key>& keys() {
        }},
       {"timing.session_timeout_ms", milliseconds([](Config & c) -> auto& { return c.timing.session_timeout; })},
       {"timing.replica_lag_time_max_ms", milliseconds([](Config & c) -> auto& { return c.timing.replica_lag_time_max; })},
+      {"timing.link_timeout_ms", milliseconds([](Config & c) -> auto& { return c.timing.link_timeout; })},
       {"journal.segment_mib", mebibytes([](Config & c) -> auto& { return c.journal.segment_bytes; })},
       {"journal.tail_cache_mib", mebibytes([](Config & c) -> auto& { return c.journal.tail_cache_bytes; })},
       {"journal.copy_check",

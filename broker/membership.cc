@@ -134,7 +134,7 @@ void Membership::run(Task& task) {
       if (heard_ + timing_.session_timeout <= task.now()) {
         REACHED("membership: the controller is silent");
         silent_ = true;
-        log_.warn("controller_silent since_ms={}", (task.now() - heard_).count() / 1'000'000);
+        log_.warn("controller_silent since_ms={} not_heard=\"{}\"", (task.now() - heard_) / 1ms, links_.unheard());
         contact_.on_controller_silent();
       }
       continue;

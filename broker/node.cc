@@ -79,7 +79,8 @@ int Node::run(Task& task) {
   if (!opened) return refuse(opened.error());
   identity_.run = opened->run;
   identity_.cluster_id = opened->cluster_id;
-  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), config_.limits.peer_connections);
+  pulses_.emplace(env_, config_.timing.heartbeat, config_.timing.link_timeout);
+  peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), *pulses_, config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
   take_port(config_.listen.peer, peer_server_->local());
   identity_.address = config_.listen.peer;
@@ -100,7 +101,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
   auto votes = [this](NodeId node, VoterId voter) { return raft_ && raft_->core().configuration().votes({node, voter}); };
   bearers_.emplace(machine_->catalogue(), votes, config_.timing.session_timeout);
-  links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this));
+  links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this), *pulses_);
   auto recovered = recover_raft(task, opened);
   auto formation = recovered ? FormationHost::recover(task, *journal_, *recovered) : std::unexpected(recovered.error());
   if (!formation) {
@@ -111,7 +112,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   raft_.emplace(env_, raft_config(config_, identity_.run, identity_.voter), std::move(*recovered), *journal_, *links_, *machine_,
                 config_.raft.snapshot_every);
   formation_.emplace(env_, config_, std::move(*formation), identity_, *journal_, *links_, *raft_);
-  replication_.emplace(env_, identity_);
+  replication_.emplace(env_, identity_, *pulses_);
   partitions_.emplace(env_, config_, *journal_, opened.streams, *replication_, static_cast<ControllerSink&>(*this));
 
   // The controller answers this very node through its membership, and the membership asks the controller.
@@ -148,6 +149,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   tell_voters();
   link_tasks_ = &tasks;
   update_links();
+  tasks.spawn("pulses", [this](Task& t) { pulses_->run(t); });
   tasks.spawn("peer server", [this](Task& t) { peer_server_->run(t); });
   tasks.spawn("kafka server", [this](Task& t) { kafka_server_->run(t); });
   tasks.spawn("raft", [this](Task& t) {
@@ -340,7 +342,7 @@ Result<> Node::on_control_frame(NodeId from, Run run, const peer::Frame& frame) 
   }
 }
 
-Result<> Node::serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) {
+Result<> Node::serve_replication(Task& task, peer::LiveConnection& connection, FrameReader& reader, const peer::Hello& hello) {
   return replication_->serve(task, connection, reader, hello);
 }
 

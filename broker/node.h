@@ -74,7 +74,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_hello_over(NodeId from, Run run) override;
   void borne_by(NodeId node, Run run);
   Result<> on_control_frame(NodeId from, Run run, const peer::Frame& frame) override;
-  Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const peer::Hello& hello) override;
+  Result<> serve_replication(Task& task, peer::LiveConnection& connection, FrameReader& reader, const peer::Hello& hello) override;
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome) override;
   void on_catalogue_restored() override;
   void on_catalogue_changed(const std::set<StreamId>& partitions, const std::set<NodeId>& brokers) override;
@@ -101,6 +101,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   std::unique_ptr<wal::Journal> journal_;
   std::optional<MetadataMachine> machine_;
   std::optional<peer::Bearers> bearers_;
+  std::optional<peer::Pulses> pulses_;
   std::optional<peer::ControlLinks> links_;
   std::optional<RaftDriver> raft_;
   std::optional<FormationHost> formation_;

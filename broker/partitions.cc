@@ -13,7 +13,6 @@ replica::Config replica_config(const Config& config) {
   replica::Config out;
   out.lag_time_max = config.timing.replica_lag_time_max;
   out.window_bytes = config.limits.replica_window_bytes;
-  out.any_first_sequence = config.any_first_sequence;
   return out;
 }
 

@@ -201,7 +201,9 @@ void RaftDriver::perform(raft::Output& output) {
   if (output.restore) machine_.restore(*output.restore);
   for (const raft::Entry& entry : output.committed) machine_.apply(entry);
   for (const raft::StateChange& change : output.changes) {
-    log_.info("role={} term={} leader={} reason=\"{}\"", to_string(change.role), change.term, change.leader, change.reason);
+    const bool alone = change.role == raft::Role::pre_candidate;
+    log_.info("role={} term={} leader={} reason=\"{}\"{}", to_string(change.role), change.term, change.leader, change.reason,
+              alone ? fmt::format(" not_heard=\"{}\"", links_.unheard()) : "");
     machine_.on_raft_change(change);
   }
   if (output.restore || !output.committed.empty()) machine_.applied_all();

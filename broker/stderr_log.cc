@@ -1,38 +1,59 @@
 #include "broker/stderr_log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <spdlog/details/log_msg.h>
+#include <spdlog/pattern_formatter.h>
 
 namespace sg::broker {
 namespace {
 
-class StderrLog final : public LogSink {
- public:
-  explicit StderrLog(bool verbose) : logger_("stormglassd", std::make_shared<spdlog::sinks::stderr_sink_st>()), verbose_(verbose) {
-    logger_.set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-5l %v");
-    logger_.set_level(spdlog::level::debug);
+spdlog::level::level_enum translate(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warn: return spdlog::level::warn;
+    case LogLevel::error: return spdlog::level::err;
   }
-  bool enabled(LogLevel level) const override { return verbose_ || level >= LogLevel::info; }
-  void write(LogLevel level, std::string_view component, std::string_view message) override {
-    logger_.log(translate(level), "{}: {}", component, message);
+  return spdlog::level::info;
+}
+
+class LineFormat {
+ public:
+  std::string line(LogLevel level, std::string_view component, std::string_view message) {
+    text_.clear();
+    fmt::format_to(std::back_inserter(text_), "{}: {}", component, message);
+    line_.clear();
+    formatter_.format({"", translate(level), {text_.data(), text_.size()}}, line_);
+    return {line_.data(), line_.size()};
   }
 
  private:
-  static spdlog::level::level_enum translate(LogLevel level) {
-    switch (level) {
-      case LogLevel::debug: return spdlog::level::debug;
-      case LogLevel::info: return spdlog::level::info;
-      case LogLevel::warn: return spdlog::level::warn;
-      case LogLevel::error: return spdlog::level::err;
-    }
-    return spdlog::level::info;
+  spdlog::pattern_formatter formatter_{"%Y-%m-%dT%H:%M:%S.%e%z %-5l %v"};
+  spdlog::memory_buf_t text_;
+  spdlog::memory_buf_t line_;
+};
+
+class StderrLog final : public LogSink {
+ public:
+  StderrLog(bool verbose, std::function<void(std::string_view)> write) : write_(std::move(write)), verbose_(verbose) {}
+  bool enabled(LogLevel level) const override { return verbose_ || level >= LogLevel::info; }
+  void write(LogLevel level, std::string_view component, std::string_view message) override {
+    write_(format_.line(level, component, message));
   }
-  spdlog::logger logger_;
+
+ private:
+  LineFormat format_;
+  std::function<void(std::string_view)> write_;
   bool verbose_;
 };
 
 }  // namespace
 
-std::unique_ptr<LogSink> make_stderr_log(bool verbose) { return std::make_unique<StderrLog>(verbose); }
+std::string log_line(LogLevel level, std::string_view component, std::string_view message) {
+  return LineFormat().line(level, component, message);
+}
+
+std::unique_ptr<LogSink> make_stderr_log(bool verbose, std::function<void(std::string_view line)> write) {
+  return std::make_unique<StderrLog>(verbose, std::move(write));
+}
 
 }  // namespace sg::broker

@@ -37,7 +37,7 @@ struct FileInfo {
 
 class File {
  public:
-  // Closes. Does not suspend.
+  // Closes. Does not suspend, so it should not be the last to let go of a large file whose name is gone.
   virtual ~File() = default;
 
   // Reads up to into.size() bytes; fewer only at the end of the file.  Errc::io (a read error; other ranges may be fine).
@@ -53,7 +53,7 @@ class File {
   virtual Result<> sync(Task& task) = 0;
 
   virtual Result<uint64_t> size(Task& task) = 0;
-  virtual Result<FileInfo> info(Task& task) = 0;  // does not suspend, as size()
+  virtual Result<FileInfo> info(Task& task) = 0;
   virtual Result<> truncate(Task& task, uint64_t size) = 0;
 
   // True if offsets, lengths and buffers of read and write must be multiples of alignment(). Asked for with Caching::direct and

@@ -137,15 +137,19 @@ Result<> PosixFile::sync(Task& task) {
   return {};
 }
 
-Result<uint64_t> PosixFile::size(Task&) {
+Result<uint64_t> PosixFile::size(Task& task) {
+  InFlight guard(in_flight_);
   struct stat s {};
-  if (::fstat(fd_.get(), &s) != 0) return system_error("fstat", path_, errno);
+  int64_t rc = poller_.call(task, [this, &s] { return ::fstat(fd_.get(), &s) == 0 ? 0 : -errno; });
+  if (rc < 0) return system_error("fstat", path_, static_cast<int>(-rc));
   return static_cast<uint64_t>(s.st_size);
 }
 
-Result<FileInfo> PosixFile::info(Task&) {
+Result<FileInfo> PosixFile::info(Task& task) {
+  InFlight guard(in_flight_);
   FileInfo out;
-  if (int rc = file_info(fd_.get(), "", out); rc < 0) return system_error("statx", path_, -rc);
+  int64_t rc = poller_.call(task, [this, &out] { return file_info(fd_.get(), "", out); });
+  if (rc < 0) return system_error("statx", path_, static_cast<int>(-rc));
   return out;
 }
 

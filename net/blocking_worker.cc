@@ -1,12 +1,12 @@
 #include "net/blocking_worker.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/ensure.h"
+#include "net/helper_thread.h"
 
 namespace sg::net {
 
@@ -14,6 +14,14 @@ Result<std::unique_ptr<BlockingWorker>> BlockingWorker::make() {
   FileDescriptor fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) return fail(Errc::unavailable, fmt::format("no eventfd for the helper thread: {}", std::strerror(errno)));
   return std::unique_ptr<BlockingWorker>(new BlockingWorker(std::move(fd)));
+}
+
+Result<Workers> make_workers() {
+  Workers workers;
+  for (auto& worker : workers) {
+    TRY(worker, BlockingWorker::make());
+  }
+  return workers;
 }
 
 BlockingWorker::~BlockingWorker() {
@@ -28,14 +36,7 @@ BlockingWorker::~BlockingWorker() {
 }
 
 void BlockingWorker::submit(BlockingOperation& operation) {
-  if (!thread_.joinable()) {
-    // The new thread inherits the mask: signals are for the node's own thread.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ENSURE(::pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    thread_ = std::thread([this] { run(); });
-    ENSURE(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
-  }
+  if (!thread_.joinable()) thread_ = start_helper_thread([this] { run(); });
   ++in_flight_;
   {
     std::lock_guard lock(mutex_);

@@ -1,8 +1,9 @@
-// The helper thread: performs blocking calls one after the other and hands the results back through an eventfd. It is the one place
-// in the tree with a second thread; it touches nothing but the operations that it was given, between submit() and
-// complete_finished(). The thread starts with the first operation.
+// A helper thread: performs blocking calls one after the other and hands the results back through an eventfd. It touches nothing but the
+// operations that it was given, between submit() and complete_finished(). The thread starts with the first operation.
+// The other thread that a node may have is the writer of its log (net/line_writer.h).
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -49,5 +50,12 @@ class BlockingWorker {
 
   std::thread thread_;
 };
+
+// One for each Helper.
+using Workers = std::array<std::unique_ptr<BlockingWorker>, 2>;
+Result<Workers> make_workers();
+inline BlockingWorker& worker_of(const Workers& workers, const BlockingOperation& operation) {
+  return *workers[static_cast<size_t>(operation.helper)];
+}
 
 }  // namespace sg::net

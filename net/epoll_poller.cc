@@ -1,5 +1,5 @@
 // The poller for kernels and containers that refuse io_uring: edge-triggered epoll, so that a socket is registered once and costs no
-// further system call, and file I/O on the helper thread.
+// further system call, and file I/O on a helper thread.
 #include <sys/epoll.h>
 
 #include <array>
@@ -53,8 +53,7 @@ class EpollWatch final : public Watch {
 
 class EpollPoller final : public Poller {
  public:
-  EpollPoller(FileDescriptor epoll_fd, std::unique_ptr<BlockingWorker> worker)
-      : epoll_fd_(std::move(epoll_fd)), worker_(std::move(worker)) {}
+  EpollPoller(FileDescriptor epoll_fd, Workers workers) : epoll_fd_(std::move(epoll_fd)), workers_(std::move(workers)) {}
 
   std::string_view name() const override { return "epoll"; }
 
@@ -65,7 +64,7 @@ class EpollPoller final : public Poller {
   }
 
  protected:
-  void submit(BlockingOperation& operation) override { worker_->submit(operation); }
+  void submit(BlockingOperation& operation) override { worker_of(workers_, operation).submit(operation); }
 
   void wait_for_events(Duration timeout) override {
     int count = wait(timeout);
@@ -78,7 +77,7 @@ class EpollPoller final : public Poller {
       if (event.data.ptr)
         static_cast<EpollWatch*>(event.data.ptr)->on_events(event.events);
       else
-        worker_->complete_finished();
+        for (auto& worker : workers_) worker->complete_finished();
     }
   }
 
@@ -99,7 +98,7 @@ class EpollPoller final : public Poller {
   }
 
   FileDescriptor epoll_fd_;
-  std::unique_ptr<BlockingWorker> worker_;
+  Workers workers_;
   std::array<epoll_event, 256> events_{};
   bool has_pwait2_ = true;  // Linux 5.11
 };
@@ -109,13 +108,14 @@ class EpollPoller final : public Poller {
 Result<std::unique_ptr<Poller>> make_epoll_poller() {
   FileDescriptor fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!fd) return fail(Errc::unavailable, fmt::format("epoll_create1: {}", std::strerror(errno)));
-  TRY(auto worker, BlockingWorker::make());
+  TRY(Workers workers, make_workers());
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = nullptr;
-  if (::epoll_ctl(fd.get(), EPOLL_CTL_ADD, worker->event_fd(), &event) != 0)
-    return fail(Errc::unavailable, fmt::format("epoll_ctl: {}", std::strerror(errno)));
-  return std::make_unique<EpollPoller>(std::move(fd), std::move(worker));
+  for (const auto& worker : workers)
+    if (::epoll_ctl(fd.get(), EPOLL_CTL_ADD, worker->event_fd(), &event) != 0)
+      return fail(Errc::unavailable, fmt::format("epoll_ctl: {}", std::strerror(errno)));
+  return std::make_unique<EpollPoller>(std::move(fd), std::move(workers));
 }
 
 }  // namespace sg::net

@@ -2,6 +2,9 @@
 // order, no message borders, loss shows as a stall or a reset. Contract tests: tests/contract/network_contract.h, on every
 // implementation (net/ in production, sim/network.h in the simulator).
 //
+// A connection says nothing by itself of a peer that has fallen silent: its bytes are sent again at growing intervals, and for minutes
+// after the silence has ended. Whoever needs to know sooner asks its peer for signs of life, closes, and connects again.
+//
 // Concurrency: one task may read and one may write on a connection at the same time. close() may be called from any task and wakes
 // both with Errc::closed. Objects belong to the thread and the scheduler of their node.
 #pragma once
@@ -45,6 +48,11 @@ class Connection {
   // unread bytes were left). Idempotent.
   virtual void close() = 0;
 
+  // From now on this end breaks the connection (Errc::reset) when bytes that it has sent, or could not send for want of room, were not
+  // taken over by the peer's host for about so long; the peer may not learn of it. A network without such a clock of its own may take
+  // longer. Nothing is promised where nothing is sent: who only listens has to ask for signs of life.
+  virtual void give_up_after(Duration patience) = 0;
+
   virtual Address peer() const = 0;
 };
 
@@ -65,6 +73,7 @@ class Network {
   // Errc::busy: the address is in use. Errc::invalid: it is not ours or cannot be resolved.
   virtual Result<std::unique_ptr<Listener>> listen(const Address& address) = 0;
 
+  // A name is resolved anew by each call, and its addresses are tried one after the other, each with its share of the time left.
   // Errc::refused: the host answered that nobody listens. Errc::timeout: silence until the deadline. Errc::unavailable: no route or
   // no such name. Errc::stopped.
   virtual Result<std::unique_ptr<Connection>> connect(Task& task, const Address& address, Time deadline) = 0;

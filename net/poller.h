@@ -1,5 +1,5 @@
 // Chooses the poller of this process (interface: base/poller.h). io_uring: one ring for socket readiness and file I/O, one
-// io_uring_enter per turn. epoll: edge-triggered readiness, file I/O on one helper thread; for kernels and containers that refuse
+// io_uring_enter per turn. epoll: edge-triggered readiness, file I/O on a helper thread; for kernels and containers that refuse
 // io_uring. Both pass the same contract tests.
 #pragma once
 

@@ -160,6 +160,14 @@ void SocketConnection::close() {
   fd_.reset();
 }
 
+void SocketConnection::give_up_after(Duration patience) {
+  ENSURE(patience >= 1ms);
+  if (!fd_) return;
+  // A kernel that does not know it has its own, longer patience.
+  const auto ms = static_cast<unsigned>(patience / 1ms);
+  (void)::setsockopt(fd_.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 Result<> prepare_socket(int fd) {
   int on = 1;
   if (::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)

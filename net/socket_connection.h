@@ -32,6 +32,7 @@ class SocketConnection final : public Connection {
   Result<size_t> read(Task& task, MutableByteSpan into, Time deadline) override;
   Result<> write(Task& task, std::span<const ByteSpan> pieces, Time deadline) override;
   void close() override;
+  void give_up_after(Duration patience) override;
   Address peer() const override { return peer_; }
 
  private:

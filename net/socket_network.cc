@@ -7,7 +7,6 @@
 
 #include "base/ensure.h"
 #include "base/probe.h"
-#include "net/resolve.h"
 #include "net/socket_connection.h"
 
 namespace sg::net {
@@ -103,11 +102,20 @@ Result<std::unique_ptr<Connection>> connect_to(Task& task, Poller& poller, const
 
 }  // namespace
 
+Result<> SocketNetwork::know(const Address& address) {
+  TRY(auto targets, resolve(address, Lookup::name));
+  known_[address] = targets.front();
+  return {};
+}
+
 Result<std::unique_ptr<Listener>> SocketNetwork::listen(const Address& address) {
-  auto targets = resolve(address, Lookup::numeric);
-  if (!targets) targets = resolve(address, Lookup::name);
-  if (!targets) return std::unexpected(std::move(targets).error());
-  const SocketAddress& target = targets->front();
+  SocketAddress target;
+  if (auto known = known_.find(address); known != known_.end()) {
+    target = known->second;
+  } else {
+    TRY(auto targets, resolve(address, Lookup::numeric));
+    target = targets.front();
+  }
 
   auto failed = [&](const char* call) {
     Errc code = errno == EADDRINUSE ? Errc::busy : out_of_resources(errno) ? Errc::unavailable : Errc::invalid;
@@ -128,16 +136,19 @@ Result<std::unique_ptr<Connection>> SocketNetwork::connect(Task& task, const Add
   if (task.stopping()) return fail(Errc::stopped);
   auto targets = resolve(address, Lookup::numeric);
   if (!targets) {
-    (void)poller_.call(task, [&] {
+    auto look_up = [&] {
       targets = resolve(address, Lookup::name);
       return 0;
-    });
+    };
+    (void)poller_.call(task, look_up, Helper::names);
     if (task.stopping()) return fail(Errc::stopped);
     if (!targets) return fail(Errc::unavailable, std::move(targets.error().what));
   }
   Result<std::unique_ptr<Connection>> made = fail(Errc::unavailable);
-  for (const SocketAddress& target : *targets) {
-    made = connect_to(task, poller_, target, address, deadline);
+  for (size_t left = targets->size(); left > 0; --left) {
+    const Time now = task.now();
+    const Time share = deadline == Time::never() ? deadline : now + (deadline - now) / static_cast<int64_t>(left);
+    made = connect_to(task, poller_, (*targets)[targets->size() - left], address, share);
     if (made || made.is(Errc::stopped) || task.now() >= deadline) break;
   }
   return made;

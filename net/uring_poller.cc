@@ -1,13 +1,14 @@
 // The poller on one io_uring: readiness of sockets as one-shot polls, armed when a task waits and submitted with everything else of
 // the turn; file reads, writes (a synced one as one request, RWF_DSYNC) and syncs as requests of the same ring. One io_uring_enter
 // per turn submits, waits with a timeout and brings the completions. Calls that have no request, or none that this kernel is sure to
-// know, go to the helper thread.
+// know, go to a helper thread.
 //
 // Ownership: the kernel holds the address of a PollRequest or of a BlockingOperation until its completion. Poll requests live in a
 // slab of the poller and may outlive their Watch; operations live on the stack of a task that is not interrupted.
 #include <liburing.h>
 #include <poll.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <deque>
@@ -31,16 +32,17 @@ struct alignas(8) PollRequest {
   Direction direction = Direction::read;
 };
 
-// What a completion is for, in the lowest bits of its user_data; the rest is the address.
+// What a completion is for, in the lowest bits of its user_data; the rest is the address (for a worker, its number shifted).
 enum class Tag : uint64_t { operation = 0, poll = 1, worker = 2, ignore = 3 };
-constexpr uint64_t kTagMask = 3;
+constexpr uint64_t kTagBits = 2;
+constexpr uint64_t kTagMask = (1 << kTagBits) - 1;
 static_assert(alignof(BlockingOperation) > kTagMask && alignof(PollRequest) > kTagMask);
 
 uint64_t tagged(const void* address, Tag tag) { return reinterpret_cast<uintptr_t>(address) | static_cast<uint64_t>(tag); }
 
 class UringPoller final : public Poller {
  public:
-  UringPoller(const io_uring& ring, std::unique_ptr<BlockingWorker> worker) : ring_(ring), worker_(std::move(worker)) {
+  UringPoller(const io_uring& ring, Workers workers) : ring_(ring), workers_(std::move(workers)) {
     // Saves a descriptor look-up in each io_uring_enter; kernels that do not know it go on without.
     (void)::io_uring_register_ring_fd(&ring_);
   }
@@ -66,11 +68,11 @@ class UringPoller final : public Poller {
   io_uring_sqe* next_entry();
   void take_completions();  // only marks tasks ready; makes no new requests while it walks over the queue
   void complete(uint64_t user_data, int32_t result);
-  void arm_worker();
+  void arm_worker(size_t number);
 
   io_uring ring_;
-  std::unique_ptr<BlockingWorker> worker_;
-  bool worker_armed_ = false;
+  Workers workers_;
+  std::array<bool, std::tuple_size_v<Workers>> worker_armed_{};
   size_t in_flight_ = 0;
   std::deque<PollRequest> slab_;  // addresses stay
   std::vector<PollRequest*> free_;
@@ -148,18 +150,18 @@ void UringPoller::check_entered(int rc) {
 
 void UringPoller::flush() { check_entered(::io_uring_submit_and_get_events(&ring_)); }
 
-void UringPoller::arm_worker() {
-  if (worker_armed_) return;
-  worker_armed_ = true;
+void UringPoller::arm_worker(size_t number) {
+  if (worker_armed_[number]) return;
+  worker_armed_[number] = true;
   io_uring_sqe* entry = next_entry();
-  ::io_uring_prep_poll_add(entry, worker_->event_fd(), POLLIN);
-  ::io_uring_sqe_set_data64(entry, tagged(nullptr, Tag::worker));
+  ::io_uring_prep_poll_add(entry, workers_[number]->event_fd(), POLLIN);
+  ::io_uring_sqe_set_data64(entry, number << kTagBits | static_cast<uint64_t>(Tag::worker));
 }
 
 void UringPoller::submit(BlockingOperation& operation) {
   if (operation.kind == BlockingOperation::Kind::call) {
-    worker_->submit(operation);
-    arm_worker();
+    worker_of(workers_, operation).submit(operation);
+    arm_worker(static_cast<size_t>(operation.helper));
     return;
   }
   io_uring_sqe* entry = next_entry();
@@ -200,7 +202,8 @@ void UringPoller::take_completions() {
     ++taken;
   }
   ::io_uring_cq_advance(&ring_, taken);
-  if (worker_->in_flight() > 0) arm_worker();
+  for (size_t i = 0; i < workers_.size(); ++i)
+    if (workers_[i]->in_flight() > 0) arm_worker(i);
 }
 
 void UringPoller::complete(uint64_t user_data, int32_t result) {
@@ -219,8 +222,8 @@ void UringPoller::complete(uint64_t user_data, int32_t result) {
       break;
     }
     case Tag::worker:
-      worker_armed_ = false;
-      worker_->complete_finished();
+      worker_armed_[address >> kTagBits] = false;
+      workers_[address >> kTagBits]->complete_finished();
       break;
     case Tag::ignore: break;
   }
@@ -248,12 +251,12 @@ Result<std::unique_ptr<Poller>> make_uring_poller() {
     ::io_uring_queue_exit(&ring);
     return fail(Errc::unsupported, "this kernel's io_uring is too old (Linux 5.11 is the first that will do)");
   }
-  auto worker = BlockingWorker::make();
-  if (!worker) {
+  auto workers = make_workers();
+  if (!workers) {
     ::io_uring_queue_exit(&ring);
-    return std::unexpected(std::move(worker).error());
+    return std::unexpected(std::move(workers).error());
   }
-  return std::make_unique<UringPoller>(ring, std::move(*worker));
+  return std::make_unique<UringPoller>(ring, std::move(*workers));
 }
 
 }  // namespace sg::net

@@ -77,14 +77,15 @@ void Cluster::draw_knobs(Rng rng, bool production_defaults) {
   t.replica_lag_time_max = std::chrono::milliseconds(rng.log_between(500, 10'000));
   config_.limits.replica_window_bytes = static_cast<size_t>(rng.log_between(1, 4 << 20));
   config_.raft.append_max_entries = static_cast<size_t>(rng.log_between(1, 1024));
+  t.link_timeout = std::chrono::milliseconds(rng.between(500, 1500));
   drawn_ = fmt::format(
       "journal.segment_bytes = {}\njournal.tail_cache_bytes = {}\nraft.snapshot_every = {}\nraft.append_max_entries = "
       "{}\ntiming.heartbeat_ms = {}\n"
       "timing.election_timeout_ms = [{}, {}]\ntiming.session_timeout_ms = {}\ntiming.replica_lag_time_max_ms = {}\nreplica_window_bytes = "
-      "{}\n",
+      "{}\ntiming.link_timeout_ms = {}\n",
       j.segment_bytes, j.tail_cache_bytes, config_.raft.snapshot_every, config_.raft.append_max_entries, t.heartbeat / 1ms,
       t.election_min / 1ms, t.election_max / 1ms, t.session_timeout / 1ms, t.replica_lag_time_max / 1ms,
-      config_.limits.replica_window_bytes);
+      config_.limits.replica_window_bytes, t.link_timeout / 1ms);
 }
 
 void Cluster::start() {

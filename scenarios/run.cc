@@ -19,6 +19,7 @@ namespace sg::scenario {
 namespace {
 
 constexpr Duration kSetUpLimit = 20s;
+constexpr Duration kMakeLimit = 5s;   // for a topic that is made among faults
 constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
 constexpr Duration kProbeBound = 5s;  // L4
 constexpr Duration kQuiesce = 20s;    // for what clients have not finished
@@ -31,6 +32,8 @@ sim::WorldOptions draw_world(uint64_t seed) {
   sim::WorldOptions options;
   options.network.link.latency_max = std::chrono::microseconds(rng.log_between(60, 5000));
   options.network.link.tail_per_million = static_cast<uint32_t>(rng.chance(1, 2) ? 0 : rng.between(1, 5000));
+  options.network.retransmit_max = std::chrono::milliseconds(rng.log_between(5'000, 60'000));
+  options.network.has_patience = rng.chance(1, 2);
   return options;
 }
 
@@ -105,14 +108,26 @@ class Run {
   }
 
   void add_clients() {
-    add_client("admin", [this](Task& task, ClientEnv& env) {
-      set_up_error_ = create_topics(task, env, scenario_.cluster.topics, task.now() + kSetUpLimit);
+    std::vector<TopicSpec> first;
+    for (const TopicSpec& topic : scenario_.cluster.topics) {
+      if (topic.made_after == Duration::zero()) {
+        first.push_back(topic);
+        continue;
+      }
+      workloads_.push_back(&add_client(fmt::format("maker of {}", topic.name), [this, topic](Task& task, ClientEnv& env) {
+        if (!task.sleep_until(safety_begin_ + topic.made_after)) return;
+        std::string failed = create_topics(task, env, {topic}, task.now() + kMakeLimit);
+        if (!failed.empty()) world_.fail("setup", fmt::format("a topic cannot be made now: {}", failed));
+      }));
+    }
+    add_client("admin", [this, first](Task& task, ClientEnv& env) {
+      set_up_error_ = create_topics(task, env, first, task.now() + kSetUpLimit);
       topics_ready_ = true;
     }).start();
     int32_t id = 0;
     for (const WorkloadSpec& spec : scenario_.workloads) {
       std::vector<PartitionName> partitions;
-      for (const PartitionName& p : partitions_)
+      for (const PartitionName& p : partitions_of(first))
         if (spec.topics.empty() || std::find(spec.topics.begin(), spec.topics.end(), p.topic) != spec.topics.end()) partitions.push_back(p);
       for (int i = 0; i < spec.clients; ++i) {
         const int32_t client = id++;
@@ -164,6 +179,7 @@ class Run {
     const auto& timing = cluster_.config().timing;
     LivenessBounds bounds = bounds_of({timing.election_max, timing.session_timeout});
     bounds.everything = phase;
+    if (scenario_.phases.rejoin) bounds.rejoined = kRejoined;
     liveness_.emplace(world_.now(), bounds);
     watching_ = true;
     watch();

@@ -22,6 +22,7 @@ struct TopicSpec {
   int32_t partitions = 1;
   int32_t replicas = 3;
   int32_t min_insync = 2;
+  Duration made_after{};  // zero: before the workloads start. Else a moment of the safety phase, and no workload writes to it
 };
 
 struct ClusterSpec {
@@ -40,8 +41,11 @@ struct WorkloadSpec {
   std::vector<std::string> topics;  // empty: all
   int acks = -1;                    // -1 all, 1 leader, 0 none
   bool idempotent = true;
-  IntRange rate_per_s{20, 60};  // all clients of this workload together
-  IntRange in_flight{1, 5};     // batches, per partition and client
+  IntRange rate_per_s{20, 60};                // all clients of this workload together
+  IntRange in_flight{1, 5};                   // batches, per partition and client
+  IntRange first_sequence{0, 0};              // with which an idempotent producer begins; beyond 0: as if its topic had been made again
+  IntRange identity_batches{0, 0};            // after so many it goes on as a new producer; 0: never
+  sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
   int64_t records = 0;  // each client ends after so many; 0: when the safety phase ends
@@ -69,6 +73,7 @@ struct Phases {
   Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
   Duration liveness = 30s;  // an upper bound
+  bool rejoin = false;      // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
 };
 
 struct Scenario {

@@ -193,13 +193,14 @@ ClusterSpec read_cluster(const toml::table& toml) {
   }
   out.draw_knobs = t.boolean("draw_knobs", true);
   each_table(t.find("topics"), "topics", [&](const toml::table& topic_toml) {
-    Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync"});
+    Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync", "made_after_s"});
     TopicSpec spec;
     spec.name = topic.text("name", "");
     if (spec.name.empty()) refuse(topic_toml, "a topic needs a name");
     spec.partitions = static_cast<int32_t>(topic.integer("partitions", 1, 1, 100));
     spec.replicas = static_cast<int32_t>(topic.integer("replicas", 3, 1, 9));
     spec.min_insync = static_cast<int32_t>(topic.integer("min_insync", spec.replicas >= 3 ? 2 : 1, 1, 9));
+    spec.made_after = topic.seconds("made_after_s", {}).low;
     if (spec.replicas > out.nodes) refuse(topic_toml, fmt::format("{} replicas on {} nodes", spec.replicas, out.nodes));
     if (spec.min_insync > spec.replicas) refuse(topic_toml, fmt::format("min_insync {} with {} replicas", spec.min_insync, spec.replicas));
     for (const TopicSpec& other : out.topics)
@@ -211,8 +212,8 @@ ClusterSpec read_cluster(const toml::table& toml) {
 }
 
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
-  Table t(toml,
-          {"kind", "clients", "topics", "acks", "idempotent", "rate_per_s", "in_flight", "records_per_batch", "value_bytes", "records"});
+  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s",
+                 "in_flight", "records_per_batch", "value_bytes", "records"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
   if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
@@ -220,7 +221,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
   out.topics = t.texts("topics");
   std::vector<std::string_view> existing;
-  for (const TopicSpec& topic : cluster.topics) existing.push_back(topic.name);
+  for (const TopicSpec& topic : cluster.topics)
+    if (topic.made_after == Duration::zero()) existing.push_back(topic.name);
   for (const std::string& topic : out.topics)
     if (std::find(existing.begin(), existing.end(), topic) == existing.end())
       refuse(*t.find("topics"), fmt::format("topics: the cluster has no '{}'; did you mean '{}'?", topic, nearest(topic, existing)));
@@ -229,6 +231,9 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
   out.idempotent = t.boolean("idempotent", out.acks == -1);
   if (out.idempotent && out.acks != -1) refuse(toml, "an idempotent producer needs acks = \"all\"");
+  out.first_sequence = t.range("first_sequence", out.first_sequence, 0, INT32_MAX);
+  out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
+  out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
   out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
   out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
@@ -238,8 +243,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
 }
 
 sim::FaultRule read_fault(const toml::table& toml) {
-  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_once", "spread_s", "enabled_percent", "death",
-                 "point", "choice"});
+  Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_most", "at_once", "spread_s",
+                 "enabled_percent", "death", "point", "choice"});
   sim::FaultRule out;
   out.kind = fault_kind(toml, t.text("kind", ""));
   if (t.find("target")) out.targets = t.texts("target");
@@ -252,6 +257,7 @@ sim::FaultRule read_fault(const toml::table& toml) {
   out.duration = t.seconds(t.find("for_s") ? "for_s" : "down_s", out.duration);
   IntRange value = t.range("value", {0, 0}, INT64_MIN, INT64_MAX);
   out.value = {value.low, value.high};
+  out.at_most = static_cast<uint32_t>(t.integer("at_most", 0, 0, 1'000'000));
   out.at_once = static_cast<uint32_t>(t.integer("at_once", 1, 1, 9));
   out.spread = t.seconds("spread_s", {0s, 0s}).high;
   out.enabled_percent = static_cast<uint32_t>(t.integer("enabled_percent", 100, 1, 100));
@@ -297,10 +303,11 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "check"});
+    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "rejoin", "check"});
     out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
+    out.phases.rejoin = phases.boolean("rejoin", false);
     if (phases.find("check")) out.checks = phases.texts("check");
     if (out.checks != std::vector<std::string>{"all"}) refuse(*node, "check: only [\"all\"] exists");
   }

@@ -53,6 +53,7 @@ Result<> SimConnection::write(Task& task, std::span<const ByteSpan> pieces, Time
   size_t total = 0;
   for (ByteSpan piece : pieces) total += piece.size();
   size_t sent = 0;
+  Time full_since = task.now();
   for (;;) {
     if (life_.dead()) return life_.refuse(task);
     if (!conn_) return fail(Errc::closed);
@@ -66,16 +67,20 @@ Result<> SimConnection::write(Task& task, std::span<const ByteSpan> pieces, Time
       if (life_.dead()) return life_.refuse(task);
       TRY(size_t n, std::move(accepted));
       sent += n;
+      full_since = task.now();
       continue;
     }
     ENSURE(!end.writer, "two tasks write to one connection");
+    const Time impatient = end.patience.count() > 0 ? full_since + end.patience : Time::never();
     end.writer = &task;
-    Wake wake = task.park("write to a connection", deadline);
+    Wake wake = task.park("write to a connection", std::min(deadline, impatient));
     if (life_.dead()) return life_.refuse(task);
     if (!conn_) return fail(Errc::closed);
     conn_->ends[side_].writer = nullptr;
     if (wake == Wake::stopped) return fail(Errc::stopped);
-    if (wake == Wake::timeout) return fail(Errc::timeout, "no room in the window before the deadline");
+    if (wake != Wake::timeout) continue;
+    if (task.now() >= deadline) return fail(Errc::timeout, "no room in the window before the deadline");
+    network_.give_up(*conn_, 1 - side_);
   }
 }
 
@@ -106,6 +111,11 @@ void SimConnection::close() {
   life_.trace(TraceKind::close, conn.info.id);
   bool unread = !end.received.empty() && !end.reset;
   network_.end_side(conn, side_, unread);
+}
+
+void SimConnection::give_up_after(Duration patience) {
+  ENSURE(patience.count() > 0);
+  if (!life_.dead() && conn_ && network_.options_.has_patience) conn_->ends[side_].patience = patience;
 }
 
 // --- SimListener ---------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ class SimConnection final : public net::Connection {
   Result<size_t> read(Task& task, MutableByteSpan into, Time deadline) override;
   Result<> write(Task& task, std::span<const ByteSpan> pieces, Time deadline) override;
   void close() override;
+  void give_up_after(Duration patience) override;
   net::Address peer() const override { return peer_; }
 
  private:

@@ -109,6 +109,7 @@ struct FaultRule {
   ValueRange value{0, 0};  // drawn over orders of magnitude if low > 0
   std::vector<Death> deaths{Death::kill};
   std::vector<CrashPoint> points{CrashPoint::any_storage};
+  uint32_t at_most = 0;  // occasions; 0: as many as there is time for
   uint32_t at_once = 1;  // faults per occasion, each with a target of its own draw, within `spread`
   Duration spread{0};
   uint32_t enabled_percent = 100;  // swarm: whether the seed uses this rule at all

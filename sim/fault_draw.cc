@@ -35,7 +35,7 @@ FaultPlan draw_fault_plan(const Rng& rng, const std::vector<FaultRule>& rules, T
     Time at = from;
     for (uint64_t occasion = 0;; ++occasion) {
       at = at + std::max(Duration(1), draw_duration(stream, rule.every));
-      if (at >= to) break;
+      if (at >= to || (rule.at_most > 0 && occasion >= rule.at_most)) break;
       for (uint32_t i = 0; i < rule.at_once; ++i) {
         Rng own = stream.split("fault", occasion * 1000 + i);
         Fault fault;

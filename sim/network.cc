@@ -64,6 +64,7 @@ void SimNetwork::on_event(uint64_t argument) {
     case What::arrive: return on_arrive(conn, static_cast<int>(argument >> 61 & 1));
     case What::dial: return on_dial(conn);
     case What::answer: return on_answer(conn);
+    case What::retransmit: return on_retransmit(conn, static_cast<int>(argument >> 61 & 1));
   }
 }
 
@@ -122,7 +123,7 @@ void SimNetwork::on_dial(Conn& conn) {
   Link& link = link_to(conn, 1);
   Host& host = hosts_[conn.ends[1].host];
   if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::dial, conn, 1);
-  if (link.cut || !host.powered) return schedule(queue_.now() + options_.connect_retry, What::dial, conn, 1);
+  if (link.cut || !host.powered) return dial_again(conn);
   End& end = conn.ends[1];
   if (!end.open) {
     auto listener = host.listeners.find(conn.info.acceptor.port);
@@ -149,11 +150,16 @@ void SimNetwork::on_dial(Conn& conn) {
   schedule(arrive, What::answer, conn, 0);
 }
 
+void SimNetwork::dial_again(Conn& conn) {
+  conn.dial_back_off = conn.dial_back_off.count() == 0 ? options_.connect_retry : std::min(2 * conn.dial_back_off, options_.retransmit_max);
+  schedule(queue_.now() + conn.dial_back_off, What::dial, conn, 1);
+}
+
 void SimNetwork::on_answer(Conn& conn) {
   if (conn.state != Conn::State::connecting || !conn.ends[0].open) return;
   Link& link = link_to(conn, 0);
   if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::answer, conn, 0);
-  if (link.cut) return schedule(queue_.now() + options_.connect_retry, What::dial, conn, 1);
+  if (link.cut) return dial_again(conn);
   conn.state = conn.answer_refused ? Conn::State::refused : Conn::State::established;
   wake(conn.connector);
 }
@@ -181,17 +187,20 @@ void SimNetwork::on_arrive(Conn& conn, int side) {
   End& end = conn.ends[side];
   Link& link = link_to(conn, side);
   bool delivered = false;
+  if (end.waiting) return;  // behind what is to be sent again
   while (!end.flying.empty() && end.flying.front().arrive <= queue_.now()) {
     if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::arrive, conn, side);
-    if (link.cut || !hosts_[end.host].powered) return;  // kick_link() brings it back
+    if (link.cut || !hosts_[end.host].powered) return lose(conn, side);
     Chunk chunk = end.flying.pop();
     if (!end.open) {  // nobody is there any more: the host answers with a reset
       end.used -= chunk.bytes.size();
       give_buffer(std::move(chunk.bytes));
       End& sender = conn.ends[1 - side];
+      end.spoken_to = end.spoken_to || chunk.kind == Chunk::data;
       if (chunk.kind == Chunk::data && sender.open && !std::exchange(end.answered, true)) send_mark(conn, 1 - side, Chunk::reset);
       continue;
     }
+    end.back_off = Duration(0);
     delivered = true;
     if (chunk.kind == Chunk::data) {
       trace_.event(queue_.now(), end.host, TraceKind::deliver, conn.info.id, chunk.bytes.size());
@@ -204,6 +213,71 @@ void SimNetwork::on_arrive(Conn& conn, int side) {
   }
   if (delivered) wake(end.reader);
   free_if_over(conn);
+}
+
+// What was to arrive at that end now is lost.
+void SimNetwork::lose(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  for (size_t i = 0; i < end.flying.size(); ++i)
+    if (end.flying[i].kind == Chunk::reset) return lose_reset(conn, side);
+  if (conn.ends[1 - side].vanished) return recycle(end.flying);  // there is nobody to send it again
+  if (end.back_off.count() == 0) end.unheard_since = queue_.now();
+  end.waiting = true;
+  send_again(conn, side);
+}
+
+// Whoever resets a connection has forgotten what it sent before, and does not repeat itself. It answers again when it is spoken to: the
+// other end goes on to send what was not acknowledged, or asks whether there is room. An empty chunk stands for either.
+void SimNetwork::lose_reset(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  End& sender = conn.ends[1 - side];
+  for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
+  recycle(end.flying);
+  sender.answered = false;
+  if (sender.waiting || !end.open || !(sender.spoken_to || end.writer)) return;
+  Chunk again;
+  again.arrive = std::max(sender.last_arrival, queue_.now());
+  sender.flying.push(std::move(again));
+  if (sender.back_off.count() == 0) sender.unheard_since = queue_.now();
+  sender.waiting = true;
+  send_again(conn, 1 - side);
+}
+
+// The sender's timer runs; it ends with the sender's patience.
+void SimNetwork::send_again(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  end.back_off = end.back_off.count() == 0 ? options_.retransmit_first : std::min(2 * end.back_off, options_.retransmit_max);
+  Time next = queue_.now() + end.back_off;
+  const Duration patience = conn.ends[1 - side].patience;
+  if (patience.count() > 0) next = std::max(queue_.now(), std::min(next, end.unheard_since + patience));
+  schedule(next, What::retransmit, conn, side);
+}
+
+void SimNetwork::on_retransmit(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  if (!std::exchange(end.waiting, false) || end.flying.empty()) return;
+  const Duration patience = conn.ends[1 - side].patience;
+  if (patience.count() > 0 && queue_.now() - end.unheard_since >= patience) return give_up(conn, side);
+  Link& link = link_to(conn, side);
+  if (link.cut || !hosts_[end.host].powered) {
+    end.waiting = true;
+    return send_again(conn, side);
+  }
+  const Time again = draw_arrival(link, 0);
+  for (size_t i = 0; i < end.flying.size(); ++i) end.flying[i].arrive = std::max(end.flying[i].arrive, again);
+  end.last_arrival = std::max(end.last_arrival, again);
+  schedule(again, What::arrive, conn, side);
+}
+
+// The sender towards that end breaks the connection at its own side. Nothing is sent any more: the other end stays half-open.
+void SimNetwork::give_up(Conn& conn, int side) {
+  End& end = conn.ends[side];
+  for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
+  recycle(end.flying);
+  End& sender = conn.ends[1 - side];
+  sender.reset = sender.gave_up = true;
+  wake(sender.reader);
+  wake(sender.writer);
 }
 
 // The reader has taken bytes; the sender learns of it over the way back.
@@ -231,8 +305,8 @@ void SimNetwork::end_side(Conn& conn, int side, bool reset) {
     wake(std::exchange(end.writer, nullptr));
     recycle(end.received);
     for (NetworkTap* tap : taps_) tap->on_end(conn.info, side == 0, reset);
-    if (reset) end.answered = true;
-    if (conn.ends[1 - side].open) send_mark(conn, 1 - side, reset ? Chunk::reset : Chunk::end);
+    if (reset && !end.gave_up) end.answered = true;
+    if (conn.ends[1 - side].open && !end.gave_up) send_mark(conn, 1 - side, reset ? Chunk::reset : Chunk::end);
   }
   free_if_over(conn);
 }
@@ -251,6 +325,7 @@ void SimNetwork::free_if_over(Conn& conn) {
   conn.state = Conn::State::free;
   conn.connector = nullptr;
   conn.answer_refused = false;
+  conn.dial_back_off = Duration(0);
   free_.push_back(conn.slot);
 }
 
@@ -292,7 +367,6 @@ void SimNetwork::end_process(uint32_t host, Death death) {
 
 void SimNetwork::power_on(uint32_t host) {
   if (std::exchange(hosts_[host].powered, true)) return;
-  for (uint32_t from = 0; from < hosts_.size(); ++from) kick_link(from, host);
   for (auto& owned : connections_) {
     for (int side = 0; side < 2; ++side) {
       End& end = owned->ends[side];
@@ -317,24 +391,36 @@ void SimNetwork::cut(uint32_t from, uint32_t to) {
 void SimNetwork::heal(uint32_t from, uint32_t to) {
   if (!std::exchange(links_[from][to].cut, false)) return;
   trace_link(from, to, LinkChange::heal);
-  kick_link(from, to);
+  release_withheld(from, to);
 }
 
-// What waited for this link is sent again; what was read beyond it is acknowledged at last.
-void SimNetwork::kick_link(uint32_t from, uint32_t to) {
+// What was read beyond a cut way back is acknowledged at last.
+void SimNetwork::release_withheld(uint32_t from, uint32_t to) {
+  for (auto& owned : connections_) {
+    Conn& conn = *owned;
+    if (conn.state == Conn::State::free) continue;
+    for (int side = 0; side < 2; ++side) {
+      End& end = conn.ends[side];
+      if (end.host == from && conn.ends[1 - side].host == to && end.withheld > 0)
+        release_window(conn, side, std::exchange(end.withheld, 0));
+    }
+  }
+}
+
+// A stall is over before its time: what it held back arrives.
+void SimNetwork::end_stall(uint32_t from, uint32_t to) {
   for (auto& owned : connections_) {
     Conn& conn = *owned;
     if (conn.state == Conn::State::free) continue;
     for (int side = 0; side < 2; ++side) {
       End& end = conn.ends[side];
       End& peer = conn.ends[1 - side];
-      if (end.host == to && peer.host == from && !end.flying.empty() && end.flying.front().arrive <= queue_.now()) {
-        Time again = draw_arrival(links_[from][to], 0);
-        for (size_t i = 0; i < end.flying.size(); ++i) end.flying[i].arrive = std::max(end.flying[i].arrive, again);
-        end.last_arrival = std::max(end.last_arrival, again);
-        schedule(again, What::arrive, conn, side);
-      }
-      if (end.host == from && peer.host == to && end.withheld > 0) release_window(conn, side, std::exchange(end.withheld, 0));
+      bool held = end.host == to && peer.host == from && !end.waiting && !end.flying.empty();
+      if (!held || end.flying.front().arrive > queue_.now()) continue;
+      Time again = draw_arrival(links_[from][to], 0);
+      for (size_t i = 0; i < end.flying.size(); ++i) end.flying[i].arrive = std::max(end.flying[i].arrive, again);
+      end.last_arrival = std::max(end.last_arrival, again);
+      schedule(again, What::arrive, conn, side);
     }
   }
 }
@@ -348,7 +434,7 @@ void SimNetwork::heal_all() {
       bool stalled = link.stalled_until > queue_.now();
       link.stalled_until = Time{};
       heal(from, to);
-      if (stalled) kick_link(from, to);
+      if (stalled) end_stall(from, to);
     }
   }
 }

@@ -1,9 +1,15 @@
 // The simulated network: hosts with names, links between them, and TCP connections over the links.
 //
 // What it keeps: bytes of one direction of a connection arrive in order and at most once, whatever the links do. Loss shows as a stall
-// (a cut link holds bytes back, healing delivers them: the retransmission) or as a reset. A full window holds the writer back. A killed
-// host's accepted bytes still arrive, then a reset; connects to it are refused. A host without power is silent, its bytes in flight
-// are gone, and when it is back it answers old connections with a reset. Spec: correctness.md part 1, 4; architecture §2.
+// or as a reset. A full window holds the writer back. A killed host's accepted bytes still arrive, then a reset; connects to it are
+// refused. A host without power is silent, its bytes in flight are gone, and when it is back it answers old connections with a reset.
+// Spec: correctness.md part 1, 4; architecture §2.
+//
+// What meets a cut link or a host without power is lost, and sent again as TCP does it (RFC 6298): at intervals that double up to
+// retransmit_max, each direction of a connection on its own. Nobody tells a sender that a link was healed: the bytes, and all that
+// were written behind them, arrive with the next retransmission, after as long again as the link was cut. A reset is sent once: where
+// it is lost the other end stays half-open, and learns of it only when it sends something. Not modelled: acknowledgements of their
+// own. A direction whose way back alone is cut goes on to deliver until its window is full.
 #pragma once
 
 #include <map>
@@ -30,8 +36,11 @@ struct LinkOptions {
 
 struct NetworkOptions {
   LinkOptions link;
-  size_t window_bytes = 256 * 1024;  // sent and not yet read by the peer, per direction
-  Duration connect_retry = 1s;       // TCP's initial retransmission timeout for an unanswered connect
+  size_t window_bytes = 256 * 1024;   // sent and not yet read by the peer, per direction
+  Duration connect_retry = 1s;        // TCP's initial retransmission timeout for an unanswered connect; doubles too
+  Duration retransmit_first = 200ms;  // after a loss; Linux takes no less
+  Duration retransmit_max = 60s;
+  bool has_patience = true;  // whether the kernels have a clock for net::Connection::give_up_after
   // A kernel closes what a killed process had open in its own order and time: a listener may outlive the connections by as much, and what
   // it takes meanwhile is reset. Drawn per listener, half of them close at once.
   Duration listener_linger_max = 4ms;
@@ -81,7 +90,7 @@ class SimNetwork final : private EventHandler {
   // The machine has power again (a process may follow). No effect if it had.
   void power_on(uint32_t host);
 
-  // One way. Bytes on a cut link wait for heal().
+  // One way. Bytes on a cut link are lost, and sent again.
   void cut(uint32_t from, uint32_t to);
   void heal(uint32_t from, uint32_t to);
   void heal_all();  // also ends stalls and restores the link options of the start
@@ -122,11 +131,17 @@ class SimNetwork final : private EventHandler {
     size_t used = 0;      // of the window towards this end: bytes flying and received
     size_t withheld = 0;  // read here, but the way back is cut, so the sender does not know
     Time last_arrival;
-    bool open = false;      // this side exists and has not ended
-    bool vanished = false;  // lost its power while it was open
-    bool ended = false;     // the peer's end of stream has arrived
-    bool reset = false;     // a reset has arrived
-    bool answered = false;  // this side has sent a reset: one is enough
+    Duration back_off{0};    // of the sender towards this end, since something was lost; 0: what was sent last has arrived
+    Time unheard_since;      // when the first of that was lost
+    bool waiting = false;    // for the next retransmission: nothing else is sent
+    Duration patience{0};    // of this end with bytes that it sends; 0: endless (net::Connection::give_up_after)
+    bool open = false;       // this side exists and has not ended
+    bool vanished = false;   // lost its power while it was open
+    bool ended = false;      // the peer's end of stream has arrived
+    bool reset = false;      // a reset has arrived
+    bool answered = false;   // this side has sent a reset: one is enough
+    bool spoken_to = false;  // something has arrived here after this side had ended
+    bool gave_up = false;    // this side's patience has ended: it says nothing any more
   };
   struct Conn {
     enum class State : uint8_t { free, connecting, established, refused } state = State::free;
@@ -134,6 +149,7 @@ class SimNetwork final : private EventHandler {
     uint32_t slot = 0;
     Task* connector = nullptr;
     bool answer_refused = false;
+    Duration dial_back_off{0};
     End ends[2];  // [0] = the dialer's
   };
   struct Link {
@@ -151,7 +167,7 @@ class SimNetwork final : private EventHandler {
     std::map<uint16_t, SimListener*> listeners;
     std::map<uint16_t, Time> lingering;  // ports of a killed process that still take connections until then
   };
-  enum class What : uint8_t { arrive, dial, answer };
+  enum class What : uint8_t { arrive, dial, answer, retransmit };
 
   void on_event(uint64_t argument) override;
   void schedule(Time time, What what, const Conn& conn, int side);
@@ -165,12 +181,19 @@ class SimNetwork final : private EventHandler {
   void free_if_over(Conn& conn);
   void on_dial(Conn& conn);
   void on_answer(Conn& conn);
+  void dial_again(Conn& conn);
   void on_arrive(Conn& conn, int side);
+  void lose(Conn& conn, int side);
+  void lose_reset(Conn& conn, int side);
+  void on_retransmit(Conn& conn, int side);
+  void send_again(Conn& conn, int side);
+  void give_up(Conn& conn, int side);
   void fly(Conn& conn, int to_side, Chunk&& chunk);
   void send_mark(Conn& conn, int to_side, Chunk::Kind kind);
   void release_window(Conn& conn, int reading_side, size_t bytes);
   void end_side(Conn& conn, int side, bool reset);
-  void kick_link(uint32_t from, uint32_t to);
+  void release_withheld(uint32_t from, uint32_t to);
+  void end_stall(uint32_t from, uint32_t to);
   void trace_link(uint32_t from, uint32_t to, LinkChange change, uint64_t value = 0);
   static void wake(Task* task) {
     if (task) task->wake();

@@ -17,6 +17,12 @@ using kafka::ProduceResponse;
 
 constexpr int32_t kMaxTimeoutMs = 3'600'000;
 
+// Said with an error code where that alone would mislead.
+std::string explanation(replica::Outcome outcome) {
+  if (outcome != replica::Outcome::producer_unknown) return {};
+  return "nothing is known here of this producer, whose first batch is not its first: it is taken when it is sent again";
+}
+
 // The answer of one request while some of its partitions wait. Parts are numbered in the order of the response's partitions.
 class PendingProduce final : public ProduceWaiter {
  public:
@@ -130,7 +136,7 @@ Result<> handle_produce(Services& services, CallPtr call) {
       replica::Outcome outcome = services.partitions.append(*replica, std::move(batch), acks, deadline, pending, part);
       if (outcome == replica::Outcome::ok || outcome == replica::Outcome::duplicate) continue;
       --pending->open;
-      refuse(to_kafka(outcome));
+      refuse(to_kafka(outcome), explanation(outcome));
       if (out.error_code == ErrorCode::not_leader_or_follower)
         add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
     }

@@ -43,6 +43,19 @@ size_t items_of(const ControllerRequest& request) {
   return 1;
 }
 
+// Replicas that a client has chosen: brokers that are known, enough of them live.
+Result<> check_assigned(const std::vector<Candidate>& brokers, const std::vector<NodeId>& replicas, int32_t min_live) {
+  int32_t live = 0;
+  for (NodeId node : replicas) {
+    auto at = std::ranges::find(brokers, node, &Candidate::node);
+    if (at == brokers.end()) return fail(Errc::not_found, fmt::format("replica {}: no such broker has ever registered", node));
+    live += at->live;
+  }
+  if (live >= min_live) return {};
+  return fail(Errc::unavailable, fmt::format("min.insync.replicas {} needs as many live replicas, {} of {} are on live brokers", min_live,
+                                             live, replicas.size()));
+}
+
 // The broker that a request claims to come from; none where it does not matter.
 template <class R>
 NodeId claimed_sender(const R& r) {
@@ -221,12 +234,8 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
       if (replicas.empty() || nodes.size() != replicas.size() || replicas.size() != item.assignment[0].size()) {
         return refuse(ControllerError::invalid_replica_assignment, "each partition needs the same number of distinct replicas");
       }
-      auto live = [&](NodeId n) { return std::ranges::find(load, n, &Candidate::node) != load.end(); };
-      if (!std::ranges::all_of(replicas, live))
-        return refuse(ControllerError::invalid_replica_assignment, "a replica is not a live broker");
     }
     topic.partitions = item.assignment;
-    add_load(load, topic.partitions);
   }
   auto count = static_cast<int64_t>(topic.partitions.size());
   if (item.assignment.empty()) count = item.num_partitions == -1 ? options_.default_partitions : item.num_partitions;
@@ -234,16 +243,24 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
     return refuse(ControllerError::invalid_partitions,
                   fmt::format("{} partitions; 1 to {} are allowed", count, options_.max_partitions_per_topic));
   }
-  if (item.assignment.empty()) {
-    int32_t factor = item.replication_factor == -1 ? default_replication_factor() : item.replication_factor;
-    auto placed = place(load, static_cast<int32_t>(count), factor, static_cast<uint64_t>(catalogue_.next_stream().v) + next_token_);
-    if (!placed) return refuse(ControllerError::invalid_replication_factor, placed.error().what);
-    topic.partitions = std::move(*placed);
-  }
-
-  auto factor = static_cast<int32_t>(topic.partitions[0].size());
+  int32_t factor = item.replication_factor == -1 ? default_replication_factor() : item.replication_factor;
+  if (!topic.partitions.empty()) factor = static_cast<int32_t>(topic.partitions[0].size());
   int32_t by_default = options_.default_min_insync_replicas == -1 ? (factor >= 3 ? 2 : 1) : options_.default_min_insync_replicas;
   topic.min_insync_replicas = settings->min_insync_replicas > 0 ? settings->min_insync_replicas : by_default;
+
+  // What is made can be written to at once: min ISR is met without the brokers that are away.
+  const int32_t min_live = std::max(1, std::min(topic.min_insync_replicas, factor));
+  if (topic.partitions.empty()) {
+    auto placed =
+        place(load, static_cast<int32_t>(count), factor, min_live, static_cast<uint64_t>(catalogue_.next_stream().v) + next_token_);
+    if (!placed) return refuse(ControllerError::invalid_replication_factor, placed.error().what);
+    topic.partitions = std::move(*placed);
+  } else {
+    for (const std::vector<NodeId>& replicas : topic.partitions)
+      if (auto ok = check_assigned(load, replicas, min_live); !ok)
+        return refuse(ControllerError::invalid_replica_assignment, ok.error().what);
+    add_load(load, topic.partitions);
+  }
   topic.topic_id = draw_uuid();
   result.num_partitions = static_cast<int32_t>(count);
   result.replication_factor = factor;

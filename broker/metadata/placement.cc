@@ -9,15 +9,13 @@ namespace sg::metadata {
 
 std::vector<Candidate> candidates(const Catalogue& catalogue) {
   std::map<NodeId, Candidate> load;
-  for (const auto& [node, broker] : catalogue.brokers()) {
-    if (!broker.fenced && !broker.draining) load[node] = Candidate{.node = node, .rack = broker.rack};
-  }
+  for (const auto& [node, broker] : catalogue.brokers())
+    load[node] = Candidate{.node = node, .rack = broker.rack, .live = !broker.fenced && !broker.draining};
   for (const auto& [stream, p] : catalogue.partitions()) {
     for (NodeId node : p.replicas) {
-      auto at = load.find(node);
-      if (at == load.end()) continue;
-      ++at->second.replicas;
-      if (node == p.replicas[0]) ++at->second.leaders;
+      Candidate& at = load.at(node);
+      ++at.replicas;
+      if (node == p.replicas[0]) ++at.leaders;
     }
   }
   std::vector<Candidate> result;
@@ -59,11 +57,11 @@ std::vector<NodeId> place_one(std::vector<Candidate>& brokers, int32_t replicati
     replicas.push_back(brokers[i].node);
   };
 
-  size_t leader = least(brokers, used, rotation, [](const Candidate& b) { return std::tuple(b.leaders, b.replicas); });
+  size_t leader = least(brokers, used, rotation, [](const Candidate& b) { return std::tuple(!b.live, b.leaders, b.replicas); });
   ++brokers[leader].leaders;
   take(leader);
   while (replicas.size() < static_cast<size_t>(replication_factor)) {
-    auto rank = [&](const Candidate& b) { return std::tuple(racks.contains(b.rack), b.replicas); };
+    auto rank = [&](const Candidate& b) { return std::tuple(!b.live, racks.contains(b.rack), b.replicas); };
     take(least(brokers, used, rotation + replicas.size(), rank));
   }
   return replicas;
@@ -72,13 +70,18 @@ std::vector<NodeId> place_one(std::vector<Candidate>& brokers, int32_t replicati
 }  // namespace
 
 Result<std::vector<std::vector<NodeId>>> place(std::vector<Candidate>& brokers, int32_t partitions, int32_t replication_factor,
-                                               uint64_t rotation) {
+                                               int32_t min_live, uint64_t rotation) {
+  ENSURE(min_live >= 1);
   if (partitions < 1 || replication_factor < 1) {
     return fail(Errc::invalid, fmt::format("{} partitions with {} replicas", partitions, replication_factor));
   }
   if (static_cast<size_t>(replication_factor) > brokers.size()) {
     return fail(Errc::unavailable,
-                fmt::format("replication factor {} needs as many live brokers, there are {}", replication_factor, brokers.size()));
+                fmt::format("replication factor {} needs as many brokers, {} have ever registered", replication_factor, brokers.size()));
+  }
+  if (auto live = std::ranges::count_if(brokers, &Candidate::live); live < min_live) {
+    return fail(Errc::unavailable,
+                fmt::format("min.insync.replicas {} needs as many live brokers, {} of {} are live", min_live, live, brokers.size()));
   }
   std::vector<std::vector<NodeId>> assignment;
   for (int32_t i = 0; i < partitions; ++i) {

@@ -2,19 +2,26 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
-#include "broker/frame_reader.h"
+#include "broker/peer/reach.h"
 
 namespace sg::broker::peer {
 namespace {
 
 constexpr size_t kMaxQueuedBytes = 16u << 20;
-constexpr Duration kDialTimeout = 1s;
+constexpr Duration kDialTimeout = 1s;  // a silent node is asked every kReachStep meanwhile
 constexpr Duration kRedialPause = 50ms;
 constexpr Duration kRefusedPause = 1s;  // the longest: whoever refuses a greeting will not soon think otherwise
 // A process that is killed may take connections for some milliseconds more, until the kernel has closed its listener; they are reset then.
 constexpr Duration kHastyPause = 3ms;
 constexpr int kHastyDials = 20;
 constexpr size_t kMaxFramesPerWrite = 64;
+
+Result<> hear_ping(Task& task, FrameReader& reader) {
+  TRY(SharedBytes body, reader.next(task));
+  TRY(Frame frame, decode(body));
+  if (frame.kind != FrameKind::ping) return fail(Errc::invalid, "only signs of life come towards the dialer of a control link");
+  return {};
+}
 
 }  // namespace
 
@@ -26,14 +33,13 @@ struct ControlLinks::Link {
   bool broken = false;
   bool probing = false;  // somebody wants to know what becomes of the next attempt
   Run run;               // of the last established link; none = never had one
-  std::string refusal;   // the last, until a greeting is accepted
   std::deque<ByteVec> queue;
   size_t queued_bytes = 0;
   Signal wake;
 };
 
-ControlLinks::ControlLinks(Env& env, const Identity& identity, LinkEvents& events)
-    : env_(env), identity_(identity), events_(events), log_(env.log.with("peer")) {}
+ControlLinks::ControlLinks(Env& env, const Identity& identity, LinkEvents& events, Pulses& pulses)
+    : env_(env), identity_(identity), events_(events), pulses_(pulses), log_(env.log.with("peer")) {}
 
 ControlLinks::~ControlLinks() = default;
 
@@ -53,6 +59,7 @@ void ControlLinks::add(TaskGroup& tasks, NodeId node, std::vector<net::Address> 
   Link& link = *links_.back();
   link.node = node;
   link.addresses = std::move(addresses);
+  pulses_.expect(node);
   tasks.spawn(fmt::format("dial {}", node), [this, &link](Task& task) { dial_loop(task, link); });
 }
 
@@ -83,6 +90,7 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   // An established link has ended, and no reconnect has said yet what became of its process. A refusal says it, whenever it comes: the
   // listener lives as long as the process.
   bool was_up = false;
+  const std::string name = fmt::format("{}", link.node);
   int hasty = 0;
   Duration refused_pause = kRedialPause;
   while (!task.stopping()) {
@@ -94,18 +102,18 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
     }
     if (greeted) {
       refused_pause = kRedialPause;
-      link.refusal.clear();
       link.run = greeted->run;
       link.up = true;
       link.broken = false;
       link.probing = false;
+      if (auto before = refusals_.taken(name)) log_.info("link_accepted node={} refused_before={}", link.node, *before);
       log_.info("link_up node={} address={} run={}", link.node, to_string(address), link.run);
-      Result<> ended = run_link(task, link, *greeted->connection);
+      Result<> ended = run_link(task, link, *greeted);
       link.up = false;
       link.queue.clear();
       link.queued_bytes = 0;
       events_.on_link_down(link.node, link.run);
-      log_.info("link_down node={} run={} reason={}", link.node, link.run, to_string(ended.error().code));
+      log_.info("link_down node={} run={} reason={} {}", link.node, link.run, to_string(ended.error().code), ended.error().what);
       was_up = true;
       hasty = kHastyDials;
       continue;
@@ -122,8 +130,8 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       }
     }
     const bool refused = greeted.is(Errc::invalid);
-    if (refused && std::exchange(link.refusal, greeted.error().what) != greeted.error().what)
-      log_.warn("link_refused node={} reason=\"{}\"", link.node, link.refusal);
+    if (refused && refusals_.refused(name, greeted.error().what))
+      log_.warn("link_refused node={} reason=\"{}\"", link.node, greeted.error().what);
     if (refused) refused_pause = std::min(2 * refused_pause, kRefusedPause);
     const bool dying = was_up && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
     if (dying) REACHED("peer: a reconnect was taken and ended at once");
@@ -132,12 +140,14 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   }
 }
 
-Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connection) {
-  // Nothing is sent towards the dialer on this connection; the reader is there to notice its end at once.
+Result<> ControlLinks::run_link(Task& task, Link& link, Greeted& greeted) {
+  LiveConnection& connection = *greeted.connection;
+  connection.watch(pulses_, link.node);
+  // Only signs of life come towards the dialer on this connection; its end is noticed at once.
   TaskGroup reader(task.scheduler());
   reader.spawn(fmt::format("watch {}", link.node), [&](Task& watcher) {
-    uint8_t byte;
-    (void)connection.read(watcher, {&byte, 1});
+    Result<> heard;
+    while (heard) heard = hear_ping(watcher, *greeted.reader);
     link.broken = true;
     link.wake.notify_all();
   });
@@ -164,20 +174,22 @@ Result<> ControlLinks::run_link(Task& task, Link& link, net::Connection& connect
   connection.close();
   reader.stop();
   reader.join(task);
-  return result;
+  return std::unexpected(end_of(connection, result.error()));
 }
 
 namespace {
 
 // The first exchange on a new connection.
 struct Exchange {
-  std::unique_ptr<net::Connection> connection;
+  std::unique_ptr<LiveConnection> connection;
+  std::unique_ptr<FrameReader> reader;
   HelloReply reply;
 };
 
 Result<Exchange> greet(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind,
                        Time deadline) {
-  TRY(auto connection, env.network.connect(task, address, deadline));
+  TRY(auto reached, reach(task, env.network, address, deadline));
+  auto connection = std::make_unique<LiveConnection>(std::move(reached));
   Hello hello{.link = kind,
               .cluster_id = identity.cluster_id,
               .lineage = identity.lineage,
@@ -190,12 +202,12 @@ Result<Exchange> greet(Task& task, Env& env, const Identity& identity, NodeId to
   ByteVec metadata;
   pack(metadata, hello);
   TRY_DO(connection->write(task, encode_head(FrameKind::hello, metadata, 0), deadline));
-  FrameReader reader(*connection, kMaxFrameBytes);
-  TRY(SharedBytes body, reader.next(task, deadline));
+  auto reader = std::make_unique<FrameReader>(*connection, kMaxFrameBytes);
+  TRY(SharedBytes body, reader->next(task, deadline));
   TRY(Frame frame, decode(body));
   if (frame.kind != FrameKind::hello_reply) return fail(Errc::corrupt, "the peer did not answer the greeting");
   TRY(HelloReply reply, unpack<HelloReply>(frame.metadata));
-  return Exchange{std::move(connection), std::move(reply)};
+  return Exchange{std::move(connection), std::move(reader), std::move(reply)};
 }
 
 }  // namespace
@@ -204,7 +216,7 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
   TRY(Exchange e, greet(task, env, identity, to, address, kind, deadline));
   if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
   if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));
-  return Greeted{std::move(e.connection), e.reply.run, e.reply.voter};
+  return Greeted{std::move(e.connection), std::move(e.reader), e.reply.run, e.reply.voter};
 }
 
 Result<metadata::Answer> ControlLinks::inquire(Task& task, NodeId node, const net::Address& address) {

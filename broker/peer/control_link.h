@@ -13,8 +13,11 @@
 #include "base/sync.h"
 #include "broker/config.h"
 #include "broker/env.h"
+#include "broker/frame_reader.h"
 #include "broker/metadata/claim.h"
 #include "broker/peer/frame.h"
+#include "broker/peer/pulse.h"
+#include "broker/peer/refusals.h"
 
 namespace sg::broker::peer {
 
@@ -40,10 +43,18 @@ class LinkEvents {
   virtual void on_probe_refused(NodeId node) = 0;
 };
 
+// A link whose greeting was accepted.
+struct Greeted {
+  std::unique_ptr<LiveConnection> connection;
+  std::unique_ptr<FrameReader> reader;  // of what the other end says next; it may have begun
+  Run run;                              // of the node that answered
+  VoterId voter;
+};
+
 class ControlLinks {
  public:
   // `identity` is read anew at each Hello. The references outlive the links.
-  ControlLinks(Env& env, const Identity& identity, LinkEvents& events);
+  ControlLinks(Env& env, const Identity& identity, LinkEvents& events, Pulses& pulses);
   ~ControlLinks();
 
   // Starts a dialer towards a node that is to be found at one of these addresses; they are tried in turn. Of a node that is known: replaces
@@ -61,6 +72,9 @@ class ControlLinks {
   // Queues a frame. Dropped when the link is down or its queue is full.
   void send(NodeId to, FrameKind kind, ByteSpan metadata);
 
+  // Those of the added nodes that have fallen silent, and for how long (Pulses::unheard).
+  std::string unheard() const { return pulses_.unheard(); }
+
   // From now on nothing leaves any more, not even what is queued.
   void silence();
 
@@ -68,22 +82,19 @@ class ControlLinks {
   struct Link;
   Link* find(NodeId node);
   void dial_loop(Task& task, Link& link);
-  Result<> run_link(Task& task, Link& link, net::Connection& connection);
+  Result<> run_link(Task& task, Link& link, Greeted& greeted);
 
   Env& env_;
   const Identity& identity_;
   LinkEvents& events_;
+  Pulses& pulses_;
   Log log_;
+  Refusals refusals_;
   std::vector<std::unique_ptr<Link>> links_;
   bool silent_ = false;
 };
 
 // Dials, greets and checks the answer: the first exchange of either kind of link.
-struct Greeted {
-  std::unique_ptr<net::Connection> connection;
-  Run run;  // of the node that answered
-  VoterId voter;
-};
 // Errc::invalid: refused, or another node answered; the text says which.
 Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline);
 

@@ -33,6 +33,7 @@ enum class FrameKind : uint8_t {
   controller_reply = 6,
   heartbeat_reply = 7,  // metadata::HeartbeatReply
   formation = 8,        // raft::FormationMessage
+  ping = 9,             // empty: this end lives (broker/peer/pulse.h); either way, on either kind of link
   subscribe = 16,       // replication, follower to leader
   unsubscribe = 17,
   ack = 18,

@@ -12,8 +12,8 @@ constexpr size_t kMaxGreetingBytes = 4096;  // whoever has not said who it is ge
 
 }  // namespace
 
-PeerServer::PeerServer(Env& env, const Identity& identity, PeerEvents& events, size_t max_links)
-    : env_(env), identity_(identity), events_(events), max_links_(max_links), log_(env.log.with("peer")) {}
+PeerServer::PeerServer(Env& env, const Identity& identity, PeerEvents& events, Pulses& pulses, size_t max_links)
+    : env_(env), identity_(identity), events_(events), pulses_(pulses), max_links_(max_links), log_(env.log.with("peer")) {}
 
 Result<> PeerServer::listen(const net::Address& address) {
   TRY(listener_, env_.network.listen(address));
@@ -22,25 +22,36 @@ Result<> PeerServer::listen(const net::Address& address) {
 
 void PeerServer::run(Task& task) {
   accept_loop(task, *listener_, "peer link", [this](Task& t, std::shared_ptr<net::Connection> connection) {
-    if (links_ >= max_links_) {
-      if (limiter_.allow(t.now()))
-        log_.warn("link_refused from={} reason=\"more than {} links\" suppressed={}", to_string(connection->peer()), max_links_,
-                  limiter_.suppressed());
-      return;
-    }
+    if (links_ >= max_links_) return say_refused(t.now(), connection->peer(), fmt::format("more than {} links", max_links_));
     ++links_;
-    Result<> ended = serve(t, *connection);
+    LiveConnection live(connection);
+    Result<> ended = serve(t, live);
     --links_;
     const bool unreadable = ended.is(Errc::corrupt) || ended.is(Errc::too_large) || ended.is(Errc::invalid) || ended.is(Errc::unsupported);
-    const bool news = unreadable && std::exchange(refusal_, ended.error().what) != ended.error().what;
-    if (news ? limiter_.allow(t.now()) : unreadable && reminders_.allow(t.now()))
-      log_.warn("link_refused from={} reason=\"{}\" suppressed={}", to_string(connection->peer()), ended.error().what,
-                limiter_.suppressed());
+    if (unreadable) say_refused(t.now(), connection->peer(), ended.error().what);
     connection->close();
   });
 }
 
-Result<> PeerServer::serve(Task& task, net::Connection& connection) {
+void PeerServer::say_refused(Time now, const net::Address& from, const std::string& reason) {
+  if (hosts_.refused(from.host, reason) && limiter_.allow(now))
+    log_.warn("link_refused from={} reason=\"{}\" suppressed={}", to_string(from), reason, limiter_.suppressed());
+}
+
+// Whether a greeting was accepted, for the log: each process that greets has its own history, or a twin's refusals would end with each
+// link of the node it is taken for.
+bool PeerServer::say_greeted(const Hello& hello, const net::Address& from, const std::string& objection) {
+  const std::string name = fmt::format("{} {}", hello.from, hello.run);
+  if (!objection.empty()) {
+    if (nodes_.refused(name, objection)) log_.warn("link_refused node={} from={} reason=\"{}\"", hello.from, to_string(from), objection);
+    return false;
+  }
+  if (auto before = nodes_.taken(name)) log_.info("link_accepted node={} refused_before={}", hello.from, *before);
+  hosts_.taken(from.host);
+  return true;
+}
+
+Result<> PeerServer::serve(Task& task, LiveConnection& connection) {
   FrameReader reader(connection, kMaxGreetingBytes);
   TRY(SharedBytes body, reader.next(task, task.now() + kGreetingTimeout));
   TRY(Frame frame, decode(body));
@@ -56,10 +67,13 @@ Result<> PeerServer::serve(Task& task, net::Connection& connection) {
   pack(metadata, reply);
   TRY_DO(connection.write(task, encode_head(FrameKind::hello_reply, metadata, 0), task.now() + kGreetingTimeout));
   if (hello.link == LinkKind::inquiry) return {};
-  if (!reply.accepted) return fail(Errc::invalid, reply.reason);
-  TRY_DO(events_.admit(hello));  // writing may have suspended, and another may have come
+  if (reply.accepted) {
+    if (Result<> admitted = events_.admit(hello); !admitted) reply.reason = admitted.error().what;  // another came during the write
+  }
+  if (!say_greeted(hello, connection.peer(), reply.reason)) return {};
 
   reader.set_max_frame_bytes(kMaxFrameBytes);
+  connection.watch(pulses_, hello.from);
   events_.on_hello(hello.from, hello.run);
   Result<> ended = serve_admitted(task, connection, reader, hello);
   events_.on_hello_over(hello.from, hello.run);
@@ -85,12 +99,14 @@ std::string PeerServer::objection(const Hello& hello) {
   return admitted ? "" : admitted.error().what;
 }
 
-Result<> PeerServer::serve_admitted(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) {
+Result<> PeerServer::serve_admitted(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello) {
   if (hello.link == LinkKind::replication) return events_.serve_replication(task, connection, reader, hello);
   while (true) {
-    TRY(SharedBytes next, reader.next(task));
-    TRY(Frame control, decode(next));
-    TRY_DO(events_.on_control_frame(hello.from, hello.run, control));
+    Result<SharedBytes> next = reader.next(task);
+    if (!next && connection.silent()) log_.info("link_silent node={} reason=\"{}\"", hello.from, end_of(connection, next.error()).what);
+    if (!next) return std::unexpected(next.error());
+    TRY(Frame control, decode(*next));
+    if (control.kind != FrameKind::ping) TRY_DO(events_.on_control_frame(hello.from, hello.run, control));
   }
 }
 

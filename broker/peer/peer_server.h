@@ -1,6 +1,6 @@
 // The peer port: accepts the links that other nodes dial, checks their greeting, and hands frames on. Clients never reach this port,
 // so no client can pose as a replica. A link whose greeting names another cluster or another node than this one is refused with a
-// reason; a frame that cannot be read ends its link.
+// reason; a frame that cannot be read ends its link, and so does silence (broker/peer/pulse.h).
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "broker/env.h"
 #include "broker/frame_reader.h"
 #include "broker/peer/control_link.h"
+#include "broker/peer/refusals.h"
 
 namespace sg::broker::peer {
 
@@ -25,13 +26,13 @@ class PeerEvents {
   // Any frame on a control link. Does not suspend. An error ends the link.
   virtual Result<> on_control_frame(NodeId from, Run run, const Frame& frame) = 0;
   // Serves a replication link until it ends.
-  virtual Result<> serve_replication(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) = 0;
+  virtual Result<> serve_replication(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello) = 0;
 };
 
 class PeerServer {
  public:
   // At most `max_links` at a time; more are closed at once.
-  PeerServer(Env& env, const Identity& identity, PeerEvents& events, size_t max_links);
+  PeerServer(Env& env, const Identity& identity, PeerEvents& events, Pulses& pulses, size_t max_links);
 
   // Errc::busy and the like from Network::listen.
   Result<> listen(const net::Address& address);
@@ -41,19 +42,22 @@ class PeerServer {
   void run(Task& task);
 
  private:
-  Result<> serve(Task& task, net::Connection& connection);
-  Result<> serve_admitted(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello);
+  Result<> serve(Task& task, LiveConnection& connection);
+  Result<> serve_admitted(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello);
   std::string objection(const Hello& hello);
+  bool say_greeted(const Hello& hello, const net::Address& from, const std::string& objection);
+  void say_refused(Time now, const net::Address& from, const std::string& reason);
 
   Env& env_;
   const Identity& identity_;
   PeerEvents& events_;
+  Pulses& pulses_;
   size_t max_links_;
   size_t links_ = 0;
   Log log_;
-  LogLimiter limiter_{1s};
-  std::string refusal_;  // the last that was logged: it is said once, and again now and then
-  LogLimiter reminders_{30s};
+  Refusals nodes_;          // that greeted, by run
+  Refusals hosts_;          // from which something came that is no greeting
+  LogLimiter limiter_{1s};  // for the latter: their reasons may differ each time
   std::unique_ptr<net::Listener> listener_;
 };
 

@@ -30,7 +30,8 @@ ByteVec encode(const replica::Message& message) {
 
 }  // namespace
 
-Replication::Replication(Env& env, const Identity& identity) : env_(env), identity_(identity), log_(env.log.with("replication")) {}
+Replication::Replication(Env& env, const Identity& identity, Pulses& pulses)
+    : env_(env), identity_(identity), pulses_(pulses), log_(env.log.with("replication")) {}
 
 Replication::~Replication() { ENSURE(serving_.empty(), "replication sessions outlive their node"); }
 
@@ -98,6 +99,7 @@ void Replication::want_sessions(const std::set<NodeId>& leaders) {
 // --- As a follower ---------------------------------------------------------------------------------------------------------------
 
 void Replication::follow(Task& task, Following& f) {
+  const std::string name = fmt::format("{}", f.leader);
   while (!task.stopping() && f.wanted) {
     const metadata::Broker* broker = catalogue_->broker(f.leader);
     if (broker) {
@@ -108,11 +110,11 @@ void Replication::follow(Task& task, Following& f) {
         REACHED("replication: another run answers at a leader's address");
         greeted = fail(Errc::invalid, fmt::format("run {} answers, the leader is run {}", greeted->run, broker->run));
       }
-      if (greeted.is(Errc::invalid) && std::exchange(f.refusal, greeted.error().what) != greeted.error().what)
-        log_.warn("session_refused leader={} reason=\"{}\"", f.leader, f.refusal);
+      if (greeted.is(Errc::invalid) && refusals_.refused(name, greeted.error().what))
+        log_.warn("session_refused leader={} reason=\"{}\"", f.leader, greeted.error().what);
       if (greeted && f.wanted) {
-        f.refusal.clear();
-        Result<> ended = receive(task, f, *greeted->connection);
+        refusals_.taken(name);
+        Result<> ended = receive(task, f, *greeted);
         log_.info("session_ended leader={} reason={} {}", f.leader, to_string(ended.error().code), ended.error().what);
       }
     }
@@ -120,7 +122,9 @@ void Replication::follow(Task& task, Following& f) {
   }
 }
 
-Result<> Replication::receive(Task& task, Following& f, net::Connection& connection) {
+Result<> Replication::receive(Task& task, Following& f, Greeted& greeted) {
+  LiveConnection& connection = *greeted.connection;
+  connection.watch(pulses_, f.leader);
   f.connection = &connection;
   f.outbox.frames.clear();
   f.outbox.broken = false;
@@ -143,10 +147,9 @@ Result<> Replication::receive(Task& task, Following& f, net::Connection& connect
     connection.close();
   });
   partitions_->on_session_opened(f.leader);
-  FrameReader reader(connection, kMaxFrameBytes);
   Result<> result;
   while (result) {
-    Result<SharedBytes> body = reader.next(task);
+    Result<SharedBytes> body = greeted.reader->next(task);
     if (!body) {
       result = std::unexpected(body.error());
       break;
@@ -160,11 +163,12 @@ Result<> Replication::receive(Task& task, Following& f, net::Connection& connect
   writer.stop();
   writer.join(task);
   partitions_->on_session_closed(f.leader);
-  return result;
+  return std::unexpected(end_of(connection, result.error()));
 }
 
 Result<> Replication::on_leader_frame(NodeId leader, const Frame& frame) {
   switch (frame.kind) {
+    case FrameKind::ping: return {};
     case FrameKind::data: return on_data(leader, frame);
     case FrameKind::diverged: {
       TRY(auto message, unpack<replica::Diverged>(frame.metadata));
@@ -203,7 +207,7 @@ Result<> Replication::on_data(NodeId leader, const Frame& frame) {
 
 // --- As a leader -----------------------------------------------------------------------------------------------------------------
 
-Result<> Replication::serve(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello) {
+Result<> Replication::serve(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello) {
   Serving session{.follower = hello.from, .connection = connection, .outbox = {}, .turns = {}, .queued = {}};
   if (auto it = serving_.find(hello.from); it != serving_.end()) {
     REACHED("replication: a new session replaces one that has not ended yet");
@@ -234,8 +238,9 @@ Result<> Replication::serve(Task& task, net::Connection& connection, FrameReader
   connection.close();
   writer.stop();
   writer.join(task);
-  log_.info("session_ended follower={} reason={}", hello.from, to_string(result.error().code));
-  return result;
+  const Error ended = end_of(connection, result.error());
+  log_.info("session_ended follower={} reason={} {}", hello.from, to_string(ended.code), ended.what);
+  return std::unexpected(ended);
 }
 
 void Replication::end_serving(Serving& session) {
@@ -250,6 +255,7 @@ void Replication::end_serving(Serving& session) {
 Result<> Replication::on_follower_frame(NodeId follower, const Frame& frame) {
   Result<> result;
   switch (frame.kind) {
+    case FrameKind::ping: return {};
     case FrameKind::subscribe: {
       TRY(auto message, unpack<replica::Subscribe>(frame.metadata));
       if (!partitions_->find(message.stream)) {

@@ -3,7 +3,8 @@
 //
 // Sending as a leader: partitions that have something to send stand in a queue, each at most once, and are served in turn, so that a
 // catch-up does not delay the others; an idle partition costs nothing. Batches go from the journal's memory to the socket without a
-// copy. Receiving as a follower: batches stay where the socket was read into; their CRC is computed here, once.
+// copy. Receiving as a follower: batches stay where the socket was read into; their CRC is computed here, once. A session that has fallen
+// silent is ended at either end (broker/peer/pulse.h), and the follower dials again.
 #pragma once
 
 #include <deque>
@@ -22,7 +23,7 @@ namespace sg::broker::peer {
 
 class Replication final : public ReplicationSink {
  public:
-  Replication(Env& env, const Identity& identity);
+  Replication(Env& env, const Identity& identity, Pulses& pulses);
   ~Replication() override;
 
   // Where things are; before anything else. The partitions outlive the sessions' tasks, and `tasks` is where dialers live.
@@ -36,7 +37,7 @@ class Replication final : public ReplicationSink {
   void silence();
 
   // A session that a follower dialed, until it ends.
-  Result<> serve(Task& task, net::Connection& connection, FrameReader& reader, const Hello& hello);
+  Result<> serve(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello);
 
  private:
   // A connection with frames waiting to leave on it.
@@ -50,7 +51,6 @@ class Replication final : public ReplicationSink {
     bool wanted = true;
     bool running = false;
     net::Connection* connection = nullptr;
-    std::string refusal{};  // the last
     Outbox outbox;
   };
   struct Serving {  // towards a follower
@@ -62,7 +62,7 @@ class Replication final : public ReplicationSink {
   };
 
   void follow(Task& task, Following& f);
-  Result<> receive(Task& task, Following& f, net::Connection& connection);
+  Result<> receive(Task& task, Following& f, Greeted& greeted);
   Result<> on_leader_frame(NodeId leader, const Frame& frame);
   Result<> on_data(NodeId leader, const Frame& frame);
   Result<> on_follower_frame(NodeId follower, const Frame& frame);
@@ -72,10 +72,12 @@ class Replication final : public ReplicationSink {
 
   Env& env_;
   const Identity& identity_;
+  Pulses& pulses_;
   Log log_;
   Partitions* partitions_ = nullptr;
   const metadata::Catalogue* catalogue_ = nullptr;
   TaskGroup* tasks_ = nullptr;
+  Refusals refusals_;
   std::map<NodeId, std::unique_ptr<Following>> following_;
   std::map<NodeId, Serving*> serving_;
 };

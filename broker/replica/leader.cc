@@ -126,8 +126,8 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
   // Without the controller nobody knows whether this is still the leader. What needs the whole ISR stays safe; what does not may be lost.
   if (!controller_heard_ && acks != Acks::all) return refuse(Outcome::controller_silent);
 
-  bool any_first_sequence = config_.any_first_sequence || log_.log_start() > Offset(0);
-  auto verdict = log_.producers().check(batch, any_first_sequence);
+  auto verdict = log_.producers().check(batch);
+  if (verdict.outcome == Outcome::producer_unknown && first_sequences_.may_begin(now, batch)) verdict.outcome = Outcome::ok;
   Offset base = log_.log_end();
   Offset end = base + (int64_t{batch.last_offset_delta} + 1);
   if (verdict.outcome == Outcome::duplicate) {
@@ -140,6 +140,7 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
     if (log_full) return refuse(Outcome::log_full);
     for (Progress& peer : peers_) peer.before_append(log_.log_end(), now);
     log_.append({base, state_.leader_epoch, batch});
+    first_sequences_.begun(batch.producer_id);
     for (const Progress& peer : peers_)
       if (next_to_send(peer.node())) out.add(WakeSender{peer.node()});
   }

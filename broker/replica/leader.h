@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "broker/replica/first_sequences.h"
 #include "broker/replica/isr.h"
 #include "broker/replica/partition.h"
 #include "broker/replica/progress.h"
@@ -62,6 +63,7 @@ class Leader {
   Offset epoch_start_;
   InSync in_sync_;
   bool controller_heard_;
+  FirstSequences first_sequences_;
   std::vector<Progress> peers_;   // the other replicas, in the catalogue's order
   Waits commit_waits_;            // acks=all
   Waits durable_waits_;           // acks=1

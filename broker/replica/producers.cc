@@ -27,15 +27,12 @@ int32_t sequence_after(int32_t sequence, int32_t delta) {
   return static_cast<int32_t>((static_cast<int64_t>(sequence) + delta) & std::numeric_limits<int32_t>::max());
 }
 
-Producers::Verdict Producers::check(const BatchInfo& batch, bool any_first_sequence) const {
+Producers::Verdict Producers::check(const BatchInfo& batch) const {
   if (batch.producer_id == kNoProducerId) return {Outcome::ok, {}, {}};
   if (batch.base_sequence < 0) return {Outcome::out_of_order_sequence, {}, {}};
 
   auto found = producers_.find(batch.producer_id);
-  if (found == producers_.end()) {
-    bool fits = any_first_sequence || batch.base_sequence == 0;
-    return {fits ? Outcome::ok : Outcome::out_of_order_sequence, {}, {}};
-  }
+  if (found == producers_.end()) return {Outcome::producer_unknown, {}, {}};
   std::span<const Batch> known = counted(found->second);
   const Batch& newest = known.back();
   if (batch.producer_epoch < newest.producer_epoch) return {Outcome::invalid_producer_epoch, {}, {}};

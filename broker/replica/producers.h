@@ -4,11 +4,8 @@
 // Per producer: its epoch and the last five batches of that epoch. So that a truncation above the high watermark needs no second pass
 // over the log, older batches stay as long as a truncation could make them one of the last five again.
 //
-// A producer without state. Kafka accepts any first sequence since 2.5 (KIP-360: UNKNOWN_PRODUCER_ID is raised no more), because its
-// earlier records may have been deleted. That reorders: with five batches in flight, the first refused by an old leader and the second
-// accepted by a new one, the log starts with the second. Here the first sequence must be 0 while nothing was ever deleted from the log;
-// a gap is then known to be one, and clients send again what OUT_OF_ORDER_SEQUENCE_NUMBER refuses behind an unfinished batch. Once the
-// log start has moved, the rule is Kafka's.
+// No state of a producer is not a gap: where it may begin is first_sequences.h. With state, its batches stand in the order of their
+// sequences without a hole, whatever came before.
 #pragma once
 
 #include <map>
@@ -28,15 +25,15 @@ class Producers {
   static constexpr size_t kCachedBatches = 5;
 
   struct Verdict {
-    Outcome outcome;  // ok, duplicate, out_of_order_sequence, invalid_producer_epoch
+    Outcome outcome;  // ok, duplicate, out_of_order_sequence, invalid_producer_epoch; producer_unknown: it has no state here
     Offset base;      // of the original, for a duplicate
     Offset end;
   };
 
-  // May this batch of a client be appended? Changes nothing. `any_first_sequence`: see above.
-  Verdict check(const BatchInfo& batch, bool any_first_sequence) const;
+  // May this batch of a client be appended? Changes nothing.
+  Verdict check(const BatchInfo& batch) const;
 
-  // The batch is in the log now: from `check` said ok (leader), from a leader (follower) or from the journal (recovery). Never judges:
+  // The batch is in the log now: as `check` allowed (leader), from a leader (follower) or from the journal (recovery). Never judges:
   // what is in the log is the truth. Nothing below `high_watermark` will be truncated.
   void fold(const Descriptor& batch, Offset high_watermark);
 

@@ -71,6 +71,9 @@ Result<SegmentPtr> Segments::create(Task& task) {
 }
 
 Result<> Segments::remove(Task& task, SegmentPtr segment) {
+  // Closed before its name goes: the blocks of a file are freed by whoever lets go of it last, and that takes long. disk::Disk::remove may
+  // take long, the end of a File may not.
+  segment->file.reset();
   TRY_DO(disk_.remove(task, segment->path));
   return disk_.sync_directory(task, directory_);
 }

@@ -102,6 +102,16 @@ std::optional<Violation> LivenessChecks::look_at_partitions(const ClusterView& v
                                        "expected: every live one within {} of all partitions being led",
                                        partial->name, list(partial->isr), list(partial->replicas), seconds(view.now - healed_),
                                        partial->leader, partial->leader_epoch, seconds(bounds_.in_sync))};
+  if (!in_sync_since_ && view.now > healed_ + bounds_.rejoined)
+    return Violation{
+        "L3", fmt::format("{} at {} after everything was healed; expected: everything led and in sync within {}, however long "
+                          "it was cut, since a majority went on",
+                          partial != view.partitions.end()
+                              ? fmt::format("{} has the ISR {} of the replicas {} (leader {}, epoch {})", partial->name, list(partial->isr),
+                                            list(partial->replicas), partial->leader, partial->leader_epoch)
+                          : unled != view.partitions.end() ? unled->name + " has no leader"
+                                                           : std::string("there is not one controller"),
+                          seconds(view.now - healed_), seconds(bounds_.rejoined))};
   return std::nullopt;
 }
 

@@ -54,7 +54,12 @@ struct LivenessBounds {
   Duration leaders;             // L2, since all are up and there is a controller: the session timeout and 2 s
   Duration in_sync = 3s;        // L3, since all partitions are led: one lost dial, one lost proposal, 1 s to copy what was missed
   Duration everything = 3600s;  // at the latest, since the healing
+  // L3, since the healing, where a majority went on while others were cut off, however long that was: everything is led and in sync.
+  Duration rejoined = 3600s;
 };
+// 1 s for the links: a dial every 200 ms and a greeting (broker/peer/reach.h), a heartbeat to be unfenced by, a session, a proposal. And
+// 1 s to copy what was missed with the smallest windows, at the few records per second of a scenario that owes it.
+inline constexpr Duration kRejoined = 1s + 1s;
 LivenessBounds bounds_of(const ClusterTiming& timing);
 
 class LivenessChecks {

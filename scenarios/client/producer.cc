@@ -12,6 +12,7 @@ using kafka::ErrorCode;
 
 constexpr int16_t kProduceVersion = 9;
 constexpr int16_t kInitProducerIdVersion = 4;
+constexpr uint64_t kRememberedBatches = 5;  // by a broker, of each producer
 
 // The broker has certainly not appended, and will not if it is asked again.
 bool is_refusal(ErrorCode code) {
@@ -67,13 +68,15 @@ void PartitionProducer::run(Task& task) {
       continue;
     }
     auto next = std::find_if(batches_.begin(), batches_.end(), [](const Batch& b) { return !b.in_flight; });
-    if (resend_ || in_flight_ >= options_.max_in_flight || next == batches_.end()) {
+    const bool renew = next != batches_.end() && identity_is_used_up(*next);
+    if (resend_ || in_flight_ >= (renew ? 1 : options_.max_in_flight) || next == batches_.end() || !within_five(*next)) {
       Time deadline = Time::never();
       for (const Batch& b : batches_)
         if (b.result.attempts > 0 || b.queued.ns > 0) deadline = std::min(deadline, b.queued + options_.delivery_timeout);
       if (wake_.wait(task, in_flight_ > 0 ? Time::never() : deadline, "batches or answers").is(Errc::stopped)) break;
       continue;
     }
+    if (renew) producer_id_ = kNoProducerId;
     uint64_t token = next->token;
     if (next->queued.ns == 0) next->queued = task.now();
     if (options_.idempotent && producer_id_ == kNoProducerId) {
@@ -104,19 +107,32 @@ void PartitionProducer::run(Task& task) {
     finish(batches_.begin(), batches_.front().any_unknown ? SendOutcome::unknown : SendOutcome::failed, batches_.front().result.error);
 }
 
+// A retry is recognised only while its batch is one of the last five: nothing new overtakes the oldest by more.
+bool PartitionProducer::within_five(const Batch& next) const {
+  const Batch& oldest = batches_.front();
+  return !options_.idempotent || next.sequence >= 0 || oldest.sequence < 0 || next_ordinal_ - oldest.ordinal < kRememberedBatches;
+}
+
+bool PartitionProducer::identity_is_used_up(const Batch& next) const {
+  return options_.identity_batches > 0 && producer_id_ != kNoProducerId && next.sequence < 0 && numbered_ >= options_.identity_batches;
+}
+
 Result<> PartitionProducer::ensure_producer_id(Task& task) {
   TRY(auto broker, client_.any_connection(task, task.now() + options_.request_timeout));
   TRY(auto response, broker->call(task, kInitProducerIdVersion, kafka::InitProducerIdRequest{}, task.now() + options_.request_timeout));
   if (response.error_code != ErrorCode::none) return fail(Errc::unavailable, "no producer id now");
   producer_id_ = response.producer_id;
   producer_epoch_ = response.producer_epoch;
-  next_sequence_ = 0;
+  next_sequence_ = options_.first_sequence;
+  numbered_ = 0;
   return {};
 }
 
 void PartitionProducer::send(Task& task, Batch& batch, std::shared_ptr<BrokerConnection> connection) {
   if (options_.idempotent && batch.sequence < 0) {
     batch.sequence = next_sequence_;
+    batch.ordinal = next_ordinal_++;
+    ++numbered_;
     // 2^31 - 1 is followed by 0.
     next_sequence_ = static_cast<int32_t>((static_cast<uint32_t>(next_sequence_) + batch.values.size()) & 0x7fffffffu);
   }
@@ -184,6 +200,7 @@ void PartitionProducer::handle(const Answer& answer) {
     new_identity();
   } else if ((code == ErrorCode::out_of_order_sequence_number && oldest) || code == ErrorCode::invalid_producer_epoch) {
     // Nothing before it is missing at this end: the broker's idea of this producer is not ours.
+    batch->result.lost_count = true;
     finish(batch, batch->any_unknown ? SendOutcome::unknown : SendOutcome::failed, code);
     new_identity();
   } else {

@@ -3,8 +3,9 @@
 //
 // Order: when an attempt fails in a way that may pass, nothing new is sent until every answer still under way is in; then all
 // unfinished batches are sent again, oldest first. An idempotent producer numbers its batches, so a repetition is recognised; an
-// OUT_OF_ORDER_SEQUENCE_NUMBER behind an unfinished batch only says that this one came too early (KIP-98). A batch whose outcome stays
-// unknown leaves a hole in the sequence, so the producer goes on under a new producer id.
+// OUT_OF_ORDER_SEQUENCE_NUMBER behind an unfinished batch only says that this one came too early (KIP-98). With nothing unfinished before
+// it, it says that the broker lost count, which ends librdkafka's producers. A batch whose outcome stays unknown leaves a hole in the
+// sequence, so the producer goes on under a new producer id.
 #pragma once
 
 #include <deque>
@@ -32,12 +33,15 @@ struct SendResult {
   Time completed;
   ProducerId producer_id = kNoProducerId;
   int32_t attempts = 0;
+  bool lost_count = false;  // the broker refused its sequence or its epoch, with nothing unfinished before it
 };
 
 struct ProducerOptions {
   int16_t acks = -1;
   bool idempotent = true;
   int max_in_flight = 5;
+  int identity_batches = 0;         // after so many it goes on under a new identity, as a process that was started anew; 0: never
+  int32_t first_sequence = 0;       // of each identity; beyond 0: as one that has written to an earlier topic of this name
   int32_t timeout_ms = 2000;        // of the request, at the broker
   Duration request_timeout = 3s;    // at this end
   Duration delivery_timeout = 30s;  // of a batch, all attempts together
@@ -66,6 +70,7 @@ class PartitionProducer {
     bool in_flight = false;
     bool any_unknown = false;  // an attempt whose outcome nobody knows
     int32_t sequence = -1;     // -1: not numbered yet
+    uint64_t ordinal = 0;      // among those that were numbered
     Time queued;
     SendResult result;
   };
@@ -78,6 +83,8 @@ class PartitionProducer {
   Result<> ensure_producer_id(Task& task);
   void send(Task& task, Batch& batch, std::shared_ptr<BrokerConnection> connection);
   void handle(const Answer& answer);
+  bool within_five(const Batch& next) const;
+  bool identity_is_used_up(const Batch& next) const;
   void finish(std::deque<Batch>::iterator batch, SendOutcome outcome, kafka::ErrorCode error);
   void expire(Time now);
   void new_identity();
@@ -96,6 +103,8 @@ class PartitionProducer {
   ProducerId producer_id_ = kNoProducerId;
   int16_t producer_epoch_ = -1;
   int32_t next_sequence_ = 0;
+  int numbered_ = 0;  // batches of this identity
+  uint64_t next_ordinal_ = 0;
 };
 
 }  // namespace sg::scenario

@@ -1,6 +1,7 @@
 // Producers: records with unique values at a drawn rate to all partitions; what became of each is written down.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "scenarios/client/producer.h"
 #include "scenarios/workloads/workloads.h"
@@ -48,6 +49,14 @@ class Sends {
       if (result.outcome == SendOutcome::ok) send.offset = result.base_offset + delta;
       ++delta;
     }
+    // An acknowledgement by the leader alone may be forgotten with it, and its sequence too.
+    const Send& first = history_.sends[it->second.front()];
+    if (result.lost_count && first.acks == -1) {
+      std::string what = fmt::format("the broker lost count of producer {}: {} with nothing unfinished before it", result.producer_id,
+                                     kafka::to_string(result.error));
+      history_.anomalies.push_back(
+          {.client = first.value.client, .partition = first.partition, .what = std::move(what), .at = result.completed});
+    }
     open_.erase(it);
   }
 
@@ -56,6 +65,17 @@ class Sends {
   std::map<uint64_t, std::vector<size_t>> open_;
   uint64_t next_ = 1;
 };
+
+// As clients do: a new leader may be known while answers of the old one are still awaited.
+void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<PartitionName>& partitions, const WorkloadSpec& spec,
+                      const Rng& random) {
+  Rng rng = random.split("metadata");
+  std::set<std::string> topics;
+  for (const PartitionName& p : partitions) topics.insert(p.topic);
+  const std::vector<std::string> asked(topics.begin(), topics.end());
+  while (task.sleep_for(std::chrono::milliseconds(rng.between(spec.metadata_every.low / 1ms, spec.metadata_every.high / 1ms))))
+    (void)cluster.refresh(task, asked, task.now() + 1s);
+}
 
 }  // namespace
 
@@ -68,6 +88,10 @@ void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
   options.max_in_flight = static_cast<int>(rng.between(spec.in_flight.low, spec.in_flight.high));
   options.delivery_timeout = std::chrono::milliseconds(rng.log_between(2000, 30'000));
   options.timeout_ms = static_cast<int32_t>(rng.log_between(200, 5000));
+  if (spec.first_sequence.high > 0)
+    options.first_sequence = static_cast<int32_t>(rng.between(spec.first_sequence.low, spec.first_sequence.high));
+  if (spec.identity_batches.high > 0)
+    options.identity_batches = static_cast<int>(rng.between(spec.identity_batches.low, spec.identity_batches.high));
   const int64_t rate = std::max<int64_t>(1, rng.between(spec.rate_per_s.low, spec.rate_per_s.high) / clients);
 
   ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("producer-{}", client), .bootstrap = env.bootstrap});
@@ -79,6 +103,7 @@ void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
                                                             [&sends](uint64_t token, const SendResult& r) { sends.done(token, r); }));
     tasks.spawn(fmt::format("produce {}", to_string(p)), [producer = producers.back().get()](Task& t) { producer->run(t); });
   }
+  if (spec.metadata_every.high > 0s) tasks.spawn("metadata", [&](Task& t) { look_for_leaders(t, cluster, partitions, spec, env.rng); });
   int64_t number = 0;
   while (control.running && control.writing && !task.stopping()) {
     const auto which = static_cast<size_t>(rng.below(partitions.size()));

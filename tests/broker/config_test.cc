@@ -83,6 +83,8 @@ TEST_CASE("given a key of each type, when it is set from text, then the value is
   CHECK(c.limits.answer_max_bytes == 3'000'000);
   set("timing.heartbeat_ms", "20");
   CHECK(c.timing.heartbeat == 20ms);
+  set("timing.link_timeout_ms", "700");
+  CHECK(c.timing.link_timeout == 700ms);
   set("timing.election_timeout_ms", "300, 600");
   CHECK(c.timing.election_min == 300ms);
   CHECK(c.timing.election_max == 600ms);
@@ -137,6 +139,8 @@ TEST_CASE("given a configuration that cannot work, when it is validated, then th
   CHECK(has(invalid([](Config& c) { c.timing.election_min = 2 * c.timing.heartbeat - 1ms; }), "must be at least twice"));
   CHECK(invalid([](Config& c) { c.timing.election_min = 2 * c.timing.heartbeat; }) == "");
   CHECK(has(invalid([](Config& c) { c.timing.session_timeout = 2 * c.timing.heartbeat - 1ms; }), "timing.session_timeout_ms"));
+  CHECK(has(invalid([](Config& c) { c.timing.link_timeout = 3 * c.timing.heartbeat - 1ms; }), "timing.link_timeout_ms"));
+  CHECK(invalid([](Config& c) { c.timing.link_timeout = 3 * c.timing.heartbeat; }) == "");
   CHECK(has(invalid([](Config& c) { c.timing.replica_lag_time_max = 0ms; }), "timing.replica_lag_time_max_ms"));
   for (int32_t n : {0, -2}) {
     CHECK(has(invalid([&](Config& c) { c.broker.default_replication_factor = n; }), "broker.default.replication.factor"));

@@ -38,7 +38,7 @@ struct Silent final : PeerEvents {
   void on_hello(NodeId, Run) override { ++open; }
   void on_hello_over(NodeId, Run) override { --open; }
   Result<> on_control_frame(NodeId, Run, const Frame&) override { return {}; }
-  Result<> serve_replication(Task&, net::Connection&, FrameReader&, const Hello&) override { return {}; }
+  Result<> serve_replication(Task&, LiveConnection&, FrameReader&, const Hello&) override { return {}; }
   std::string refusal;
   std::vector<Hello> greetings;
   int open = 0;
@@ -56,16 +56,18 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
     Env env = env_of(e);
     Identity identity{.node = NodeId{2}, .run = nth_run(20)};
     Silent events;
-    PeerServer server(env, identity, events, 8);
+    Pulses pulses(env, 100ms, 1s);
+    PeerServer server(env, identity, events, pulses, 8);
     CHECK(server.listen({"node2", kPort}));
     server.run(task);
   });
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
     Identity identity{.node = NodeId{1}, .run = nth_run(10)};
-    ControlLinks links(env, identity, heard);
+    Pulses pulses(env, 100ms, 1s);
+    ControlLinks links(env, identity, heard, pulses);
     TaskGroup tasks(task.scheduler());
-    links.add(tasks, NodeId{2}, {"node2", kPort});
+    links.add(tasks, NodeId{2}, {{"node2", kPort}});
     (void)task.sleep_for(1h);
     tasks.stop();
     tasks.join(task);
@@ -101,7 +103,8 @@ struct Pair {
   explicit Pair(Identity dialer) : one(stage.node("node1")), two(stage.node("node2")), heard(stage.world), self(std::move(dialer)) {
     stage.begin(two, [this](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);
-      PeerServer server(env, other, silent, 8);
+      Pulses pulses(env, 100ms, 1s);
+      PeerServer server(env, other, silent, pulses, 8);
       CHECK(server.listen({"node2", kPort}));
       server.run(task);
     });
@@ -109,9 +112,10 @@ struct Pair {
   void dial() {
     stage.begin(one, [this](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);
-      ControlLinks links(env, self, heard);
+      Pulses pulses(env, 100ms, 1s);
+      ControlLinks links(env, self, heard, pulses);
       TaskGroup tasks(task.scheduler());
-      links.add(tasks, NodeId{2}, {"node2", kPort});
+      links.add(tasks, NodeId{2}, {{"node2", kPort}});
       if (Result<metadata::Answer> a = links.inquire(task, NodeId{2}, {"node2", kPort})) answer = *a;
       (void)task.sleep_for(1h);
       tasks.stop();

@@ -33,7 +33,7 @@ void seal(ByteVec& body, size_t metadata_bytes) {
 }  // namespace
 
 TEST_CASE("given kind, metadata and payload of any size, when a frame is encoded and decoded, then they come back") {
-  for (FrameKind kind : {FrameKind::hello, FrameKind::raft, FrameKind::data, FrameKind::refused})
+  for (FrameKind kind : {FrameKind::hello, FrameKind::raft, FrameKind::ping, FrameKind::data, FrameKind::refused})
     for (std::string_view metadata : {"", "m", "some metadata"})
       for (std::string_view payload : {"", "p", "record batches"}) {
         Result<Frame> frame = decoded(body_of(kind, metadata, payload));

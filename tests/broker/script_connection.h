@@ -54,6 +54,7 @@ class ScriptConnection final : public net::Connection {
     closed = true;
     changed_.notify_all();
   }
+  void give_up_after(Duration) override {}
   net::Address peer() const override { return {"script", 1}; }
 
   ByteVec written;

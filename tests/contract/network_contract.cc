@@ -37,6 +37,7 @@ class Suite {
   void a_stop_wakes_reader_writer_and_acceptor();
   void a_read_deadline_leaves_the_connection_usable();
   void a_write_deadline();
+  void patience_with_a_peer_that_takes_nothing();
   void addresses_are_those_that_were_taken();
   void an_address_is_taken_once();
   void connections_wait_to_be_accepted();
@@ -354,6 +355,23 @@ void Suite::a_write_deadline() {
       [&](Task& task, net::Connection&) { return wait_until(task, [&] { return ended; }); });
 }
 
+void Suite::patience_with_a_peer_that_takes_nothing() {
+  constexpr Duration kPatience = 300ms;
+  bool ended = false;
+  converse(
+      [&](Task& task, net::Connection& c) -> Result<> {
+        c.give_up_after(kPatience);
+        const Time begin = task.now();
+        CHECK(write_pattern(task, c, kMoreThanBuffers, kStep).is(Errc::reset));
+        CHECK(task.now() - begin >= kPatience);
+        uint8_t byte;
+        CHECK(c.read(task, {&byte, 1}).is(Errc::reset));
+        ended = true;
+        return {};
+      },
+      [&](Task& task, net::Connection&) { return wait_until(task, [&] { return ended; }); });
+}
+
 void Suite::addresses_are_those_that_were_taken() {
   auto other = listen();
   net::Address seen_by_server;
@@ -458,6 +476,7 @@ void network_contract(NetworkFixture& fixture) {
   SUBCASE("a stop wakes reader, writer and acceptor") { suite.a_stop_wakes_reader_writer_and_acceptor(); }
   SUBCASE("a read that met its deadline took nothing") { suite.a_read_deadline_leaves_the_connection_usable(); }
   SUBCASE("a write ends at its deadline") { suite.a_write_deadline(); }
+  SUBCASE("a patience ends with a peer that takes nothing") { suite.patience_with_a_peer_that_takes_nothing(); }
   SUBCASE("port 0 takes a free port, and both ends are named") { suite.addresses_are_those_that_were_taken(); }
   SUBCASE("an address is taken once, and free again at once after close") { suite.an_address_is_taken_once(); }
   SUBCASE("connections wait until they are accepted") { suite.connections_wait_to_be_accepted(); }

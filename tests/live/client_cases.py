@@ -4,10 +4,13 @@ leader that is killed."""
 import signal
 import subprocess
 import threading
+import time
 
 import kafka_python
 import kafkajs_client
-from clients import consume, create, expect, expect_acknowledged, produce, values
+from clients import consume, create, expect, expect_acknowledged, produce, producer, values
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 
 def kcat_round_trip(env):
@@ -95,4 +98,45 @@ def kafkajs_produces(env):
         expect(reader.finish(600), values(0, 600))
 
 
-CASES = [kcat_round_trip, confluent_round_trip, kafka_python_round_trip, kafka_python_and_a_killed_leader, kafkajs_produces]
+def topic_made_again_under_a_producer(env):
+    """An idempotent producer lives on: first with nothing under way, then with five batches under way while the topic goes and returns."""
+    with env.cluster(settings=["broker.auto.create.topics.enable=false"]) as c:
+        admin = AdminClient({"bootstrap.servers": c.bootstrap, "log_level": 0})
+        create(c, "again", 3)
+        fatal, done = [], []
+        client = producer(c.bootstrap, topic_metadata_refresh_interval_ms=200, batch_num_messages=5, queue_buffering_max_ms=0,
+                          error_cb=lambda e: fatal.append(str(e)) if e.fatal() else None)
+
+        def send(numbers, flush=True):
+            for value in numbers:
+                try:
+                    client.produce("again", value, partition=0, on_delivery=lambda e, m: done.append((m.value(), m.offset(), e)))
+                except KafkaException:
+                    pass  # it has noticed that there is no such topic now
+                client.poll(0)
+                time.sleep(0.002)
+            return client.flush(40) if flush else None
+
+        send(values(0, 20))
+        admin.delete_topics(["again"])["again"].result(20)
+        create(c, "again", 3)
+        time.sleep(2)  # until the client has seen it
+        done.clear()
+        send(values(100, 120))
+        assert not fatal and [e for _, _, e in done] == [None] * 20, f"fatal {fatal}, {done[:3]}"
+        expect(consume(c, "again", 20), values(100, 120))
+
+        send(values(200, 500), flush=False)
+        admin.delete_topics(["again"])["again"].result(20)
+        send(values(500, 800), flush=False)
+        create(c, "again", 3)
+        time.sleep(2)
+        send(values(800, 1100))
+        assert not fatal, fatal
+        got = [v for _, v in consume(c, "again", 1)]
+        assert got == sorted(set(got)), "doubled or out of order"
+        assert got[-300:] == values(800, 1100), f"{len(got)} records, {got[:3]} ... {got[-3:]}"
+
+
+CASES = [kcat_round_trip, confluent_round_trip, kafka_python_round_trip, kafka_python_and_a_killed_leader,
+         topic_made_again_under_a_producer, kafkajs_produces]

@@ -16,10 +16,10 @@ def create(cluster, topic, replicas, partitions=1):
 
 
 def producer(bootstrap, **settings):
-    """Idempotent, acks=all, silent. Keyword arguments are librdkafka's settings with underscores for dots."""
+    """Idempotent, acks=all, silent. Keyword arguments are librdkafka's settings with underscores for dots; callbacks keep their names."""
     config = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 0, "reconnect.backoff.max.ms": 500,
               "message.timeout.ms": 30000}
-    config.update({name.replace("_", "."): value for name, value in settings.items()})
+    config.update({name if callable(value) else name.replace("_", "."): value for name, value in settings.items()})
     return Producer(config)
 
 

@@ -102,12 +102,13 @@ class Node:
 
 
 class Cluster:
-    """`with Cluster(binary) as c:` gives `nodes` running nodes, each with the `options` of Node."""
+    """`with Cluster(binary) as c:` gives `nodes` running nodes, each with the `options` of Node. `through(port)` says where the voters find
+    each other instead of a node's own peer port."""
 
-    def __init__(self, binary, nodes=3, **options):
+    def __init__(self, binary, nodes=3, through=lambda port: port, **options):
         self.directory = tempfile.mkdtemp(prefix="stormglass-live-")
         peers = [free_port() for _ in range(nodes)]
-        voters = ",".join(f"{i + 1}@127.0.0.1:{p}" for i, p in enumerate(peers))
+        voters = ",".join(f"{i + 1}@127.0.0.1:{p}" for i, p in enumerate(map(through, peers)))
         self.nodes = [Node(binary, i + 1, self.directory, voters, free_port(), peers[i], **options) for i in range(nodes)]
 
     def __enter__(self):

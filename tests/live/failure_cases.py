@@ -1,12 +1,15 @@
 """Nodes that are killed, stopped and refused: what was acknowledged is there afterwards, on every replica, and errors are clear."""
 
 import os
+import select
 import signal
 import subprocess
 import time
 
 from clients import consume, create, expect, produce, values
 from cluster import free_port, wait_until
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
 
 
 def leader_killed_with_three_replicas(env):
@@ -96,4 +99,57 @@ def orderly_stop_and_refusals(env):
         refused(locked[1:], "locked directory")
 
 
-CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals]
+def topics_made_while_a_broker_is_down(env):
+    """By factor, by assignment and on demand: the dead broker is the last replica, and copies when it returns."""
+    with env.cluster() as c:
+        create(c, "before", 3)
+        dead = c.node(3)
+        dead.end(signal.SIGKILL)
+        wait_until("the broker to be fenced", lambda: len((c.metadata() or {"brokers": []})["brokers"]) == 2)
+        admin = AdminClient({"bootstrap.servers": c.bootstrap, "log_level": 0})
+        admin.create_topics([NewTopic("placed", 4, 3)])["placed"].result(20)
+        admin.create_topics([NewTopic("assigned", 1, replica_assignment=[[3, 1, 2]])])["assigned"].result(20)
+        assert all(e is None for _, _, e in produce(c, "on-demand", values(0, 10)))
+        assert [r["id"] for r in c.partition("on-demand")["replicas"]][2] == 3
+        for partition in range(4):
+            assert [r["id"] for r in c.partition("placed", partition)["replicas"]][2] == 3
+        refused = admin.create_topics([NewTopic("four", 1, 4)])["four"]
+        try:
+            refused.result(20)
+            raise AssertionError("four replicas on three brokers")
+        except KafkaException as e:
+            assert "3 have ever registered" in str(e), e
+        dead.start()
+        for topic in ("placed", "assigned", "on-demand"):
+            c.wait_in_sync(topic, 3)
+        expect(consume(c, "on-demand", 10), values(0, 10))
+
+
+def log_that_nobody_reads(env):
+    """Standard error is a pipe that is not read: the node goes on, counts what it loses, says so, and ends in time."""
+    with env.cluster(nodes=1) as c:
+        node = c.nodes[0]
+        node.end(signal.SIGTERM)
+        reader, writer = os.pipe()
+        node.process = subprocess.Popen([*node.command, "--verbose"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=writer)
+        os.close(writer)
+        try:
+            c.wait_brokers(1)
+            admin = AdminClient({"bootstrap.servers": c.bootstrap, "log_level": 0})
+            for i in range(8):
+                admin.create_topics([NewTopic(f"many{i}", 2000, 1)])[f"many{i}"].result(60)
+                assert all(e is None for _, _, e in produce(c, f"many{i}", values(0, 10), partition=0)), "a send failed"
+            text, deadline = b"", time.monotonic() + 20
+            while b"lines_lost count=" not in text and time.monotonic() < deadline:
+                if select.select([reader], [], [], 1)[0]:
+                    text += os.read(reader, 1 << 20)
+            assert b"lines_lost count=" in text, f"{len(text)} bytes of log, and no line says that others are missing"
+            for i in range(3):  # fills the pipe again
+                admin.create_topics([NewTopic(f"more{i}", 2000, 1)])[f"more{i}"].result(60)
+            assert node.end(signal.SIGTERM) == 0, "it does not end with code 0"
+        finally:
+            os.close(reader)
+
+
+CASES = [leader_killed_with_three_replicas, equal_logs_on_every_replica, leader_killed_with_one_replica, orderly_stop_and_refusals,
+         topics_made_while_a_broker_is_down, log_that_nobody_reads]

@@ -111,13 +111,50 @@ TEST_CASE("given defaults, when a topic is created, then they are resolved, and 
   CHECK(t.catalogue().topic("v")->min_insync_replicas == 1);
 }
 
-TEST_CASE("given too few live brokers, when a topic is created, then the factor is invalid and never made smaller") {
+TEST_CASE("given a broker that is down, when topics are created, then it is a replica, the last, and out of the ISR") {
   ThreeNodes t;
   t.take(t.controller().on_suspicion(t.now, NodeId(3), sg::test::nth_run(10)));
   t.apply_all();
-  auto reply = t.ask<CreateTopicsReply>(1, create("u"));
+  CreateTopicsRequest r = create("placed", 3);
+  r.topics.push_back({.name = "assigned", .assignment = {nodes({3, 1, 2})}, .configs = {}});
+  auto reply = t.ask<CreateTopicsReply>(1, r);
+  for (const CreateTopicResult& topic : reply.topics) {
+    INFO(topic.name, " ", topic.message);
+    CHECK(topic.error == ControllerError::none);
+    CHECK(topic.replication_factor == 3);
+  }
+  for (StreamId stream : t.catalogue().topic("placed")->partitions) {
+    const Partition& p = *t.catalogue().partition(stream);
+    CHECK(p.replicas[2] == NodeId(3));
+    CHECK(p.isr_nodes() == nodes({p.replicas[0].v, p.replicas[1].v}));
+    CHECK(p.leader == p.replicas[0]);
+    CHECK(p.min_isr == 2);
+  }
+  const Partition& assigned = *t.catalogue().partition(t.catalogue().topic("assigned")->partitions[0]);
+  CHECK(assigned.replicas == nodes({3, 1, 2}));
+  CHECK(assigned.isr_nodes() == nodes({1, 2}));
+  CHECK(assigned.leader == NodeId(1));
+}
+
+TEST_CASE("given too few live brokers for min ISR, when topics are created, then they are refused, and those that need fewer are made") {
+  ThreeNodes t;
+  for (int node : {2, 3}) t.take(t.controller().on_suspicion(t.now, NodeId(node), sg::test::nth_run(10)));
+  t.apply_all();
+  CreateTopicsRequest r = create("u");
+  r.topics.push_back({.name = "assigned", .assignment = {nodes({1, 2, 3})}, .configs = {}});
+  r.topics.push_back({.name = "away", .assignment = {nodes({2})}, .configs = {}});
+  r.topics.push_back({.name = "four", .replication_factor = 4, .assignment = {}, .configs = {{"min.insync.replicas", "1"}}});
+  r.topics.push_back({.name = "one", .replication_factor = 3, .assignment = {}, .configs = {{"min.insync.replicas", "1"}}});
+  auto reply = t.ask<CreateTopicsReply>(1, r);
   CHECK(reply.topics[0].error == ControllerError::invalid_replication_factor);
-  CHECK(t.catalogue().topic("u") == nullptr);
+  CHECK(reply.topics[0].message == "min.insync.replicas 2 needs as many live brokers, 1 of 3 are live");
+  CHECK(reply.topics[1].error == ControllerError::invalid_replica_assignment);
+  CHECK(reply.topics[1].message == "min.insync.replicas 2 needs as many live replicas, 1 of 3 are on live brokers");
+  CHECK(reply.topics[2].error == ControllerError::invalid_replica_assignment);
+  CHECK(reply.topics[3].error == ControllerError::invalid_replication_factor);
+  CHECK(reply.topics[3].message == "replication factor 4 needs as many brokers, 3 have ever registered");
+  CHECK(reply.topics[4].error == ControllerError::none);
+  CHECK(t.catalogue().topics().size() == 2);
 }
 
 TEST_CASE("given wrong topics, when they are asked for in one request, then each has its own error and the good one is made") {

@@ -1,4 +1,4 @@
-// Placement: even over brokers, distinct racks, never fewer replicas than asked for. And what a topic may be called.
+// Placement: even over brokers, distinct racks, live brokers first, never fewer replicas than asked for. And what a topic may be called.
 #include "broker/metadata/placement.h"
 
 #include <doctest/doctest.h>
@@ -9,6 +9,7 @@
 #include <set>
 
 #include "broker/metadata/topic_rules.h"
+#include "tests/metadata/fixture.h"
 
 namespace sg::metadata {
 namespace {
@@ -28,17 +29,35 @@ int64_t spread(const std::vector<Candidate>& load, int64_t Candidate::*field) {
 
 TEST_CASE("given too few brokers, when replicas are placed, then it is refused and never smaller") {
   auto load = brokers(2);
-  CHECK(place(load, 1, 3, 0).is(Errc::unavailable));
-  CHECK(place(load, 0, 1, 0).is(Errc::invalid));
-  CHECK(place(load, 1, 0, 0).is(Errc::invalid));
+  CHECK(place(load, 1, 3, 1, 0).is(Errc::unavailable));
+  CHECK(place(load, 0, 1, 1, 0).is(Errc::invalid));
+  CHECK(place(load, 1, 0, 1, 0).is(Errc::invalid));
   std::vector<Candidate> none;
-  CHECK(place(none, 1, 1, 0).is(Errc::unavailable));
+  CHECK(place(none, 1, 1, 1, 0).is(Errc::unavailable));
+}
+
+TEST_CASE("given brokers that are down, when replicas are placed, then these come last, and only where live ones do not suffice") {
+  auto load = brokers(4);
+  load[0].live = load[2].live = false;
+  auto two = place(load, 1, 2, 2, 0);
+  REQUIRE(two.has_value());
+  CHECK((*two)[0] == nodes({2, 4}));
+  auto three = place(load, 2, 3, 2, 0);
+  REQUIRE(three.has_value());
+  CHECK((*three)[0] == nodes({4, 2, 3}));
+  CHECK((*three)[1] == nodes({2, 4, 1}));
+  auto before = load;
+  CHECK(place(load, 1, 4, 3, 0).is(Errc::unavailable));
+  for (size_t i = 0; i < load.size(); ++i) CHECK(load[i].replicas == before[i].replicas);
+  CHECK(place(load, 1, 4, 2, 0).has_value());
 }
 
 TEST_CASE("given topics one after another, when they are placed, then leaders stay even, and replicas too where the factor is the same") {
   CHECK(rc::check([] {
     int n = *rc::gen::inRange(1, 10);
     auto load = brokers(n);
+    int live = *rc::gen::inRange(1, n + 1);
+    for (int i = live; i < n; ++i) load[static_cast<size_t>(i)].live = false;
     int topics = *rc::gen::inRange(1, 12);
     bool same_factor = *rc::gen::arbitrary<bool>();
     int factor = *rc::gen::inRange(1, n + 1);
@@ -47,16 +66,18 @@ TEST_CASE("given topics one after another, when they are placed, then leaders st
       if (!same_factor) factor = *rc::gen::inRange(1, n + 1);
       auto rotation = *rc::gen::arbitrary<uint64_t>();
       auto again = load;
-      auto assignment = place(load, partitions, factor, rotation);
+      auto assignment = place(load, partitions, factor, 1, rotation);
       RC_ASSERT(assignment.has_value());
-      RC_ASSERT(*assignment == *place(again, partitions, factor, rotation));
+      RC_ASSERT(*assignment == *place(again, partitions, factor, 1, rotation));
       RC_ASSERT(static_cast<int>(assignment->size()) == partitions);
       for (const auto& replicas : *assignment) {
         RC_ASSERT(static_cast<int>(replicas.size()) == factor);
         RC_ASSERT(std::set<NodeId>(replicas.begin(), replicas.end()).size() == replicas.size());
+        for (int i = 0; i < factor; ++i) RC_ASSERT((replicas[static_cast<size_t>(i)].v <= live) == (i < live));
       }
-      RC_ASSERT(spread(load, &Candidate::leaders) <= 1);
-      if (same_factor) RC_ASSERT(spread(load, &Candidate::replicas) <= 2);
+      std::vector<Candidate> up(load.begin(), load.begin() + live);
+      RC_ASSERT(spread(up, &Candidate::leaders) <= 1);
+      if (same_factor) RC_ASSERT(spread(up, &Candidate::replicas) <= 2);
     }
   }));
 }
@@ -69,7 +90,7 @@ TEST_CASE("given racks, when replicas are placed, then those of one partition ar
     std::map<NodeId, std::string> rack_of;
     for (const Candidate& b : load) rack_of[b.node] = b.rack;
     int factor = *rc::gen::inRange(1, n + 1);
-    auto assignment = place(load, *rc::gen::inRange(1, 30), factor, *rc::gen::arbitrary<uint64_t>());
+    auto assignment = place(load, *rc::gen::inRange(1, 30), factor, 1, *rc::gen::arbitrary<uint64_t>());
     RC_ASSERT(assignment.has_value());
     for (const auto& replicas : *assignment) {
       std::set<std::string> used;
@@ -80,7 +101,7 @@ TEST_CASE("given racks, when replicas are placed, then those of one partition ar
   }));
 }
 
-TEST_CASE("given a catalogue, when candidates are asked for, then fenced and draining brokers are none and the load is counted") {
+TEST_CASE("given a catalogue, when candidates are asked for, then fenced and draining brokers are not live, and the load is counted") {
   Catalogue c;
   LogIndex index(0);
   auto apply = [&](const Record& record) {
@@ -96,13 +117,18 @@ TEST_CASE("given a catalogue, when candidates are asked for, then fenced and dra
   apply(FenceBroker{NodeId(3), c.broker(NodeId(3))->epoch});
   apply(DrainBroker{NodeId(4), c.broker(NodeId(4))->epoch});
   auto load = candidates(c);
-  REQUIRE(load.size() == 2);
+  REQUIRE(load.size() == 4);
   CHECK(load[0].node == NodeId(1));
   CHECK(load[0].leaders == 2);
   CHECK(load[0].replicas == 2);
   CHECK(load[1].rack == "r2");
   CHECK(load[1].leaders == 0);
   CHECK(load[1].replicas == 1);
+  CHECK(load[0].live);
+  CHECK(load[1].live);
+  CHECK(!load[2].live);
+  CHECK(load[2].replicas == 1);
+  CHECK(!load[3].live);
 }
 
 TEST_CASE("given names, when they are checked, then Kafka's rules decide") {

@@ -139,6 +139,35 @@ TEST_CASE("blocking calls come back with their values, while other tasks go on")
   });
 }
 
+TEST_CASE("a look-up that takes long holds up no call of a file") {
+  on_each_poller([](Loop& loop) {
+    FileDescriptor fd(::memfd_create("poller", 0));
+    REQUIRE(fd);
+    int gate[2];
+    REQUIRE(::pipe(gate) == 0);
+    FileDescriptor opened(gate[0]);
+    FileDescriptor opener(gate[1]);
+    bool looked_up = false;
+    loop.scheduler.spawn("look-up", [&](Task& task) {
+      auto slow = [&] {
+        char byte;
+        return static_cast<int64_t>(::read(opened.get(), &byte, 1));
+      };
+      CHECK(loop.poller->call(task, slow, Helper::names) == 1);
+      looked_up = true;
+    });
+    loop.run([&](Task& task) {
+      CHECK(loop.poller->call(task, [] { return int64_t{7}; }) == 7);
+      uint8_t byte = 1;
+      iovec piece{&byte, 1};
+      CHECK(loop.poller->write(task, fd.get(), 0, {&piece, 1}, true) == 1);
+      CHECK(!looked_up);
+      CHECK(::write(opener.get(), "x", 1) == 1);
+      while (!looked_up) CHECK(task.sleep_for(1ms));
+    });
+  });
+}
+
 TEST_CASE("more requests in one turn than the ring has places") {
   on_each_poller([](Loop& loop) {
     FileDescriptor fd(::memfd_create("poller", 0));

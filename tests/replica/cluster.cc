@@ -2,6 +2,7 @@
 #include "tests/replica/cluster.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/ensure.h"
 
@@ -12,6 +13,7 @@ constexpr StreamId kStream{16};
 constexpr int32_t kRecords = 3;
 constexpr uint32_t kBytes = 100;
 constexpr size_t kInFlight = 3;
+constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
 
 void apply_op(std::vector<Entry>& log, const JournalOp& op) {
   if (op.entry) {
@@ -39,6 +41,8 @@ Cluster::Cluster(uint64_t seed) : rng_(seed) {
   for (int i = 0; i < 2; ++i) {
     clients_.emplace_back();
     clients_.back().id = ProducerId(i + 1);
+    if (i == 1)
+      clients_.back().first_sequence = static_cast<int32_t>(rng_.chance(1, 2) ? rng_.between(1, 100) : rng_.between(kMax - 300, kMax - 50));
   }
   publish();
 }
@@ -392,10 +396,14 @@ void Cluster::client_turn(int which) {
   Node& n = state_.leader != kNoNode && !rng_.chance(1, 10) ? node(state_.leader) : nodes_[rng_.below(3)];
   if (!n.up) return;
   bool retry_early = rng_.chance(1, 10);  // a lost reply: asks again while the first attempt is under way
+  // After a refusal nothing goes out until it is known what became of the rest; then everything unfinished does, oldest first.
+  if (c.refused && !c.under_way.empty() && !retry_early) return;
+  c.refused = false;
   for (size_t k = c.first_open; k < c.payloads.size(); ++k) {
     if (c.done.contains(k) || (c.under_way.contains(k) && !retry_early)) continue;
     step(n, [&](Partition& p, Output& out) {
-      BatchInfo batch{kRecords, kRecords - 1, c.id, 0, static_cast<int32_t>(k) * kRecords, -1, kBytes};
+      const int32_t sequence = sequence_after(c.first_sequence, static_cast<int32_t>(k) * kRecords);
+      BatchInfo batch{kRecords, kRecords - 1, c.id, 0, sequence, -1, kBytes};
       Token token{next_token_++};
       asked_[token] = {which, k, c.payloads[k]};
       Appended r = p.append(now_, batch, Acks::all, token, now_ + some(1'000, 300'000), out);
@@ -405,12 +413,17 @@ void Cluster::client_turn(int which) {
         n.queue.push_back({e, {}, r.generation, p.log().high_watermark()});
         start_sync(n);
       }
-      if (r.outcome == Outcome::ok || r.outcome == Outcome::duplicate)
+      if (r.outcome == Outcome::ok || r.outcome == Outcome::duplicate) {
         c.under_way.insert(k);
-      else
+      } else {
+        c.refused = true;
         asked_.erase(token);
+      }
     });
-    at(400ms, [this, which, k] { clients_[static_cast<size_t>(which)].under_way.erase(k); });
+    at(400ms, [this, which, k] {
+      Client& late = clients_[static_cast<size_t>(which)];
+      if (late.under_way.erase(k) > 0) late.refused = true;
+    });
   }
 }
 
@@ -439,6 +452,7 @@ void Cluster::completed(Node& n, const Complete& done) {
   if (a.client < 0) return;
   Client& c = clients_[static_cast<size_t>(a.client)];
   c.under_way.erase(a.number);
+  if (done.outcome != Outcome::ok) c.refused = true;
   if (done.outcome != Outcome::ok) return;
   auto [known, fresh] = acked_.emplace(a.payload, done.base_offset);
   ENSURE(known->second == done.base_offset, "payload {} acknowledged at {} and at {}", a.payload, known->second, done.base_offset);

@@ -61,8 +61,10 @@ class Cluster {
   };
   struct Client {
     ProducerId id;
-    std::vector<uint64_t> payloads;  // by batch number; batch k has sequence k * kRecords
+    int32_t first_sequence = 0;      // beyond 0: one that has written to an earlier topic of this name
+    std::vector<uint64_t> payloads;  // by batch number; batch k has the sequence k * kRecords behind the first
     size_t first_open = 0;
+    bool refused = false;  // a batch, since everything unfinished was sent
     std::set<size_t> under_way;
     std::set<size_t> done;
   };

@@ -102,6 +102,29 @@ TEST_CASE("given a batch under way, its retry waits for the original, and both a
   CHECK(t.append(11, records(2, 6)) == Lines{"out_of_order_sequence"});
 }
 
+TEST_CASE("given no state, a first batch in mid-sequence is refused once, and another leader refuses it once more") {
+  Timeline t;
+  t.lead(1, {1, 2});
+  CHECK(t.append(7, records(2, 6)) == Lines{"producer_unknown"});
+  CHECK(t.append(8, records(2, 8)) == Lines{"producer_unknown"});
+  t.follow(kTwo, 2);
+  t.lead(3, {1, 2});
+  CHECK(t.append(9, records(2, 6)) == Lines{"producer_unknown"});
+  CHECK(t.append(10, records(2, 8)) == Lines{"producer_unknown"});
+  CHECK(t.append(11, records(2, 6))[0] == "ok");
+  CHECK(t.append(12, records(2, 8))[0] == "ok");
+  CHECK(t.append(13, records(2, 4)) == Lines{"out_of_order_sequence"});
+}
+
+TEST_CASE("given a first batch that was refused once and then for want of replicas, when it comes again, then it is taken") {
+  Timeline t;
+  t.lead(1, {1});
+  CHECK(t.append(7, records(2, 6)) == Lines{"producer_unknown"});
+  CHECK(t.append(8, records(2, 6)) == Lines{"not_enough_replicas"});
+  t.isr({1, 2});
+  CHECK(t.append(9, records(2, 6))[0] == "ok");
+}
+
 TEST_CASE("given a full log, new batches are refused and repetitions are answered") {
   Timeline t;
   t.lead(1, {1, 2});

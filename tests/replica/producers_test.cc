@@ -33,7 +33,7 @@ struct Log {
     batches.push_back({end(), LeaderEpoch(0), b});
     producers.fold(batches.back(), high_watermark);
   }
-  Outcome check(const BatchInfo& b, bool any_first_sequence = false) const { return producers.check(b, any_first_sequence).outcome; }
+  Outcome check(const BatchInfo& b) const { return producers.check(b).outcome; }
 };
 
 TEST_CASE("given five batches, a repetition of any is a duplicate with the original offset, and of an older one is out of order") {
@@ -41,7 +41,7 @@ TEST_CASE("given five batches, a repetition of any is a duplicate with the origi
   for (int k = 0; k < 6; ++k) log.append(batch(k * 10, 10));
   log.high_watermark = log.end();
   for (int k = 1; k < 6; ++k) {
-    auto verdict = log.producers.check(batch(k * 10, 10), false);
+    auto verdict = log.producers.check(batch(k * 10, 10));
     CHECK(verdict.outcome == Outcome::duplicate);
     CHECK(verdict.base == Offset(k * 10));
     CHECK(verdict.end == Offset(k * 10 + 10));
@@ -99,13 +99,16 @@ TEST_CASE("given a control batch of a newer epoch, that epoch starts at 0 and th
   CHECK(log.check(batch(0, 1, 2)) == Outcome::ok);
 }
 
-TEST_CASE("given no state, the first sequence is 0 while the log is complete, and any once records may have been deleted") {
+TEST_CASE("given no state, any sequence is unknown and none is a gap; given the first batch, only the next one follows") {
   Log log;
-  CHECK(log.check(batch(0, 1)) == Outcome::ok);
-  CHECK(log.check(batch(5, 1)) == Outcome::out_of_order_sequence);
-  CHECK(log.check(batch(5, 1), true) == Outcome::ok);
-  log.append(batch(0, 1));
-  CHECK(log.check(batch(5, 1), true) == Outcome::out_of_order_sequence);  // state is state
+  CHECK(log.check(batch(0, 1)) == Outcome::producer_unknown);
+  CHECK(log.check(batch(5, 1)) == Outcome::producer_unknown);
+  CHECK(log.check(batch(-1, 1)) == Outcome::out_of_order_sequence);
+  log.append(batch(5, 1));
+  CHECK(log.check(batch(6, 1)) == Outcome::ok);
+  CHECK(log.check(batch(7, 1)) == Outcome::out_of_order_sequence);
+  CHECK(log.check(batch(4, 1)) == Outcome::out_of_order_sequence);  // a lower one after a higher is never appended
+  CHECK(log.check(batch(0, 1)) == Outcome::out_of_order_sequence);
 }
 
 TEST_CASE("given a truncated batch, its sequence is the next one again") {
@@ -116,6 +119,7 @@ TEST_CASE("given a truncated batch, its sequence is the next one again") {
   CHECK(log.check(batch(5, 5)) == Outcome::ok);
   log.producers.truncate(Offset(0));
   CHECK(log.producers.size() == 0);
+  CHECK(log.check(batch(5, 5)) == Outcome::producer_unknown);
 }
 
 // Folds all that is left of the log, every time, and keeps the five newest of the newest epoch.

@@ -227,6 +227,18 @@ const AddPairs kLivenessPairs({
        s.look(10s);
        return s.found;
      }},
+    {"L3", "who was cut off while a majority went on is not back at once, though a later stage is not due yet",
+     [](bool broken) {
+       Story s;
+       LivenessBounds bounds = kBounds;
+       bounds.rejoined = 2s;
+       s.checks = LivenessChecks(kHealed, bounds);
+       s.p().isr = {NodeId(1), NodeId(2)};
+       s.look(1900ms);
+       if (!broken) s.p().isr = {NodeId(1), NodeId(2), NodeId(3)};
+       s.look(10s);
+       return s.found;
+     }},
     {"L5", "the high watermark stays behind the log when nothing is written any more",
      [](bool broken) { return idle([&](IdlePartition& p) { p.high_watermark = broken ? 8 : 9; }); }},
     {"L8", "a node that does not come up",

@@ -193,6 +193,26 @@ TEST_CASE("given a mistake that nobody knows, or one that is not people's, when 
   CHECK(wrong(with("nodes = 3", "nodes = [5, 2]")) == ":5: 3 replicas on 2 nodes");
 }
 
+TEST_CASE(
+    "given producers in mid-sequence and a topic that is made late, when the scenario is loaded, then no workload writes to that topic") {
+  std::string text(kBase);
+  size_t topics = text.find("topics = [");
+  REQUIRE(topics != std::string::npos);
+  text.insert(topics + 10, "{ name = \"late\", made_after_s = 2.5 }, ");
+  TempFile file(text + "\nfirst_sequence = [1, 2147483647]\nidentity_batches = 4\nmetadata_every_s = [0.1, 1]\n");
+  Result<Scenario> s = load_scenario_file(file.path());
+  std::string error = s ? "" : s.error().what;
+  REQUIRE(error == "");
+  CHECK(s->cluster.topics[0].made_after == 2500ms);
+  CHECK(s->cluster.topics[1].made_after == Duration::zero());
+  CHECK(s->workloads[0].first_sequence.high == 2147483647);
+  CHECK(s->workloads[0].identity_batches.low == 4);
+  CHECK(s->workloads[0].metadata_every.low == 100ms);
+  text.replace(text.rfind("orders"), 6, "late");
+  CHECK(has(wrong(text), "topics: the cluster has no 'late'"));
+  CHECK(has(wrong(and_then("first_sequence = -1")), "first_sequence: -1 is not between 0 and 2147483647"));
+}
+
 TEST_CASE("given acks below all, when nothing is said about idempotence, then the producer is not idempotent") {
   TempFile file(with("\"all\"", "\"1\""));
   Result<Scenario> s = load_scenario_file(file.path());

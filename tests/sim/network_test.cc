@@ -136,7 +136,7 @@ TEST_CASE("given a peer that returns from a power cut, a writer that waits for r
   CHECK(written.is(Errc::reset));
 }
 
-TEST_CASE("given a one-way cut, the other way still delivers, and healing delivers what waited, in order") {
+TEST_CASE("given a one-way cut, the other way still delivers; what waited arrives in order with the next retransmission after healing") {
   Stage stage;
   Pair p(stage);
   stage.world.network().cut(p.a.index(), p.b.index());
@@ -146,8 +146,118 @@ TEST_CASE("given a one-way cut, the other way still delivers, and healing delive
   CHECK(p.receive(p.b, *p.at_b, 1s) == "<timeout>");
   CHECK(p.receive(p.a, *p.at_a) == "back");
   stage.world.network().heal(p.a.index(), p.b.index());
-  stage.run_for(10ms);
-  CHECK(p.receive(p.b, *p.at_b) == "one two");
+  CHECK(p.receive(p.b, *p.at_b, 1s) == "one two");
+}
+
+// How long after the healing what was sent at the beginning of a cut arrives.
+Duration late_by(Duration cut, const NetworkOptions& network = {}) {
+  WorldOptions options;
+  options.network = network;
+  Stage stage(1, options);
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  net.cut(p.a.index(), p.b.index());
+  p.send(p.a, *p.at_a, "sent");
+  stage.run_for(cut);
+  net.heal(p.a.index(), p.b.index());
+  const Time healed = stage.world.now();
+  CHECK(p.receive(p.b, *p.at_b, 200s) == "sent");
+  return stage.world.now() - healed;
+}
+
+TEST_CASE("given a cut, then what was lost is sent again at intervals that double, whenever the cut is healed") {
+  // After 0.2, 0.6, 1.4, 3, 6.2, 12.6, 25.4, 51 s, and from then on once a minute.
+  CHECK(late_by(100ms) < 110ms);
+  CHECK(late_by(700ms) > 690ms);
+  CHECK(late_by(700ms) < 710ms);
+  CHECK(late_by(15s) > 10s);
+  CHECK(late_by(15s) < 11s);
+  CHECK(late_by(52s) > 50s);
+  CHECK(late_by(52s) < 60s);
+  CHECK(late_by(15s, {.retransmit_max = 1s}) < 1s);
+}
+
+TEST_CASE("given a retransmission that is due, then bytes written after the healing wait behind it") {
+  Stage stage;
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  net.cut(p.a.index(), p.b.index());
+  p.send(p.a, *p.at_a, "before ");
+  stage.run_for(10s);
+  net.heal(p.a.index(), p.b.index());
+  p.send(p.a, *p.at_a, "after");
+  CHECK(p.receive(p.b, *p.at_b, 2s) == "<timeout>");
+  CHECK(p.receive(p.b, *p.at_b, 1s) == "before after");
+  // It has arrived, so the next loss begins anew.
+  net.cut(p.a.index(), p.b.index());
+  p.send(p.a, *p.at_a, "again");
+  stage.run_for(500ms);
+  net.heal(p.a.index(), p.b.index());
+  CHECK(p.receive(p.b, *p.at_b, 200ms) == "again");
+}
+
+TEST_CASE("given a reset that is lost, then the other end is half-open for as long as it sends nothing") {
+  Stage stage;
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  net.cut(p.b.index(), p.a.index());
+  p.b.die(Death::kill);
+  stage.run_for(1s);
+  net.heal(p.b.index(), p.a.index());
+  CHECK(p.receive(p.a, *p.at_a, 30s) == "<timeout>");
+  p.send(p.a, *p.at_a, "anybody there?");
+  CHECK(p.receive(p.a, *p.at_a) == "<reset>");
+}
+
+TEST_CASE("given a lost reset and a writer that waits for room, then its probe is answered") {
+  Stage stage;
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  Result<> written;
+  stage.begin(p.a, [&](Task& task, NodeEnv&) {
+    ByteVec much(1 << 20);
+    written = p.at_a->write(task, much);
+  });
+  stage.run_for(1s);
+  net.cut(p.b.index(), p.a.index());
+  p.b.die(Death::kill);
+  stage.run_for(1s);
+  CHECK(written.has_value());  // still waiting
+  net.heal(p.b.index(), p.a.index());
+  stage.run_for(2s);
+  CHECK(written.is(Errc::reset));
+}
+
+TEST_CASE("given a patience, then an end whose bytes are lost for so long breaks, and the other end is not told") {
+  Stage stage;
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  p.at_a->give_up_after(1s);
+  net.cut(p.a.index(), p.b.index());
+  const Time cut = stage.world.now();
+  p.send(p.a, *p.at_a, "lost");
+  CHECK(p.receive(p.a, *p.at_a, 10s) == "<reset>");
+  CHECK(stage.world.now() - cut >= 1s);
+  CHECK(stage.world.now() - cut < 1100ms);
+  net.heal(p.a.index(), p.b.index());
+  stage.perform(p.a, [&](Task&, NodeEnv&) { p.at_a->close(); });
+  CHECK(p.receive(p.b, *p.at_b, 10s) == "<timeout>");
+  p.send(p.b, *p.at_b, "anybody there?");
+  CHECK(p.receive(p.b, *p.at_b) == "<reset>");
+}
+
+TEST_CASE("given a patience and a cut that is shorter, then nothing breaks") {
+  Stage stage;
+  Pair p(stage);
+  SimNetwork& net = stage.world.network();
+  p.at_a->give_up_after(1s);
+  for (int i = 0; i < 3; ++i) {
+    net.cut(p.a.index(), p.b.index());
+    p.send(p.a, *p.at_a, "late");
+    stage.run_for(500ms);
+    net.heal(p.a.index(), p.b.index());
+    CHECK(p.receive(p.b, *p.at_b, 200ms) == "late");
+  }
 }
 
 TEST_CASE("given a cut way back, the sender's window fills although the bytes arrive") {

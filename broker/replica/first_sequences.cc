@@ -1,0 +1,50 @@
+#include "broker/replica/first_sequences.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/ensure.h"
+#include "base/probe.h"
+
+namespace sg::replica {
+
+namespace {
+
+// Sequences go round: `a` lies in the half of the circle that ends at `b`.
+bool precedes(int32_t a, int32_t b) {
+  constexpr int32_t kMask = std::numeric_limits<int32_t>::max();
+  int32_t distance = (b - a) & kMask;
+  return distance != 0 && distance <= kMask / 2;
+}
+
+}  // namespace
+
+bool FirstSequences::may_begin(Time now, const BatchInfo& batch) {
+  ENSURE(batch.base_sequence >= 0);
+  auto found = seen_.find(batch.producer_id);
+  if (found == seen_.end()) {
+    if (batch.base_sequence == 0) return true;
+    remember(now, batch);
+    return false;
+  }
+  Seen& seen = found->second;
+  if (batch.producer_epoch < seen.producer_epoch) return false;
+  bool newer = batch.producer_epoch > seen.producer_epoch;
+  bool returns = !newer && batch.base_sequence == seen.lowest;
+  bool lower = newer || precedes(batch.base_sequence, seen.lowest);
+  seen.heard = now;
+  if (lower) seen = {batch.producer_epoch, batch.base_sequence, now};
+  if (returns) REACHED("replica: a producer without state begins in mid-sequence");
+  return returns || (lower && batch.base_sequence == 0);
+}
+
+void FirstSequences::remember(Time now, const BatchInfo& batch) {
+  if (seen_.size() == kProducers) {
+    auto quietest = std::ranges::min_element(seen_, {}, [](const auto& entry) { return entry.second.heard; });
+    if (now < quietest->second.heard + kForgotten) return;
+    seen_.erase(quietest);
+  }
+  seen_.emplace(batch.producer_id, Seen{batch.producer_epoch, batch.base_sequence, now});
+}
+
+}  // namespace sg::replica
