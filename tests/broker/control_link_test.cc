@@ -18,7 +18,7 @@ constexpr uint16_t kPort = 9192;
 
 struct Heard final : LinkEvents {
   explicit Heard(sim::World& w) : world(w) {}
-  Result<> on_link_up(NodeId, Run, const net::Address&) override {
+  Result<> on_link_up(NodeId, Run, VoterId, const net::Address&) override {
     ++ups;
     return {};
   }

@@ -58,7 +58,7 @@ struct Peer final : LinkEvents, PeerEvents {
     }
   }
 
-  Result<> on_link_up(NodeId, Run, const net::Address&) override {
+  Result<> on_link_up(NodeId, Run, VoterId, const net::Address&) override {
     ups.push_back(stage.world.now());
     return {};
   }
