@@ -81,6 +81,12 @@ Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, c
   }
   int64_t position = journal.start_of(wal::kRaftLog);
   const int64_t end = journal.end_of(wal::kRaftLog);
+  // The log goes on behind a snapshot. A younger one may have been lost together with the word that this one is no longer needed.
+  if (position > 1 && (!out.snapshot || out.snapshot->index.v + 1 < position)) {
+    REACHED("raft: the snapshot behind which the log goes on is gone");
+    out.snapshot.reset();
+    snapshot_lost = true;
+  }
   while (position < end && !snapshot_lost) {
     auto batch = journal.read(task, wal::kRaftLog, position, kRecoveryReadBytes, true);
     if (batch.is(Errc::corrupt)) {

@@ -134,6 +134,27 @@ TEST_CASE("given a commit of the log that is lost with both its headers, Raft go
   CHECK(f.log_end == 4);
 }
 
+TEST_CASE("given a log whose snapshot is gone, or older than its beginning, Raft starts over") {
+  for (bool older : {false, true}) {
+    World world;
+    MemoryDisk disk;
+    world.run([&](Task& task) {
+      Session run(task, *wal::test::open(task, disk));
+      wal::Journal& j = run.journal();
+      if (older) j.append(snapshot(2));
+      j.append(entry(1));
+      REQUIRE(run.durable({j.advance_start(wal::kRaftLog, 5), 0}));
+      REQUIRE(run.durable({j.append(entry(5)), 0}));
+      REQUIRE(run.close());
+    });
+    Found f = recover(world, disk);
+    CHECK_FALSE(f.raft.snapshot);
+    CHECK(f.raft.entries.empty());
+    CHECK(f.log_end == 0);
+    CHECK(f.snapshots_end == 0);
+  }
+}
+
 TEST_CASE("given a damaged snapshot, Raft starts over as another voter, and its log may begin at 1 again") {
   World world;
   MemoryDisk disk;
