@@ -24,10 +24,14 @@ namespace sg::scenario {
 
 class RaftChecks {
  public:
-  // on_committed: the ghost's log has grown by this entry. The references outlive the checks.
+  // on_committed: the ghost's log has grown by this entry. `assumed`: who votes where the log names nobody; null if it does. The references
+  // outlive the checks.
   using OnCommitted = std::function<void(LogIndex, raft::EntryKind, ByteSpan data)>;
-  RaftChecks(const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
-      : ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
+  using Voters = std::shared_ptr<const raft::Configuration>;
+  RaftChecks(const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed, Voters assumed = nullptr)
+      : ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {
+    if (assumed) committed_voters_[LogIndex(0)] = std::move(assumed);
+  }
 
   // Between two machines, whatever the message says of who sends it and to whom.
   void on_message(MachineId from, MachineId to, const raft::Message& message);
@@ -45,7 +49,6 @@ class RaftChecks {
   bool was_sent_snapshot(MachineId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
  private:
-  using Voters = std::shared_ptr<const raft::Configuration>;
   struct Proposal {
     uint64_t chain = 0;
     raft::EntryKind kind{};
