@@ -219,10 +219,16 @@ void RaftChecks::on_durable() {
 // --- Who votes -------------------------------------------------------------------------------------------------------------------
 
 void RaftChecks::forgotten(MachineId machine) {
+  const DurableLog* log = ledgers_.find(machine)->log(wal::kRaftLog);
   for (auto it = speaks_as_.begin(); it != speaks_as_.end();) {
-    if (it->second == machine) gone_.insert(it->first);
+    if (it->second == machine) gone_.insert_or_assign(it->first, log ? *log : DurableLog());
     it = it->second == machine ? speaks_as_.erase(it) : std::next(it);
   }
+}
+
+bool RaftChecks::majority_remembers() const {
+  if (committed_voters_.empty()) return true;  // nobody was asked to vote yet
+  return majority(committed_voters_.rbegin()->second, [&](const raft::Voter& voter) { return !gone_.contains(voter.id); });
 }
 
 // In force behind the entry at `index` of what the machine has written.
@@ -249,7 +255,10 @@ const Ledger* RaftChecks::memory_of(const raft::Voter& voter) const {
 
 bool RaftChecks::holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const {
   const Ledger* l = memory_of(voter);
-  if (!l) return is_gone(voter);
+  if (!l) {
+    auto gone = gone_.find(voter.id);
+    return gone != gone_.end() && gone->second.chain_at(index.v + 1) == chain;
+  }
   return l->damaged() || l->chain_at(wal::kRaftLog, index.v + 1) == chain;
 }
 
