@@ -23,6 +23,7 @@ struct PartitionState {
   LeaderEpoch leader_epoch;
   PartitionEpoch partition_epoch;
   std::vector<MachineId> isr;
+  std::vector<Uuid> disks;  // of the members of `isr`, one each
   int32_t min_isr = 1;
   bool destroyed = false;  // its last member is only a name: the copy was damaged
 };

@@ -160,6 +160,8 @@ void Ledger::flipped(std::string_view path, uint64_t offset) {
 
 // The first commit of a segment is reported once the segment's number is noted beside it. A second one proves that this has happened.
 void Ledger::file_lost(std::string_view path) {
+  // What was on its way there when the process died has nowhere to land any more.
+  std::erase_if(pending_, [&](const Pending& p) { return p.path == path; });
   auto file = files_.find(path);
   if (file == files_.end()) return;
   const FileUse use = file->second;

@@ -19,8 +19,17 @@ std::string to_string(const PartitionState& s) {
 
 // Whoever registers under a node's id later: these are the machines that were meant when it was committed.
 PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since, const Ledgers& ledgers) {
-  PartitionState out{since, ledgers.machine_of(p.leader), p.leader_epoch, p.partition_epoch, {}, p.min_isr};
-  for (const CatalogueFacts::Disk& member : p.isr) out.isr.push_back(ledgers.holder_of(member.first, member.second));
+  PartitionState out{.since = since,
+                     .leader = ledgers.machine_of(p.leader),
+                     .leader_epoch = p.leader_epoch,
+                     .partition_epoch = p.partition_epoch,
+                     .isr = {},
+                     .disks = {},
+                     .min_isr = p.min_isr};
+  for (const CatalogueFacts::Disk& member : p.isr) {
+    out.isr.push_back(ledgers.holder_of(member.first, member.second));
+    out.disks.push_back(member.second);
+  }
   out.destroyed = std::ranges::all_of(p.isr, [&](const CatalogueFacts::Disk& member) { return p.spoiled.contains(member); });
   return out;
 }
@@ -98,7 +107,10 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   const int64_t end = ghost.high_watermark();
   const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
   if (s.destroyed) return;
-  for (NodeId member : s.isr) {
+  for (size_t i = 0; i < s.isr.size(); ++i) {
+    const MachineId member = s.isr[i];
+    // A fault has taken the disk that was meant; whatever its machine has now is another copy, and nobody says that it is this one.
+    if (const Ledger* l = ledgers_.find(member); l && i < s.disks.size() && l->directory() != s.disks[i]) continue;
     judge_.check(Check::e11, holds(member, stream, end, chain), [&] {
       const Ledger* l = ledgers_.find(member);
       return fmt::format(

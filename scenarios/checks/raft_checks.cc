@@ -48,8 +48,7 @@ void RaftChecks::check_candidacy(MachineId from, const raft::Message& m) {
   if (m.term <= last) return;
   last = m.term;
   size_t& granted = pre_votes_[from];
-  const DurableLog* log = ledgers_.find(from)->written_log(wal::kRaftLog);
-  const Voters voters = log ? in_force_behind(from, LogIndex(log->end() - 1)) : nullptr;
+  const Voters voters = newest_of(from);
   const size_t needed = voters ? std::max(voters->voters.size(), voters->next.size()) / 2 : 0;
   judge_.check(Check::l1, granted >= needed, [&] {
     return fmt::format("node {} begins term {} ({}), though of the other voters {} said that they would vote for it; needed are {}", from,
@@ -126,7 +125,8 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
   auto proposal = proposals_.find({commit.v, m.term.v});
   bool own_term = proposal != proposals_.end();
   auto held = [&](const raft::Voter& voter) { return holds(voter, commit, proposal->second.chain); };
-  const bool decided = own_term && majority(proposal->second.in_force, held);
+  bool decided = own_term && majority(proposal->second.in_force, held);
+  if (own_term && !decided) decided = joint_is_committed(proposal) && majority(newest_of(from), held);
   judge_.check(Check::e5, decided, [&] {
     if (!own_term)
       return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
@@ -256,6 +256,23 @@ RaftChecks::Voters RaftChecks::in_force_behind(MachineId node, LogIndex index) c
   }
   auto behind = committed_voters_.upper_bound(index);
   return behind == committed_voters_.begin() ? nullptr : std::prev(behind)->second;
+}
+
+// What is in force at this entry is a joint configuration which both sets have committed: from the append of its final entry on, which the
+// leader may have appended meanwhile, the new set alone counts, also for what stands between the two (§4.3).
+bool RaftChecks::joint_is_committed(Proposals::const_iterator entry) const {
+  const Voters& joint = entry->second.in_force;
+  if (!joint || !joint->joint()) return false;
+  auto brought = entry;
+  while (brought != proposals_.begin() && std::prev(brought)->second.in_force == joint) --brought;
+  if (brought->second.kind != raft::EntryKind::configuration) return true;  // at or below what is known to be committed
+  const LogIndex index(brought->first.first);
+  return majority(joint, [&](const raft::Voter& voter) { return holds(voter, index, brought->second.chain); });
+}
+
+RaftChecks::Voters RaftChecks::newest_of(MachineId node) const {
+  const DurableLog* log = ledgers_.find(node)->written_log(wal::kRaftLog);
+  return log ? in_force_behind(node, LogIndex(log->end() - 1)) : nullptr;
 }
 
 bool RaftChecks::majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says) {

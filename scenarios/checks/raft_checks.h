@@ -57,6 +57,7 @@ class RaftChecks {
   };
   // Index and term: together they name one entry and everything before it.
   using Key = std::pair<int64_t, int64_t>;
+  using Proposals = std::map<Key, Proposal>;
 
   void check_candidacy(MachineId from, const raft::Message& m);
   void check_vote(MachineId from, const raft::Message& m, const wal::HardState& vote);
@@ -64,6 +65,8 @@ class RaftChecks {
   void check_leader(MachineId from, const raft::Message& m);
   void check_commit(MachineId from, const raft::Message& m, LogIndex commit);
   Voters in_force_behind(MachineId node, LogIndex index) const;
+  Voters newest_of(MachineId node) const;
+  bool joint_is_committed(Proposals::const_iterator entry) const;
   // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
   static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);
   const Ledger* memory_of(const raft::Voter& voter) const;  // null: a fault has taken it, or it has never spoken
@@ -77,7 +80,7 @@ class RaftChecks {
   Judge& judge_;
   OnCommitted on_committed_;
   std::map<Term, MachineId> leaders_;
-  std::map<Key, Proposal> proposals_;      // above the commit index
+  Proposals proposals_;                    // above the commit index
   std::map<MachineId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
   std::map<MachineId, Term> candidacies_;
   std::map<VoterId, MachineId> speaks_as_;

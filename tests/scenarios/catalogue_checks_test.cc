@@ -110,6 +110,8 @@ TEST_CASE("fold: brokers come and go, and leaders, ISRs and epochs follow") {
   CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
   f.record(f.registration(2, 3));  // it calls itself clean, and is not
   CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
+  CHECK(f.all_found() == "E21");
+  f.reports.clear();
   f.record(f.registration(1, 9, 9));  // an empty twin, or a new disk: the last member is still the one on the first disk
   CHECK(f.orders() == facts({1}, kNoNode, 7, 8, {first2}));
   metadata::RegisterBroker lost = f.registration(1, 10, 9);
