@@ -24,7 +24,6 @@ struct PartitionState {
   PartitionEpoch partition_epoch;
   std::vector<MachineId> isr;
   int32_t min_isr = 1;
-  bool destroyed = false;  // its last member is only a name: the copy was damaged
 };
 
 // One partition: who led it, and what was committed.

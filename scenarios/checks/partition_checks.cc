@@ -21,7 +21,6 @@ std::string to_string(const PartitionState& s) {
 PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since, const Ledgers& ledgers) {
   PartitionState out{since, ledgers.machine_of(p.leader), p.leader_epoch, p.partition_epoch, {}, p.min_isr};
   for (const CatalogueFacts::Disk& member : p.isr) out.isr.push_back(ledgers.holder_of(member.first, member.second));
-  out.destroyed = std::ranges::all_of(p.isr, [&](const CatalogueFacts::Disk& member) { return p.spoiled.contains(member); });
   return out;
 }
 
@@ -65,9 +64,7 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
         check_leader(stream, ghost);
       }
     }
-    // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
-    const bool present = std::ranges::all_of(p.isr, [&](const auto& member) { return ghost_.fold.is_whole(p, member); });
-    if (present) check_isr(stream, ghost);
+    check_isr(stream, ghost);
   }
 }
 
@@ -97,7 +94,9 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   const PartitionState& s = *ghost.newest();
   const int64_t end = ghost.high_watermark();
   const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
-  if (s.destroyed) return;
+  // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
+  const CatalogueFacts::Partition* p = ghost_.fold.partition(stream);
+  if (p && !std::ranges::all_of(p->isr, [&](const CatalogueFacts::Disk& member) { return ghost_.fold.is_whole(*p, member); })) return;
   for (NodeId member : s.isr) {
     judge_.check(Check::e11, holds(member, stream, end, chain), [&] {
       const Ledger* l = ledgers_.find(member);
