@@ -139,7 +139,9 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   config.listen.peer = {env.host, kPeerPort};
   // Nodes whose disks are all new ones do not form a second cluster in place of the first: that would be a wish, not a mistake.
   config.form = std::ranges::any_of(nodes_, [](sim::Node* n) { return n->disk().exchanges() == 0; });
-  config = mistaken(std::move(config), start.choice);
+  // An empty disk without voters is a new cluster of one: that, too, would be a wish.
+  const bool alone = start.choice == "no_voters" && machines_[index]->disk().exchanges() > 0;
+  config = mistaken(std::move(config), alone ? "" : start.choice);
   std::string why;
   broker::Node node({env.scheduler, env.clock, env.network, env.disk, env.rng, env.log}, config,
                     {.ready = nullptr, .failed = [&why](const std::string& line) { why = line; }});

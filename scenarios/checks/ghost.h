@@ -25,7 +25,6 @@ struct PartitionState {
   std::vector<MachineId> isr;
   std::vector<Uuid> disks;  // of the members of `isr`, one each
   int32_t min_isr = 1;
-  bool destroyed = false;  // its last member is only a name: the copy was damaged
 };
 
 // One partition: who led it, and what was committed.

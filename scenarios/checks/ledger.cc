@@ -430,6 +430,7 @@ void Ledger::becomes(const Ledger& copy) {
   std::erase_if(pending_, [&](const Pending& p) { return !p.landed; });
   drain();
   must_open_ = !orderly_;
+  directory_ = {};  // it is that directory once a process has taken it for its own
 }
 
 void Ledger::is_back(const Ledger& own) { takes(own); }

@@ -30,7 +30,6 @@ PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since, cons
     out.isr.push_back(ledgers.holder_of(member.first, member.second));
     out.disks.push_back(member.second);
   }
-  out.destroyed = std::ranges::all_of(p.isr, [&](const CatalogueFacts::Disk& member) { return p.spoiled.contains(member); });
   return out;
 }
 
@@ -74,9 +73,7 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
         check_leader(stream, ghost);
       }
     }
-    // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
-    const bool present = std::ranges::all_of(p.isr, [&](const auto& member) { return ghost_.fold.is_whole(p, member); });
-    if (present) check_isr(stream, ghost);
+    check_isr(stream, ghost);
   }
 }
 
@@ -106,7 +103,9 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   const PartitionState& s = *ghost.newest();
   const int64_t end = ghost.high_watermark();
   const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
-  if (s.destroyed) return;
+  // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
+  const CatalogueFacts::Partition* p = ghost_.fold.partition(stream);
+  if (p && !std::ranges::all_of(p->isr, [&](const CatalogueFacts::Disk& member) { return ghost_.fold.is_whole(*p, member); })) return;
   for (size_t i = 0; i < s.isr.size(); ++i) {
     const MachineId member = s.isr[i];
     // A fault has taken the disk that was meant; whatever its machine has now is another copy, and nobody says that it is this one.

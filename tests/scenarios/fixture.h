@@ -61,7 +61,7 @@ inline Item raft_entry(int64_t index, int64_t term, ByteVec payload = {9}) {
 class FakeJournal {
  public:
   FakeJournal(NodeId node, Judge& judge, LedgerEvents& events)
-      : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()) {}
+      : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()), directory_{0, static_cast<uint64_t>(node.v)} {}
 
   // Begins a segment behind the last commit, or behind another one.
   void open() { open(end); }
@@ -70,7 +70,7 @@ class FakeJournal {
   void open_in(const std::string& file, const wal::ChainEnd& previous) {
     path_ = file;
     wal::SegmentHeader header;
-    header.directory_id = Uuid{1, 1};
+    header.directory_id = directory_;
     header.generation = ++generation;
     header.floor = floor;
     header.previous = previous;
@@ -91,7 +91,7 @@ class FakeJournal {
   // Advances the chain; the caller writes the bytes.
   ByteVec encode(const std::vector<Item>& items) {
     wal::CommitHeader h;
-    h.directory_id = Uuid{1, 1};
+    h.directory_id = directory_;
     h.sequence = end.sequence + 1;
     h.generation = generation;
     h.position = position;
@@ -127,6 +127,7 @@ class FakeJournal {
 
  private:
   Ledger* mine_;
+  Uuid directory_;  // the node's number
   uint64_t op_ = 0;
   std::string path_;
 };

@@ -414,7 +414,7 @@ TEST_CASE("given a copy of another machine's disk, then it is this machine's fro
   FakeJournal twin(kFirstSpare, f.bench.judge, f.bench);
   twin.ledger->becomes(f.ledger);
   CHECK(twin.ledger->node() == kFirstSpare);
-  CHECK(twin.ledger->directory() == f.ledger.directory());
+  CHECK(twin.ledger->directory().is_zero());  // until a process takes it for its own
   CHECK(twin.ledger->durable_end(kOrders) == 3);
   f.journal.commit({entry(kOrders, 3, 4, 1)});
   CHECK(twin.ledger->durable_end(kOrders) == 3);
