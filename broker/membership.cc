@@ -18,7 +18,7 @@ constexpr size_t kMaxHeartbeatsOpen = 256;
 
 Membership::Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
                        MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
-                       ControllerContact& contact)
+                       StandingEvents& events)
     : env_(env),
       log_(env.log.with("membership")),
       timing_(timing),
@@ -28,7 +28,7 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
       raft_(raft),
       controller_(controller),
       links_(links),
-      contact_(contact),
+      events_(events),
       heard_(env.clock.now()) {
   registration_.node = identity.node;
   registration_.incarnation = identity.incarnation;
@@ -37,6 +37,34 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
 BrokerEpoch Membership::broker_epoch() const {
   const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
   return self && self->incarnation == identity_.incarnation ? self->epoch : kNoBrokerEpoch;
+}
+
+replica::Station Membership::station() const {
+  const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
+  const bool mine = self && self->incarnation == identity_.incarnation;
+  return {.registered = mine, .fenced = !self || self->fenced, .since = self ? self->since : LogIndex(0), .told = told_, .heard = heard_};
+}
+
+replica::Standing Membership::standing() {
+  using replica::Standing;
+  const Time now = env_.clock.now();
+  const replica::Station facts = station();
+  was_registered_ |= facts.registered;
+  const Standing was = std::exchange(standing_, replica::standing_of(facts, timing_.session_timeout, now));
+  if (was == standing_) return standing_;
+  if (standing_ == Standing::outside) {
+    REACHED("membership: superseded or fenced");
+    log_.warn("not_serving reason=\"{}\"", !facts.registered ? "another run is registered as this node"
+                                           : facts.fenced    ? "the cluster has fenced this node"
+                                                             : "the controller says that this node is fenced or replaced");
+  } else if (standing_ == Standing::silent) {
+    REACHED("membership: the controller is silent");
+    log_.warn("controller_silent since_ms={}", (now - heard_).count() / 1'000'000);
+  } else {
+    log_.info("{} broker_epoch={}", was == Standing::silent ? "controller_heard" : "serving", broker_epoch());
+  }
+  events_.on_standing(standing_);
+  return standing_;
 }
 
 void Membership::run(Task& task) {
@@ -74,18 +102,14 @@ void Membership::run(Task& task) {
     send_outgoing();
     expire_calls(now);
     if (!outgoing_.empty()) continue;
-    Time silence = heard_ + timing_.session_timeout;
-    if (!silent_ && silence <= now) {
+    const Time silence = heard_ + timing_.session_timeout;
+    const bool in_office = standing_ == replica::Standing::registered;
+    if (in_office && silence <= now) {
       if (!drain_after_stall(task, silence)) return;
-      if (heard_ + timing_.session_timeout <= task.now()) {
-        REACHED("membership: the controller is silent");
-        silent_ = true;
-        log_.warn("controller_silent since_ms={}", (task.now() - heard_).count() / 1'000'000);
-        contact_.on_controller_silent();
-      }
+      standing();
       continue;
     }
-    Time deadline = silent_ ? Time::never() : silence;
+    Time deadline = in_office ? silence : Time::never();
     if (leader != kNoNode) deadline = std::min(deadline, next_heartbeat);
     if (leader != kNoNode && !registered()) deadline = std::min(deadline, next_register_);
     for (const auto& [id, open] : calls_) deadline = std::min(deadline, open.deadline);
@@ -130,6 +154,8 @@ void Membership::expire_calls(Time now) {
 
 void Membership::report_damage(StreamId stream) {
   unreported_damage_.insert(stream);
+  // Should this run register anew, the damage is older than that.
+  if (std::ranges::find(registration_.damaged, stream) == registration_.damaged.end()) registration_.damaged.push_back(stream);
   send_damage(env_.clock.now());
 }
 
@@ -187,6 +213,7 @@ void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
   auto it = std::find_if(heartbeats_.begin(), heartbeats_.end(), [&](const SentHeartbeat& h) { return h.sequence == reply.sequence; });
   if (it == heartbeats_.end()) return;
   SentHeartbeat sent = *it;
+  const replica::Standing was = standing_;
   heartbeats_.erase(heartbeats_.begin(), it + 1);
   heard_ = std::max(heard_, sent.sent);
   if (reply.status == metadata::HeartbeatStatus::register_again && sent.broker_epoch != kNoBrokerEpoch &&
@@ -195,11 +222,8 @@ void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
     register_again_ = true;
     wake_.notify_all();
   }
-  if (silent_ && heard_ + timing_.session_timeout > env_.clock.now()) {
-    silent_ = false;
-    log_.info("controller_heard");
-    contact_.on_controller_heard();
-  }
+  if (reply.status != metadata::HeartbeatStatus::ok) told_ = std::max(told_, reply.since);
+  if (standing() != was) wake_.notify_all();
 }
 
 }  // namespace sg::broker

@@ -2,7 +2,9 @@
 // whoever leads Raft now.
 //
 // The catalogue alone says whether this run is registered: its broker epoch is that of the applied registration that names this
-// incarnation. Until then the node serves neither metadata nor partitions (architecture §6).
+// incarnation. Until then the node serves neither metadata nor partitions (architecture §6). What the controller tells of a later state
+// only takes away: it holds until the catalogue is applied that far.
+// Invariant: nobody is answered by a standing that the clock has overtaken: standing() looks at it.
 #pragma once
 
 #include <deque>
@@ -13,15 +15,15 @@
 
 #include "broker/config.h"
 #include "broker/controller_host.h"
+#include "broker/replica/standing.h"
 
 namespace sg::broker {
 
-// Told when the controller falls silent and when it is heard again. Calls do not suspend.
-class ControllerContact {
+// Told when what this node may say changes, before anybody is answered by it. Calls do not suspend.
+class StandingEvents {
  public:
-  virtual ~ControllerContact() = default;
-  virtual void on_controller_silent() = 0;
-  virtual void on_controller_heard() = 0;
+  virtual ~StandingEvents() = default;
+  virtual void on_standing(replica::Standing standing) = 0;
 };
 
 class Membership final : public LocalReplies {
@@ -32,7 +34,7 @@ class Membership final : public LocalReplies {
   // `registration` is what this node says of itself, but for the incarnation. The references outlive the membership.
   Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
              MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
-             ControllerContact& contact);
+             StandingEvents& events);
 
   // What clients are told; before run().
   void set_kafka_endpoint(metadata::Endpoint endpoint) { registration_.kafka = std::move(endpoint); }
@@ -43,6 +45,10 @@ class Membership final : public LocalReplies {
   // Of this run's applied registration; none before.
   BrokerEpoch broker_epoch() const;
   bool registered() const { return broker_epoch() != kNoBrokerEpoch; }
+  // Of this run, now or once.
+  bool was_registered() const { return was_registered_; }
+  // As of now: may this node speak for its partitions (replica/standing.h)?
+  replica::Standing standing();
   NodeId node() const { return identity_.node; }
 
   // One attempt at whoever leads now. `done` is called once, later and never from inside of this call: with the reply, or Errc::unavailable
@@ -75,6 +81,7 @@ class Membership final : public LocalReplies {
   void send_damage(Time now);
   void send_heartbeat(Time now, NodeId leader);
   void expire_calls(Time now);
+  replica::Station station() const;
 
   Env& env_;
   Log log_;
@@ -85,7 +92,7 @@ class Membership final : public LocalReplies {
   const RaftDriver& raft_;
   ControllerHost& controller_;
   peer::ControlLinks& links_;
-  ControllerContact& contact_;
+  StandingEvents& events_;
 
   Signal wake_;
   std::map<uint64_t, Call> calls_;
@@ -95,7 +102,9 @@ class Membership final : public LocalReplies {
   uint64_t heartbeat_sequence_ = 0;
   LogIndex reported_applied_;  // by the last heartbeat
   Time heard_;                 // when the last answered heartbeat was sent
-  bool silent_ = false;
+  LogIndex told_;              // when this run was fenced or superseded, by a controller's word
+  replica::Standing standing_ = replica::Standing::outside;
+  bool was_registered_ = false;
   std::set<StreamId> unreported_damage_;
   bool register_again_ = false;
   Time next_register_;

@@ -131,7 +131,7 @@ const std::vector<Hello> kHellos{
     {.link = LinkKind::replication, .cluster_id = Uuid{1, 2}, .from = NodeId(3), .to = NodeId(4), .incarnation = Incarnation(5)}};
 const std::vector<HelloReply> kHelloReplies{{false, "another cluster", NodeId(4), Incarnation(5)}};
 const std::vector<Heartbeat> kHeartbeats{{NodeId(1), Incarnation(4), BrokerEpoch(2), LogIndex(9), 7}};
-const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), Incarnation(4), 7, HeartbeatStatus::ok}};
+const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), Incarnation(4), 7, HeartbeatStatus::ok, LogIndex(3)}};
 const std::vector<replica::Subscribe> kSubscribes{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4), LeaderEpoch(0)}};
 const std::vector<replica::Unsubscribe> kUnsubscribes{{StreamId(16), 3}};
 const std::vector<replica::Ack> kAcks{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4)}};
