@@ -42,7 +42,9 @@ struct WorkloadSpec {
   IntRange in_flight{1, 5};     // batches, per partition and client
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
-  int64_t records = 0;  // each client ends after so many; 0: when the safety phase ends
+  bool names_epochs = true;  // consumers: as clients do since Kafka 2.3; else they ask whoever they were told of last
+  bool rereads = false;      // consumers: from the beginning again whenever they reach the end
+  int64_t records = 0;       // each client ends after so many; 0: when the safety phase ends
 };
 
 struct Phases {
@@ -60,6 +62,8 @@ struct Scenario {
   std::vector<sim::Fault> at;  // exact moments, relative to the start of the safety phase
   Phases phases;
   std::vector<std::string> checks{"all"};
+  // A run in which no answer of a node without a controller was judged (E25) is unjudged.
+  bool owes_silence = false;
 };
 
 }  // namespace sg::scenario

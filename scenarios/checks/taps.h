@@ -15,7 +15,9 @@
 #include "broker/kafka/fetch.h"
 #include "broker/kafka/header.h"
 #include "broker/kafka/list_offsets.h"
+#include "broker/kafka/metadata.h"
 #include "broker/kafka/produce.h"
+#include "broker/metadata/messages.h"
 #include "broker/peer/frame.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
@@ -55,9 +57,12 @@ class MessageEvents {
   virtual void on_replica(NodeId, const replica::Message&) {}
   // `payload`: the batches, one behind the other.
   virtual void on_data(NodeId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
+  virtual void on_heartbeat(NodeId, const metadata::Heartbeat&) {}
+  virtual void on_heartbeat_reply(NodeId, const metadata::HeartbeatReply&) {}
   // `asked`: when the request left its client.
-  virtual void on_produced(NodeId, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
-  virtual void on_fetched(NodeId, [[maybe_unused]] Time asked, const kafka::FetchResponse&) {}
+  virtual void on_produced(NodeId, [[maybe_unused]] Time asked, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
+  virtual void on_fetched(NodeId, [[maybe_unused]] Time asked, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
+  virtual void on_metadata(NodeId, [[maybe_unused]] Time asked, const kafka::MetadataResponse&) {}
   virtual void on_offsets(NodeId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
 };
 
