@@ -19,7 +19,7 @@ constexpr size_t kMaxHeartbeatsOpen = 256;
 
 Membership::Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
                        MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
-                       ControllerContact& contact)
+                       StandingEvents& events)
     : env_(env),
       log_(env.log.with("membership")),
       timing_(timing),
@@ -29,9 +29,8 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
       raft_(raft),
       controller_(controller),
       links_(links),
-      contact_(contact),
-      heard_(env.clock.now()),
-      standing_since_(env.clock.now()) {
+      events_(events),
+      heard_(env.clock.now()) {
   registration_.node = identity.node;
   registration_.run = identity.run;
 }
@@ -39,41 +38,6 @@ Membership::Membership(Env& env, const Config::Timing& timing, const peer::Ident
 BrokerEpoch Membership::broker_epoch() const {
   const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
   return self && self->run == identity_.run ? self->epoch : kNoBrokerEpoch;
-}
-
-std::string_view to_string(Standing standing) {
-  switch (standing) {
-    case Standing::unregistered: return "unregistered";
-    case Standing::registered: return "registered";
-    case Standing::fenced: return "fenced";
-    case Standing::superseded: return "superseded";
-  }
-  return "unknown";
-}
-
-Standing Membership::standing() const {
-  const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
-  if (!self) return Standing::unregistered;
-  if (self->run != identity_.run) return was_registered_ ? Standing::superseded : Standing::unregistered;
-  return self->fenced ? Standing::fenced : Standing::registered;
-}
-
-// Says once who has taken this node's place: the operator of either process needs to know.
-void Membership::poke() {
-  was_registered_ = was_registered_ || registered();
-  if (Standing now = standing(); now != standing_) {
-    standing_ = now;
-    standing_since_ = env_.clock.now();
-    if (now == Standing::superseded) {
-      REACHED("membership: superseded");
-      const metadata::Broker& other = *machine_.catalogue().broker(identity_.node);
-      log_.error(
-          "superseded by={} at={}:{} directory={} own={} what=\"another process was registered as node {}; this one serves nothing "
-          "until that one is gone: stop whichever was started by mistake\"",
-          other.run, other.peer.host, other.peer.port, other.run.directory, identity_.run, identity_.node);
-    }
-  }
-  wake_.notify_all();
 }
 
 void Membership::register_now(Time now) {
@@ -103,6 +67,64 @@ void Membership::on_register_reply(const Result<metadata::ControllerReply>& repl
   if (std::exchange(refusal_, reply->message) != reply->message) log_.error("registration_refused what=\"{}\"", refusal_);
 }
 
+replica::Station Membership::station() const {
+  const metadata::Broker* self = machine_.catalogue().broker(identity_.node);
+  const bool mine = self && self->run == identity_.run;
+  return {.registered = mine,
+          .was_registered = was_registered_,
+          .replaced = self && !mine,
+          .fenced = !self || self->fenced,
+          .since = self ? self->since : LogIndex(0),
+          .told = told_,
+          .heard = heard_};
+}
+
+replica::Standing Membership::standing() {
+  was_registered_ = was_registered_ || registered();
+  const replica::Standing was = std::exchange(standing_, replica::standing_of(station(), timing_.session_timeout, env_.clock.now()));
+  if (was == standing_) return standing_;
+  say(was);
+  events_.on_standing(standing_);
+  return standing_;
+}
+
+// Says once what has become of this process: whose place was taken is what the operator of either process needs to know. Silence is said
+// by whoever watches the clock.
+void Membership::say(replica::Standing was) const {
+  using replica::Standing;
+  switch (standing_) {
+    case Standing::superseded: {
+      REACHED("membership: superseded");
+      const metadata::Broker& other = *machine_.catalogue().broker(identity_.node);
+      log_.error(
+          "superseded by={} at={}:{} directory={} own={} what=\"another process was registered as node {}; this one serves nothing "
+          "until that one is gone: stop whichever was started by mistake\"",
+          other.run, other.peer.host, other.peer.port, other.run.directory, identity_.run, identity_.node);
+      return;
+    }
+    case Standing::fenced:
+      if (replica::is_outside(was)) return;  // newly registered: it is about to be unfenced
+      REACHED("membership: fenced");
+      log_.warn("not_serving reason=\"{}\"",
+                station().fenced ? "the cluster has fenced this node" : "the controller says that this node is fenced or replaced");
+      return;
+    case Standing::registered:
+      if (was != Standing::silent) log_.info("serving broker_epoch={}", broker_epoch());
+      return;
+    case Standing::unregistered:
+    case Standing::silent: return;
+  }
+}
+
+// Also while it is not registered: then nobody answers its registration.
+void Membership::note_silence(Time now) {
+  if (!is_silent(now)) return;
+  REACHED("membership: the controller is silent");
+  silence_said_ = true;
+  log_.warn("controller_silent since_ms={} not_heard=\"{}\"", (now - heard_) / 1ms, links_.unheard());
+  standing();
+}
+
 void Membership::run(Task& task) {
   Time next_heartbeat = task.now();
   next_register_ = task.now();
@@ -128,18 +150,13 @@ void Membership::run(Task& task) {
     send_outgoing();
     expire_calls(now);
     if (!outgoing_.empty()) continue;
-    Time silence = heard_ + timing_.session_timeout;
-    if (!silent_ && silence <= now) {
+    const Time silence = heard_ + timing_.session_timeout;
+    if (!silence_said_ && silence <= now) {
       if (!drain_after_stall(task, silence)) return;
-      if (heard_ + timing_.session_timeout <= task.now()) {
-        REACHED("membership: the controller is silent");
-        silent_ = true;
-        log_.warn("controller_silent since_ms={} not_heard=\"{}\"", (task.now() - heard_) / 1ms, links_.unheard());
-        contact_.on_controller_silent();
-      }
+      note_silence(task.now());
       continue;
     }
-    Time deadline = silent_ ? Time::never() : silence;
+    Time deadline = silence_said_ ? Time::never() : silence;
     if (leader != kNoNode) deadline = std::min(deadline, next_heartbeat);
     if (leader != kNoNode && !registered()) deadline = std::min(deadline, next_register_);
     for (const auto& [id, open] : calls_) deadline = std::min(deadline, open.deadline);
@@ -184,6 +201,8 @@ void Membership::expire_calls(Time now) {
 
 void Membership::report_damage(StreamId stream) {
   unreported_damage_.insert(stream);
+  // Should this run register anew, the damage is older than that.
+  if (std::ranges::find(registration_.damaged, stream) == registration_.damaged.end()) registration_.damaged.push_back(stream);
   send_damage(env_.clock.now());
 }
 
@@ -249,11 +268,13 @@ void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
     register_again_ = true;
     wake_.notify_all();
   }
-  if (silent_ && heard_ + timing_.session_timeout > env_.clock.now()) {
-    silent_ = false;
+  if (reply.status != metadata::HeartbeatStatus::ok) told_ = std::max(told_, reply.since);
+  if (silence_said_ && !is_silent(env_.clock.now())) {
+    silence_said_ = false;
     log_.info("controller_heard");
-    contact_.on_controller_heard();
+    wake_.notify_all();  // which watches the clock again
   }
+  standing();
 }
 
 }  // namespace sg::broker

@@ -2,7 +2,9 @@
 // whoever leads Raft now.
 //
 // The catalogue alone says whether this run is registered: its broker epoch is that of the applied registration that names this
-// run. Until then the node serves neither metadata nor partitions (architecture §6).
+// run. Until then the node serves neither metadata nor partitions (architecture §6). What the controller tells of a later state only takes
+// away: it holds until the catalogue is applied that far.
+// Invariant: nobody is answered by a standing that the clock has overtaken: standing() looks at it.
 #pragma once
 
 #include <deque>
@@ -13,25 +15,16 @@
 
 #include "broker/config.h"
 #include "broker/controller_host.h"
+#include "broker/replica/standing.h"
 
 namespace sg::broker {
 
-// Told when the controller falls silent and when it is heard again. Calls do not suspend.
-class ControllerContact {
+// Told when what this node may say changes, before anybody is answered by it. Calls do not suspend.
+class StandingEvents {
  public:
-  virtual ~ControllerContact() = default;
-  virtual void on_controller_silent() = 0;
-  virtual void on_controller_heard() = 0;
+  virtual ~StandingEvents() = default;
+  virtual void on_standing(replica::Standing standing) = 0;
 };
-
-// What this process is to the cluster, as far as it has heard.
-enum class Standing : uint8_t {
-  unregistered,  // this run has not been registered yet
-  registered,
-  fenced,      // registered, and taken for dead or not heard of yet: another may lead what it led
-  superseded,  // it was registered, and another run of this node id is now: whatever it led, it leads no longer
-};
-std::string_view to_string(Standing standing);
 
 class Membership final : public LocalReplies {
  public:
@@ -41,7 +34,7 @@ class Membership final : public LocalReplies {
   // `registration` is what this node says of itself, but for the run. The references outlive the membership.
   Membership(Env& env, const Config::Timing& timing, const peer::Identity& identity, metadata::RegisterBroker registration,
              MetadataMachine& machine, const RaftDriver& raft, ControllerHost& controller, peer::ControlLinks& links,
-             ControllerContact& contact);
+             StandingEvents& events);
 
   // What clients are told; before run().
   void set_kafka_endpoint(metadata::Endpoint endpoint) { registration_.kafka = std::move(endpoint); }
@@ -52,9 +45,10 @@ class Membership final : public LocalReplies {
   // Of this run's applied registration; none before.
   BrokerEpoch broker_epoch() const;
   bool registered() const { return broker_epoch() != kNoBrokerEpoch; }
-  Standing standing() const;
-  // Since when standing() is what it is.
-  Time standing_since() const { return standing_since_; }
+  // Of this run, now or once.
+  bool was_registered() const { return was_registered_; }
+  // As of now: what is this process to the cluster, and may it speak for its partitions (replica/standing.h)?
+  replica::Standing standing();
   NodeId node() const { return identity_.node; }
 
   // One attempt at whoever leads now. `done` is called once, later and never from inside of this call: with the reply, or Errc::unavailable
@@ -68,7 +62,7 @@ class Membership final : public LocalReplies {
   void report_damage(StreamId stream);
 
   // Leader, role or catalogue changed: registering or a heartbeat may be due now.
-  void poke();
+  void poke() { wake_.notify_all(); }
 
   void on_controller_reply(const metadata::ControllerReply& reply) override;
   void on_heartbeat_reply(const metadata::HeartbeatReply& reply) override;
@@ -89,6 +83,10 @@ class Membership final : public LocalReplies {
   void send_damage(Time now);
   void send_heartbeat(Time now, NodeId leader);
   void expire_calls(Time now);
+  replica::Station station() const;
+  void say(replica::Standing was) const;
+  bool is_silent(Time now) const { return heard_ + timing_.session_timeout <= now; }
+  void note_silence(Time now);
 
   Env& env_;
   Log log_;
@@ -99,7 +97,7 @@ class Membership final : public LocalReplies {
   const RaftDriver& raft_;
   ControllerHost& controller_;
   peer::ControlLinks& links_;
-  ControllerContact& contact_;
+  StandingEvents& events_;
 
   Signal wake_;
   std::map<uint64_t, Call> calls_;
@@ -109,12 +107,12 @@ class Membership final : public LocalReplies {
   uint64_t heartbeat_sequence_ = 0;
   LogIndex reported_applied_;  // by the last heartbeat
   Time heard_;                 // when the last answered heartbeat was sent
-  bool silent_ = false;
+  LogIndex told_;              // when this run was fenced or superseded, by a controller's word
+  bool silence_said_ = false;  // in the log
+  bool was_registered_ = false;
+  replica::Standing standing_ = replica::Standing::unregistered;  // as it was last told
   std::set<StreamId> unreported_damage_;
   bool register_again_ = false;
-  bool was_registered_ = false;
-  Standing standing_ = Standing::unregistered;  // as it was last said
-  Time standing_since_;
   std::string refusal_;  // of the last registration that was not taken
   Time next_register_;
 };

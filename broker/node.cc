@@ -128,7 +128,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   auto start_clients = [&]() -> Result<> {
     registration.peer = endpoint(config_.listen.peer);
     membership_.emplace(env_, config_.timing, identity_, registration, *machine_, *raft_, *controller_, *links_,
-                        static_cast<ControllerContact&>(*this));
+                        static_cast<StandingEvents&>(*this));
     producer_ids_.emplace(*membership_);
     kafka_server_.emplace(Services{env_, config_, identity_, *machine_, *raft_, *membership_, *partitions_, *producer_ids_},
                           config_.limits);
@@ -248,6 +248,7 @@ void Node::update_links() {
 // --- Journal ---------------------------------------------------------------------------------------------------------------------
 
 void Node::on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable) {
+  membership_->standing();  // what became durable answers nobody whom this node may no longer answer
   raft_->on_durable(durable.metadata);
   formation_->on_durable(durable.metadata);
   partitions_->on_durable(ends, durable);
@@ -389,6 +390,8 @@ void Node::on_catalogue_changed(const std::set<StreamId>& partitions, const std:
   for (NodeId node : brokers)
     if (const metadata::Broker* broker = machine_->catalogue().broker(node)) raft_->registered({node, broker->voter});
   if (!brokers.empty() || refresh_all_) update_links();
+  // Before the news reach the partitions, which answer those who wait.
+  membership_->standing();
   // Until this run's own registration is applied, what the catalogue says of this node is about an earlier run.
   if (membership_->registered()) {
     partitions_->refresh(machine_->catalogue(), membership_->broker_epoch(), refresh_all_ ? nullptr : &partitions, brokers);
@@ -419,8 +422,6 @@ void Node::propose_isr(const replica::IsrProposal& proposal) {
 
 void Node::report_damage(StreamId stream) { membership_->report_damage(stream); }
 
-void Node::on_controller_silent() { partitions_->on_controller_silent(); }
-
-void Node::on_controller_heard() { partitions_->on_controller_heard(); }
+void Node::on_standing(replica::Standing standing) { partitions_->on_standing(standing); }
 
 }  // namespace sg::broker

@@ -38,7 +38,7 @@ struct NodeCallbacks {
   std::function<void(const std::string& line)> failed;
 };
 
-class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, CatalogueEvents, ControllerSink, ControllerContact {
+class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, CatalogueEvents, ControllerSink, StandingEvents {
  public:
   // `config` was validated. The references outlive the node.
   Node(Env env, Config config, NodeCallbacks callbacks);
@@ -83,8 +83,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_distrusted() override;
   void propose_isr(const replica::IsrProposal& proposal) override;
   void report_damage(StreamId stream) override;
-  void on_controller_silent() override;
-  void on_controller_heard() override;
+  void on_standing(replica::Standing standing) override;
 
   Env env_;
   Config config_;

@@ -79,8 +79,8 @@ void Partitions::refresh(const metadata::Catalogue& catalogue, BrokerEpoch own, 
       replica = &create(catalogue, p);
       concerned = true;
     }
-    if (p.leader != kNoNode && p.leader != config_.node_id && !replica->damaged) leaders.insert(p.leader);
-    if (!concerned || replica->damaged) continue;
+    if (p.leader != kNoNode && p.leader != config_.node_id && !replica->core.is_damaged()) leaders.insert(p.leader);
+    if (!concerned) continue;
     replica::Output out;
     replica->core.catalogue(env_.clock.now(), own, state_of(catalogue, p), out);
     perform(*replica, out);
@@ -108,16 +108,15 @@ Replica& Partitions::create(const metadata::Catalogue& catalogue, const metadata
   replica.topic = topic ? topic->name : "";
   replica.topic_id = p.topic_id;
   replica.index = p.index;
-  replica.damaged = journal_.damaged(stream);
-  if (replica.damaged) {
-    log_.error("out_of_service topic={} partition={} stream={} reason=\"records that were promised are missing from the journal\"",
-               replica.topic, replica.index, stream);
+  replica::Output out;
+  if (journal_.damaged(stream)) {
+    replica.core.damaged(Offset(journal_.start_of(stream)), Offset(journal_.end_of(stream)), out);
+    perform(replica, out);
     return replica;
   }
   for (const wal::Entry& entry : journal_.entries(stream, journal_.start_of(stream))) replica.core.recover(descriptor_of(entry));
   replica.core.set_log_full(log_full_);
-  if (controller_silent_) replica.core.controller_silent(env_.clock.now());
-  replica::Output out;
+  replica.core.standing(env_.clock.now(), standing_, out);
   for (NodeId node : sessions_) replica.core.session_opened(env_.clock.now(), node, out);
   perform(replica, out);
   return replica;
@@ -163,7 +162,7 @@ Result<std::vector<wal::ReadBatch>> Partitions::read(Task& task, StreamId stream
     batches = std::move(*cached);
   } else {
     auto read = journal_.read(task, stream, from.v, max_bytes, at_least_one);
-    if (read.is(Errc::corrupt)) on_damaged(stream, read.error());
+    if (read.is(Errc::corrupt)) damaged(stream, from, bound, read.error());
     if (!read) return std::unexpected(read.error());
     batches = std::move(*read);
   }
@@ -233,18 +232,25 @@ void Partitions::set_log_full() {
   for (auto& [stream, replica] : replicas_) replica->core.set_log_full(log_full_);
 }
 
-void Partitions::on_controller_silent() {
-  controller_silent_ = true;
-  for (auto& [stream, replica] : replicas_) replica->core.controller_silent(env_.clock.now());
-}
-
-void Partitions::on_controller_heard() {
-  controller_silent_ = false;
+void Partitions::on_standing(replica::Standing standing) {
+  standing_ = standing;
   for (auto& [stream, replica] : replicas_) {
     replica::Output out;
-    replica->core.controller_heard(env_.clock.now(), out);
+    replica->core.standing(env_.clock.now(), standing, out);
     perform(*replica, out);
   }
+}
+
+// What exactly is gone, nobody has said: the whole log is in doubt.
+void Partitions::on_damaged(StreamId stream, const Error& what) {
+  if (Replica* r = find(stream)) damaged(stream, r->core.log().log_start(), r->core.log().log_end(), what);
+}
+
+void Partitions::damaged(StreamId stream, Offset from, Offset to, const Error& what) {
+  Replica* r = find(stream);
+  if (!r || r->core.is_damaged()) return;
+  log_.error("damage topic={} partition={} stream={} {}", r->topic, r->index, stream, what.what);
+  with(stream, [&](replica::Partition& core, Time, replica::Output& out) { core.damaged(from, to, out); });
 }
 
 void Partitions::on_isr_refused(StreamId stream, PartitionEpoch epoch, replica::IsrRefusal why) {
@@ -254,7 +260,6 @@ void Partitions::on_isr_refused(StreamId stream, PartitionEpoch epoch, replica::
 void Partitions::on_session_opened(NodeId leader) {
   sessions_.insert(leader);
   for (auto& [stream, replica] : replicas_) {
-    if (replica->damaged) continue;
     replica::Output out;
     replica->core.session_opened(env_.clock.now(), leader, out);
     perform(*replica, out);
@@ -281,7 +286,7 @@ void Partitions::on_follower_lost(NodeId follower) {
 Result<> Partitions::on_data(NodeId from, const replica::Data& message, std::span<const IncomingBatch> batches,
                              std::span<const replica::Descriptor> descriptors) {
   Replica* replica = find(message.stream);
-  if (!replica || replica->damaged) return {};
+  if (!replica) return {};
   set_log_full();
   replica::Output out;
   TRY_DO(replica->core.data(env_.clock.now(), from, message, descriptors, out));
@@ -321,14 +326,6 @@ void Partitions::act(Replica&, const replica::Send& a) { replication_.send(a.to,
 
 void Partitions::act(Replica& replica, const replica::WakeSender& a) { replication_.wake_sender(a.to, replica.stream); }
 
-void Partitions::on_damaged(StreamId stream, const Error& what) {
-  Replica* r = find(stream);
-  if (!r || r->damaged) return;
-  r->damaged = true;
-  log_.error("damage topic={} partition={} stream={} {}", r->topic, r->index, stream, what.what);
-  controller_.report_damage(stream);
-}
-
 void Partitions::act(Replica&, const replica::Complete& a) {
   Wait wait = take_wait(a.token);
   wait.waiter->completed(wait.part, a.outcome, a.base_offset);
@@ -341,6 +338,8 @@ void Partitions::act(Replica& replica, const replica::HighWatermarkMoved& a) {
   notify_readers(replica);
 }
 
+void Partitions::act(Replica& replica, const replica::WakeReaders&) { notify_readers(replica); }
+
 void Partitions::act(Replica& replica, const replica::RoleChanged& a) {
   static constexpr const char* kNames[] = {"none", "follower", "leader"};
   log_.info("role={} topic={} partition={} leader_epoch={} leader={} log_end={} high_watermark={}", kNames[static_cast<size_t>(a.role)],
@@ -351,8 +350,8 @@ void Partitions::act(Replica& replica, const replica::RoleChanged& a) {
 
 void Partitions::act(Replica& replica, const replica::Faulted& a) {
   REACHED("partition: faulted");
-  replica.damaged = true;
   log_.error("out_of_service topic={} partition={} stream={} reason=\"{}\"", replica.topic, replica.index, replica.stream, a.why);
+  controller_.report_damage(replica.stream);
   notify_readers(replica);
 }
 

@@ -61,8 +61,6 @@ struct Replica {
   std::string topic;
   int32_t index = 0;
   replica::Partition core;
-  // Something promised is missing from its stream: out of service (architecture §4, Damage).
-  bool damaged = false;
 
  private:
   friend class Partitions;
@@ -95,22 +93,22 @@ class Partitions {
   replica::Outcome append(Replica& replica, IncomingBatch batch, replica::Acks acks, Time deadline, std::shared_ptr<ProduceWaiter> waiter,
                           size_t part);
 
-  // Batches in [from, bound), from the one that holds `from`, from memory or disk.  Errc::corrupt: this replica is out of service now.
+  // Batches in [from, bound), from the one that holds `from`, from memory or disk.  Errc::corrupt: this replica is out of service now, and
+  // whoever waits for it has been told.
   Result<std::vector<wal::ReadBatch>> read(Task& task, StreamId stream, Offset from, Offset bound, size_t max_bytes, bool at_least_one);
 
   // Descriptors of the replica's batches, oldest first. Valid until the next event.
   wal::EntryRange entries(const Replica& replica) const { return journal_.entries(replica.stream, journal_.start_of(replica.stream)); }
 
-  // `signal` is notified when something changes for readers of the replica: its high watermark, its role.
+  // `signal` is notified when something changes for readers of the replica: its high watermark, its role, what it may say.
   void add_reader(Replica& replica, Signal& signal);
   void remove_reader(StreamId stream, Signal& signal);
 
   // Events.
   void on_durable(std::span<const wal::StreamEnd> ends, wal::Tickets durable);
-  // Something that this node holds of the partition is missing: it goes out of service, and the controller is told.
+  // Something that this node holds of the partition is missing: it goes out of service, whoever waits is told, and so is the controller.
   void on_damaged(StreamId stream, const Error& what);
-  void on_controller_silent();
-  void on_controller_heard();
+  void on_standing(replica::Standing standing);
   void on_isr_refused(StreamId stream, PartitionEpoch epoch, replica::IsrRefusal why);
   void on_session_opened(NodeId leader);
   void on_session_closed(NodeId leader);
@@ -159,8 +157,10 @@ class Partitions {
   void act(Replica& replica, const replica::Complete& a);
   void act(Replica& replica, const replica::ProposeIsr& a);
   void act(Replica& replica, const replica::HighWatermarkMoved& a);
+  void act(Replica& replica, const replica::WakeReaders& a);
   void act(Replica& replica, const replica::RoleChanged& a);
   void act(Replica& replica, const replica::Faulted& a);
+  void damaged(StreamId stream, Offset from, Offset to, const Error& what);
   void append_to_journal(Replica& replica, const IncomingBatch& batch, Offset base, LeaderEpoch epoch, uint64_t generation);
   void arm(Replica& replica);
   void notify_readers(Replica& replica);
@@ -182,7 +182,7 @@ class Partitions {
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   Signal earlier_;
   Time waiting_until_ = Time::never();
-  bool controller_silent_ = false;
+  replica::Standing standing_ = replica::Standing::unregistered;
   bool log_full_ = false;
   std::span<const IncomingBatch> incoming_;  // of the Data being handled
 };

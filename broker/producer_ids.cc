@@ -3,12 +3,12 @@
 namespace sg::broker {
 
 Result<ProducerId> ProducerIds::next(Task& task, Time deadline) {
+  if (replica::is_outside(membership_.standing())) return fail(Errc::unavailable, "this node is not a member of the cluster now");
   while (left_ == 0) {
     if (fetching_) {
       TRY_DO(fetched_.wait(task, deadline, "a block of producer ids"));
       continue;
     }
-    if (!membership_.registered()) return fail(Errc::unavailable, "this node is not yet registered");
     fetching_ = true;
     auto reply = membership_.request(
         task, metadata::AllocateProducerIds{.node = membership_.node(), .broker_epoch = membership_.broker_epoch(), .count = 1000},

@@ -48,6 +48,8 @@ void parse_line(const json& j, History& h) {
                       Offset(j.at("end").get<int64_t>()), at});
   } else if (op == "anomaly") {
     h.anomalies.push_back({client, std::move(partition), j.at("what"), at});
+  } else if (op == "follow") {
+    h.followers.push_back({client, std::move(partition)});
   } else {
     throw std::invalid_argument(fmt::format("unknown operation '{}'", op));
   }
@@ -107,6 +109,7 @@ std::string to_json_lines(const History& h) {
     line({{"op", "end"}, {"client", e.client}, {"broker", e.broker.v}, {"epoch", e.leader_epoch.v}, {"end", e.end.v}, {"at", e.at.ns}},
          e.partition);
   for (const Anomaly& a : h.anomalies) line({{"op", "anomaly"}, {"client", a.client}, {"what", a.what}, {"at", a.at.ns}}, a.partition);
+  for (const Follower& f : h.followers) line({{"op", "follow"}, {"client", f.client}, {"at", 0}}, f.partition);
   return out;
 }
 

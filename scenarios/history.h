@@ -79,11 +79,18 @@ struct Anomaly {
   Time at;
 };
 
+// A consumer that follows a partition from its beginning, and was there before the first fault.
+struct Follower {
+  int32_t client = -1;
+  PartitionName partition;
+};
+
 struct History {
   std::vector<Send> sends;  // in the order in which they were handed to the producers, per client and partition
   std::vector<Read> reads;  // per client and partition in the order of reading
   std::vector<EndSeen> ends;
   std::vector<Anomaly> anomalies;
+  std::vector<Follower> followers;
 };
 
 // One operation per line.

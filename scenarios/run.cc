@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -19,10 +20,11 @@ namespace sg::scenario {
 namespace {
 
 constexpr Duration kSetUpLimit = 20s;
-constexpr Duration kMakeLimit = 5s;   // for a topic that is made among faults
-constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
-constexpr Duration kProbeBound = 5s;  // L4
-constexpr Duration kQuiesce = 20s;    // for what clients have not finished
+constexpr Duration kMakeLimit = 5s;    // for a topic that is made among faults
+constexpr Duration kLook = 50ms;       // between two looks at the cluster after the healing
+constexpr Duration kProbeBound = 5s;   // L4
+constexpr Duration kFollowBound = 5s;  // H17
+constexpr Duration kQuiesce = 20s;     // for what clients have not finished
 constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 constexpr int kSpares = 2;
@@ -135,7 +137,7 @@ class Run {
           if (spec.kind == WorkloadKind::produce) {
             run_produce(task, env, spec, client, spec.clients, partitions, control_, history_);
           } else {
-            run_consume(task, env, client, partitions, control_, history_);
+            run_consume(task, env, spec, client, partitions, control_, history_);
           }
           if (spec.kind == WorkloadKind::produce) ++producers_ended_;
         }));
@@ -193,7 +195,7 @@ class Run {
     if (world_.failure()) return false;
     if (producers_ended_ < producers_ && somebody_waits())
       return owed("L4", fmt::format("{} of {} producers still wait for an answer", producers_ - producers_ended_, producers_));
-    return quorum_destroyed() || (probe() && final_read());
+    return quorum_destroyed() || (probe() && final_read() && await_followers());
   }
 
   // Looks again and again, until the judging begins: what is owed stays owed.
@@ -287,6 +289,24 @@ class Run {
     return ran;
   }
 
+  // H17: who was there from the beginning has a moment more to read what the final read has shown.
+  bool await_followers() {
+    std::map<PartitionName, Offset> ends;
+    std::map<std::pair<int32_t, PartitionName>, Offset> positions;
+    for (const Follower& f : history_.followers) positions[{f.client, f.partition}];
+    size_t looked_at = 0;
+    auto behind = [&] {
+      for (; looked_at < history_.reads.size(); ++looked_at) {
+        const Read& r = history_.reads[looked_at];
+        if (auto it = positions.find({r.client, r.partition}); it != positions.end()) it->second = r.offset + 1;
+        if (r.client == next_client_ + 1) ends[r.partition] = r.offset + 1;
+      }
+      return std::ranges::any_of(positions, [&](const auto& p) { return p.second < ends[p.first.second]; });
+    };
+    world_.run_while(behind, world_.now() + kFollowBound);
+    return !world_.failure();
+  }
+
   bool judge() {
     control_.running = false;
     if (!world_.run_until(world_.now() + 1s)) return false;
@@ -373,6 +393,12 @@ class Run {
       if (node->running()) node->die(sim::Death::kill);
   }
 
+  bool followed() const {
+    return history_.followers.empty() || std::ranges::any_of(history_.reads, [&](const Read& r) {
+             return std::ranges::any_of(history_.followers, [&](const Follower& f) { return f.client == r.client; });
+           });
+  }
+
   RunResult result() {
     RunResult out;
     out.hash = world_.trace().hash();
@@ -401,7 +427,9 @@ class Run {
       out.check = "no write of a workload was acknowledged";
     } else if (!plan_.faults.empty() && out.faults_struck == 0) {
       out.check = fmt::format("none of the {} faults of the plan struck", plan_.faults.size());
-    } else if (std::string idle = observers_ ? observers_->idle_check() : std::string(); !idle.empty()) {
+    } else if (options_.judging != Judging::nothing && !followed()) {
+      out.check = "H17 never had anything to judge: no consumer that was there from the beginning has read a record";
+    } else if (std::string idle = observers_ ? observers_->idle_check(scenario_.owes_silence) : std::string(); !idle.empty()) {
       out.check = idle;
     } else {
       out.verdict = Verdict::pass;

@@ -48,7 +48,9 @@ struct WorkloadSpec {
   sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
-  int64_t records = 0;  // each client ends after so many; 0: when the safety phase ends
+  bool names_epochs = true;  // consumers: as clients do since Kafka 2.3; else they ask whoever they were told of last
+  bool rereads = false;      // consumers: from the beginning again whenever they reach the end
+  int64_t records = 0;       // each client ends after so many; 0: when the safety phase ends
 };
 
 // A process that a mistake of an operator has started may end by itself, refusing to run, if it says why.
@@ -87,6 +89,8 @@ struct Scenario {
   std::vector<Refusal> refusals{};
   Phases phases;
   std::vector<std::string> checks{"all"};
+  // A run in which no answer of a node without a controller was judged (E25) is unjudged.
+  bool owes_silence = false;
 };
 
 }  // namespace sg::scenario

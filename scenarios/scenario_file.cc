@@ -213,7 +213,7 @@ ClusterSpec read_cluster(const toml::table& toml) {
 
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
   Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s",
-                 "in_flight", "records_per_batch", "value_bytes", "records"});
+                 "in_flight", "records_per_batch", "value_bytes", "records", "names_epochs", "rereads"});
   WorkloadSpec out;
   std::string kind = t.text("kind", "");
   if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
@@ -239,6 +239,8 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
   out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
   out.records = t.integer("records", 0, 0, INT64_MAX);
+  out.names_epochs = t.boolean("names_epochs", true);
+  out.rereads = t.boolean("rereads", false);
   return out;
 }
 
@@ -303,11 +305,12 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "rejoin", "check"});
+    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "rejoin", "check", "owes_silence"});
     out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
     out.phases.rejoin = phases.boolean("rejoin", false);
+    out.owes_silence = phases.boolean("owes_silence", false);
     if (phases.find("check")) out.checks = phases.texts("check");
     if (out.checks != std::vector<std::string>{"all"}) refuse(*node, "check: only [\"all\"] exists");
   }

@@ -187,6 +187,7 @@ void Node::stall(Time until, bool stop_clock) {
 bool Node::stalled() const { return stalled_until_ > world_.now(); }
 
 void Node::end_stall() {
+  stall_ended_ = std::max(stall_ended_, std::min(stalled_until_, world_.now()));
   stalled_until_ = Time{};
   clock_.resume();
   turn_at_ = Time::never();

@@ -5,6 +5,7 @@
 // turn in which it struck returns. So a node that is down has no fiber and no handle, and its disk is all that is left of it.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -83,6 +84,8 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   void stall(Time until, bool stop_clock);
   void end_stall();
   bool stalled() const;
+  // Until when the last stall holds, or held.
+  Time last_stall_end() const { return std::max(stalled_until_, stall_ended_); }
 
   // Called with each end of a process, after all its fibers have returned: (exit code, or nullopt after a death).
   void set_on_end(std::function<void(Node&, std::optional<int>)> hook) { on_end_ = std::move(hook); }
@@ -121,6 +124,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   Time turn_at_ = Time::never();  // of the one turn that counts; tickets of others are stale
   uint64_t ticket_ = 0;
   Time stalled_until_;
+  Time stall_ended_;  // of the last that end_stall() has ended
   bool in_turn_ = false;
   std::function<void(Node&, std::optional<int>)> on_end_;
 };

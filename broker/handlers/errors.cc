@@ -22,6 +22,9 @@ ErrorCode to_kafka(replica::Outcome outcome) {
     case log_full: return ErrorCode::kafka_storage_error;
     case offset_not_available: return ErrorCode::offset_not_available;
     case offset_out_of_range: return ErrorCode::offset_out_of_range;
+    case fenced_leader_epoch: return ErrorCode::fenced_leader_epoch;
+    case unknown_leader_epoch: return ErrorCode::unknown_leader_epoch;
+    case damaged: return ErrorCode::kafka_storage_error;
   }
   return ErrorCode::unknown_server_error;
 }

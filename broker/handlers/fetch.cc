@@ -1,12 +1,12 @@
-// Fetch: whole batches from an offset up to the high watermark. A fetch that finds too little waits until a high watermark moves, a
-// role changes, or its time is over. Records go from the journal's memory to the socket without a copy. Fetch sessions are not offered
-// (session id 0), so every request names all its partitions.
+// Fetch: whole batches from an offset up to the high watermark. A fetch that finds too little waits until a high watermark moves, what
+// may be said of a partition changes, or its time is over. Records go from the journal's memory to the socket without a copy. Fetch
+// sessions are not offered (session id 0), so every request names all its partitions.
 #include "broker/kafka/fetch.h"
 
 #include "base/probe.h"
 #include "broker/handlers/errors.h"
 #include "broker/handlers/handlers.h"
-#include "broker/handlers/leader_hint.h"
+#include "broker/handlers/speaker.h"
 
 namespace sg::broker {
 namespace {
@@ -42,40 +42,30 @@ class Readers {
   std::vector<StreamId> streams_;
 };
 
-Replica* find(Services& services, const std::string& topic, int32_t partition, FetchResponse::Partition& out) {
-  const metadata::Topic* known = services.catalogue().topic(topic);
-  if (!known || partition < 0 || static_cast<size_t>(partition) >= known->partitions.size()) {
-    out.error_code = ErrorCode::unknown_topic_or_partition;
-    return nullptr;
-  }
-  Replica* replica =
-      services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(partition)]) : nullptr;
-  if (!replica || replica->core.role() != replica::Role::leader) {
-    out.error_code = replica && replica->damaged ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower;
-    std::vector<kafka::NodeEndpoint> endpoints;
-    add_leader_hint(services.catalogue(), topic, partition, out.current_leader, endpoints);
-    return nullptr;
-  }
-  return replica;
+void refuse(const Services& services, const std::string& topic, ErrorCode error, FetchResponse::Partition& out) {
+  out.error_code = error;
+  out.records = kafka::Records{};
+  std::vector<kafka::NodeEndpoint> endpoints;  // only later versions of Fetch have a place for them
+  add_leader_hint(services, error, topic, out.partition_index, out.current_leader, endpoints);
 }
 
-// False if the answer for this partition is complete as it stands in `out`.
-bool check_epochs(const Replica& replica, const FetchRequest::Partition& asked, FetchResponse::Partition& out) {
-  const LeaderEpoch current = replica.core.leader_epoch();
-  if (asked.current_leader_epoch != kNoLeaderEpoch && asked.current_leader_epoch != current) {
-    out.error_code = asked.current_leader_epoch < current ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;
-    if (asked.current_leader_epoch < current) out.current_leader = {replica.core.leader(), current};
-    return false;
-  }
-  if (asked.last_fetched_epoch != kNoLeaderEpoch) {
-    replica::EpochEnd end = replica.core.log().end_of(asked.last_fetched_epoch);
-    if (end.epoch < asked.last_fetched_epoch || end.end < asked.fetch_offset) {
-      REACHED("fetch: the client's log has diverged");
-      out.diverging_epoch = {end.epoch, end.end};
-      return false;
-    }
-  }
-  return true;
+replica::Asked question(const FetchRequest::Partition& asked) {
+  return {replica::Question::fetch, asked.current_leader_epoch, asked.last_fetched_epoch};
+}
+
+// What was found while others ran is said only by who may still say it. False if the answer is not just records, and goes at once.
+bool confirm(Services& services, const std::string& topic, const FetchRequest::Partition& asked, FetchResponse::Partition& out) {
+  if (out.error_code != ErrorCode::none && out.error_code != ErrorCode::offset_out_of_range) return false;
+  const bool is_plain = out.error_code == ErrorCode::none && out.diverging_epoch.end_offset.v < 0;
+  const bool gives = is_plain && !out.records->pieces.empty();
+  const Addressed to = address(services, topic, asked.partition, question(asked));
+  if (to.replica && (gives || to.speech == replica::Speech::as_usual)) return is_plain;
+  REACHED("fetch: what was found may not be said any more");
+  out = FetchResponse::Partition();
+  out.partition_index = asked.partition;
+  out.high_watermark = Offset(-1);
+  refuse(services, topic, to.replica ? ErrorCode::not_leader_or_follower : to.error, out);
+  return false;
 }
 
 void fetch_partition(Task& task, Services& services, const FetchRequest& request, const FetchRequest::Topic& topic,
@@ -83,33 +73,33 @@ void fetch_partition(Task& task, Services& services, const FetchRequest& request
   out.partition_index = asked.partition;
   out.high_watermark = Offset(-1);
   out.records = kafka::Records{};
-  Replica* replica = find(services, topic.topic, asked.partition, out);
-  if (!replica || !check_epochs(*replica, asked, out)) {
-    progress.has_error = true;
+  const Addressed to = address(services, topic.topic, asked.partition, question(asked));
+  if (!to.replica) return refuse(services, topic.topic, to.error, out);
+  Replica* replica = to.replica;
+  const replica::ReadAnswer answer = replica->core.read({asked.fetch_offset, asked.current_leader_epoch, asked.last_fetched_epoch});
+  if (answer.outcome != replica::Outcome::ok && answer.outcome != replica::Outcome::offset_out_of_range)
+    return refuse(services, topic.topic, to_kafka(answer.outcome), out);
+  if (answer.diverging) {
+    REACHED("fetch: the client's log has diverged");
+    out.diverging_epoch = {answer.diverging->epoch, answer.diverging->end};
     return;
   }
-  replica::OffsetAnswer bound = replica->core.read(asked.fetch_offset);
-  out.high_watermark = replica->core.log().high_watermark();
+  out.high_watermark = answer.bound;
   out.last_stable_offset = out.high_watermark;
   out.log_start_offset = replica->core.log().log_start();
-  if (bound.outcome != replica::Outcome::ok) {
-    out.error_code = to_kafka(bound.outcome);
-    progress.has_error = true;
-    return;
-  }
+  if (answer.outcome != replica::Outcome::ok) return refuse(services, topic.topic, to_kafka(answer.outcome), out);
   readers.add(*replica);
   const size_t limit = std::min(static_cast<size_t>(std::max(0, request.max_bytes)), services.config.limits.answer_max_bytes);
-  if (asked.fetch_offset >= bound.offset || (progress.bytes > 0 && progress.bytes >= limit)) return;
+  if (asked.fetch_offset >= answer.bound || (progress.bytes > 0 && progress.bytes >= limit)) return;
   const size_t room = std::min(
       {static_cast<size_t>(std::max(0, asked.partition_max_bytes)), limit - std::min(limit, progress.bytes), progress.room.left()});
   progress.room.hold(progress.bytes + room);  // before the read, which others may overtake
   // The first batch of an answer comes whatever its size, so that a consumer is never stuck before a large one.
-  auto batches = services.partitions.read(task, replica->stream, asked.fetch_offset, bound.offset, room, progress.bytes == 0);
+  auto batches = services.partitions.read(task, replica->stream, asked.fetch_offset, answer.bound, room, progress.bytes == 0);
   if (!batches) {
     progress.room.hold(progress.bytes);
-    out.error_code = batches.is(Errc::corrupt) || batches.is(Errc::io) ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower;
-    progress.has_error = true;
-    return;
+    const bool damage = batches.is(Errc::corrupt) || batches.is(Errc::io);
+    return refuse(services, topic.topic, damage ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower, out);
   }
   for (wal::ReadBatch& b : *batches) {
     progress.bytes += b.payload.size();
@@ -135,6 +125,10 @@ void fetch(Task& task, Services& services, Call& call, const FetchRequest& reque
         for (const FetchRequest::Partition& asked : topic.partitions)
           fetch_partition(task, services, request, topic, asked, out.partitions.emplace_back(), progress, readers);
       }
+      for (size_t t = 0; t < request.topics.size(); ++t)
+        for (size_t p = 0; p < request.topics[t].partitions.size(); ++p)
+          if (!confirm(services, request.topics[t].topic, request.topics[t].partitions[p], response.responses[t].partitions[p]))
+            progress.has_error = true;
       const bool enough = progress.has_error || progress.bytes >= min_bytes || request.topics.empty() || task.now() >= deadline;
       if (!enough) {
         // What there is so far is read again then: a client that asks for more than will ever come must not hold memory meanwhile.

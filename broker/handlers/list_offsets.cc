@@ -6,6 +6,7 @@
 #include "broker/batch_io.h"
 #include "broker/handlers/errors.h"
 #include "broker/handlers/handlers.h"
+#include "broker/handlers/speaker.h"
 #include "broker/kafka/record.h"
 
 namespace sg::broker {
@@ -56,40 +57,39 @@ void look_up_time(Task& task, Services& services, const Replica& replica, int64_
 void answer_partition(Task& task, Services& services, const std::string& topic, const ListOffsetsRequest::Partition& asked,
                       ListOffsetsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
-  const metadata::Topic* known = services.catalogue().topic(topic);
-  if (!known || asked.partition_index < 0 || static_cast<size_t>(asked.partition_index) >= known->partitions.size()) {
-    out.error_code = ErrorCode::unknown_topic_or_partition;
+  const replica::Asked question{replica::Question::look_up, asked.current_leader_epoch};
+  const Addressed to = address(services, topic, asked.partition_index, question);
+  if (!to.replica) {
+    out.error_code = to.error;
     return;
   }
-  Replica* replica =
-      services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(asked.partition_index)]) : nullptr;
-  if (!replica || replica->core.role() != replica::Role::leader) {
-    out.error_code = replica && replica->damaged ? ErrorCode::kafka_storage_error : ErrorCode::not_leader_or_follower;
-    return;
-  }
-  const LeaderEpoch current = replica->core.leader_epoch();
-  if (asked.current_leader_epoch != kNoLeaderEpoch && asked.current_leader_epoch != current) {
-    out.error_code = asked.current_leader_epoch < current ? ErrorCode::fenced_leader_epoch : ErrorCode::unknown_leader_epoch;
-    return;
-  }
+  const replica::Partition& core = to.replica->core;
   switch (asked.timestamp) {
     case ListOffsetsRequest::kEarliest:
     case ListOffsetsRequest::kEarliestLocal: {
-      out.offset = replica->core.log().log_start();
-      out.leader_epoch = current;
+      out.offset = core.log().log_start();
+      out.leader_epoch = core.leader_epoch();
       return;
     }
     case ListOffsetsRequest::kLatest: {
-      replica::OffsetAnswer latest = replica->core.latest();
+      replica::OffsetAnswer latest = core.latest();
       out.error_code = to_kafka(latest.outcome);
       if (latest.outcome == replica::Outcome::ok) {
         out.offset = latest.offset;
-        out.leader_epoch = current;
+        out.leader_epoch = core.leader_epoch();
       }
       return;
     }
     case ListOffsetsRequest::kLatestTiered: return;  // nothing is tiered: no such offset
-    default: look_up_time(task, services, *replica, asked.timestamp, out);
+    default: {
+      look_up_time(task, services, *to.replica, asked.timestamp, out);
+      // Others ran meanwhile.
+      const Addressed still = address(services, topic, asked.partition_index, question);
+      if (still.replica) return;
+      out = ListOffsetsResponse::Partition();
+      out.partition_index = asked.partition_index;
+      out.error_code = still.error;
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/probe.h"
 #include "broker/handlers/handlers.h"
+#include "broker/handlers/speaker.h"
 #include "broker/metadata/topic_rules.h"
 
 namespace sg::broker {
@@ -15,11 +16,14 @@ using kafka::MetadataResponse;
 constexpr Duration kRegistrationWait = 10s;  // a node that has just started answers once it is a member
 constexpr Duration kCreateTimeout = 5s;
 
-MetadataResponse::Partition describe(const metadata::Catalogue& catalogue, const metadata::Partition& p) {
+MetadataResponse::Partition describe(Services& services, const metadata::Partition& p) {
+  const metadata::Catalogue& catalogue = services.catalogue();
+  // Who does not know whether it still leads, or knows that it does not, names nobody instead of itself.
+  const bool unknown = p.leader == kNoNode || (p.leader == services.identity.node && !may_claim(services, p));
   MetadataResponse::Partition out;
-  out.error_code = p.leader == kNoNode ? ErrorCode::leader_not_available : ErrorCode::none;
+  out.error_code = unknown ? ErrorCode::leader_not_available : ErrorCode::none;
   out.partition_index = p.index;
-  out.leader_id = p.leader;
+  out.leader_id = unknown ? kNoNode : p.leader;
   out.leader_epoch = p.leader_epoch;
   out.replica_nodes = p.replicas;
   out.isr_nodes = p.isr_nodes();
@@ -30,20 +34,21 @@ MetadataResponse::Partition describe(const metadata::Catalogue& catalogue, const
   return out;
 }
 
-MetadataResponse::Topic describe(const metadata::Catalogue& catalogue, const metadata::Topic& topic) {
+MetadataResponse::Topic describe(Services& services, const metadata::Topic& topic) {
   MetadataResponse::Topic out;
   out.name = topic.name;
   out.topic_id = topic.id;
-  for (StreamId stream : topic.partitions) out.partitions.push_back(describe(catalogue, *catalogue.partition(stream)));
+  for (StreamId stream : topic.partitions) out.partitions.push_back(describe(services, *services.catalogue().partition(stream)));
   return out;
 }
 
-void add_cluster(const Services& services, MetadataResponse& out) {
+void add_cluster(Services& services, MetadataResponse& out) {
   const metadata::Catalogue& catalogue = services.catalogue();
   bool controller_listed = false;
   const NodeId leader = services.raft.core().leader();
+  const bool fenced = services.membership.registered() && replica::is_outside(services.membership.standing());
   for (const auto& [node, broker] : catalogue.brokers()) {
-    if (broker.fenced) continue;
+    if (broker.fenced || (fenced && node == services.identity.node)) continue;
     out.brokers.push_back({node, broker.kafka.host, broker.kafka.port, broker.rack.empty() ? std::nullopt : std::optional(broker.rack)});
     controller_listed = controller_listed || node == leader;
   }
@@ -78,17 +83,17 @@ MetadataResponse::Topic unknown(const MetadataRequest::Topic& asked, bool was_to
   return out;
 }
 
-void answer(const Services& services, Call& call, const MetadataRequest& request, const std::vector<std::string>& wanted) {
+void answer(Services& services, Call& call, const MetadataRequest& request, const std::vector<std::string>& wanted) {
   const metadata::Catalogue& catalogue = services.catalogue();
   MetadataResponse response;
   add_cluster(services, response);
   if (wants_all(request, call.header.api_version)) {
-    for (const auto& [name, topic] : catalogue.topics()) response.topics.push_back(describe(catalogue, topic));
+    for (const auto& [name, topic] : catalogue.topics()) response.topics.push_back(describe(services, topic));
   } else {
     for (const MetadataRequest::Topic& asked : *request.topics) {
       const metadata::Topic* topic = asked.name ? catalogue.topic(*asked.name) : catalogue.topic(asked.topic_id);
       bool was_wanted = asked.name && std::find(wanted.begin(), wanted.end(), *asked.name) != wanted.end();
-      response.topics.push_back(topic ? describe(catalogue, *topic) : unknown(asked, was_wanted));
+      response.topics.push_back(topic ? describe(services, *topic) : unknown(asked, was_wanted));
     }
   }
   call.respond(response);
@@ -109,7 +114,7 @@ void create(Task& task, Services& services, const std::vector<std::string>& name
 
 Result<> handle_metadata(Services& services, CallPtr call) {
   TRY(auto request, kafka::decode<MetadataRequest>(call->header.api_version, call->body));
-  if (services.membership.registered()) {
+  if (services.membership.was_registered()) {
     std::vector<std::string> missing = to_create(services, request, call->header.api_version);
     if (missing.empty()) {
       answer(services, *call, request, {});
@@ -118,7 +123,7 @@ Result<> handle_metadata(Services& services, CallPtr call) {
   }
   spawn_for(call, "metadata", [&services, call, request = std::move(request)](Task& task) {
     const Time deadline = task.now() + kRegistrationWait;
-    while (!services.membership.registered())
+    while (!services.membership.was_registered())
       if (!services.machine.wait_change(task, deadline)) break;
     std::vector<std::string> missing = to_create(services, request, call->header.api_version);
     if (!missing.empty()) {

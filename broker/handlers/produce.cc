@@ -6,7 +6,7 @@
 #include "broker/batch_io.h"
 #include "broker/handlers/errors.h"
 #include "broker/handlers/handlers.h"
-#include "broker/handlers/leader_hint.h"
+#include "broker/handlers/speaker.h"
 
 namespace sg::broker {
 namespace {
@@ -42,8 +42,7 @@ class PendingProduce final : public ProduceWaiter {
     } else {
       p.base_offset = Offset(-1);
     }
-    if (p.error_code == ErrorCode::not_leader_or_follower)
-      add_leader_hint(services_.catalogue(), response.responses[topic].name, p.index, p.current_leader, response.node_endpoints);
+    add_leader_hint(services_, p.error_code, response.responses[topic].name, p.index, p.current_leader, response.node_endpoints);
     close();
   }
 
@@ -66,7 +65,6 @@ class PendingProduce final : public ProduceWaiter {
 Result<> handle_produce(Services& services, CallPtr call) {
   TRY(auto request, kafka::decode<ProduceRequest>(call->header.api_version, call->body));
   call->body = SharedBytes();
-  const metadata::Catalogue& catalogue = services.catalogue();
   auto pending = std::make_shared<PendingProduce>(services, call, request.acks == 0);
   const bool bad_acks = request.acks < -1 || request.acks > 1;
   const auto acks = request.acks == -1 ? replica::Acks::all : replica::Acks::leader;
@@ -79,7 +77,6 @@ Result<> handle_produce(Services& services, CallPtr call) {
     ProduceResponse::Topic& answer = pending->response.responses[t];
     answer.name = topic.name;
     answer.partition_responses.resize(topic.partition_data.size());
-    const metadata::Topic* known = catalogue.topic(topic.name);
     for (size_t i = 0; i < topic.partition_data.size(); ++i) {
       ProduceRequest::Partition& data = topic.partition_data[i];
       ProduceResponse::Partition& out = answer.partition_responses[i];
@@ -88,6 +85,7 @@ Result<> handle_produce(Services& services, CallPtr call) {
       auto refuse = [&](ErrorCode code, std::string what = {}) {
         out.error_code = code;
         if (!what.empty()) out.error_message = std::move(what);
+        add_leader_hint(services, code, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
         failed = true;
       };
       if (bad_acks) {
@@ -98,19 +96,11 @@ Result<> handle_produce(Services& services, CallPtr call) {
         refuse(ErrorCode::invalid_request, "transactions are not served yet");
         continue;
       }
-      if (!known || data.index < 0 || static_cast<size_t>(data.index) >= known->partitions.size()) {
-        refuse(ErrorCode::unknown_topic_or_partition);
-        continue;
-      }
-      Replica* replica =
-          services.membership.registered() ? services.partitions.find(known->partitions[static_cast<size_t>(data.index)]) : nullptr;
-      if (!replica) {
-        refuse(ErrorCode::not_leader_or_follower);
-        add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
-        continue;
-      }
-      if (replica->damaged) {
-        refuse(ErrorCode::kafka_storage_error, "this replica is out of service: records are missing from its journal");
+      const replica::Asked asked{acks == replica::Acks::all ? replica::Question::append_all : replica::Question::append};
+      const Addressed to = address(services, topic.name, data.index, asked);
+      if (!to.replica) {
+        const bool damaged = to.error == ErrorCode::kafka_storage_error;
+        refuse(to.error, damaged ? "this replica is out of service: records are missing from its journal" : "");
         continue;
       }
       SharedBytes records = std::move(data.records).value_or(SharedBytes());
@@ -129,16 +119,14 @@ Result<> handle_produce(Services& services, CallPtr call) {
         refuse(ErrorCode::invalid_request, "transactions are not served yet");
         continue;
       }
-      out.log_start_offset = replica->core.log().log_start();
+      out.log_start_offset = to.replica->core.log().log_start();
       size_t part = pending->places.size();
       pending->places.emplace_back(t, i);
       ++pending->open;
-      replica::Outcome outcome = services.partitions.append(*replica, std::move(batch), acks, deadline, pending, part);
+      replica::Outcome outcome = services.partitions.append(*to.replica, std::move(batch), acks, deadline, pending, part);
       if (outcome == replica::Outcome::ok || outcome == replica::Outcome::duplicate) continue;
       --pending->open;
       refuse(to_kafka(outcome), explanation(outcome));
-      if (out.error_code == ErrorCode::not_leader_or_follower)
-        add_leader_hint(catalogue, topic.name, data.index, out.current_leader, pending->response.node_endpoints);
     }
   }
   // Kafka's way to tell a client that does not listen: the connection closes, and the client looks for the leader again.

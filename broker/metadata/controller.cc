@@ -74,8 +74,12 @@ void Controller::watch_all(Time now) {
 ControllerOutput Controller::on_heartbeat(Time now, const Heartbeat& hb) {
   ControllerOutput out = on_alive(now, hb.node, hb.run);
   if (!active_) return out;
-  HeartbeatReply reply{.to = hb.node, .run = hb.run, .sequence = hb.sequence, .status = HeartbeatStatus::register_again};
   const Broker* b = catalogue_.broker(hb.node);
+  HeartbeatReply reply{.to = hb.node,
+                       .run = hb.run,
+                       .sequence = hb.sequence,
+                       .status = HeartbeatStatus::register_again,
+                       .since = b ? b->since : LogIndex(0)};
   if (b && b->run == hb.run && b->epoch == hb.broker_epoch) {
     reply.status = b->fenced ? HeartbeatStatus::fenced : HeartbeatStatus::ok;
     // A heartbeat that was sent before the fencing, and arrives after it, proves nothing: it has not applied that far.

@@ -57,9 +57,10 @@ struct HeartbeatReply {
   Run run;  // of the broker that is answered
   uint64_t sequence = 0;
   HeartbeatStatus status = HeartbeatStatus::register_again;
+  LogIndex since;  // of the change of that broker's state that the status tells of
   template <class A>
   void serialize(A& a) {
-    a(to, run, sequence, status);
+    a(to, run, sequence, status, since);
   }
 };
 

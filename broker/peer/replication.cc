@@ -180,7 +180,8 @@ Result<> Replication::on_leader_frame(NodeId leader, const Frame& frame) {
     }
     case FrameKind::refused: {
       TRY(auto message, unpack<replica::Refused>(frame.metadata));
-      partitions_->with(message.stream, [&](replica::Partition& core, Time now, replica::Output&) { core.refused(now, leader, message); });
+      partitions_->with(message.stream,
+                        [&](replica::Partition& core, Time now, replica::Output& out) { core.refused(now, leader, message, out); });
       return {};
     }
     default: return fail(Errc::invalid, fmt::format("frame kind {} from a leader", static_cast<int>(frame.kind)));
@@ -317,7 +318,7 @@ void Replication::send_loop(Task& task, Serving& session) {
 
 Result<> Replication::take_turn(Task& task, Serving& session, StreamId stream, std::vector<SharedBytes>& pieces, size_t& bytes) {
   Replica* replica = partitions_->find(stream);
-  if (!replica || replica->damaged) return {};
+  if (!replica) return {};
   std::optional<replica::SendPlan> plan = replica->core.next_to_send(session.follower);
   if (!plan) return {};
   std::vector<wal::ReadBatch> batches;

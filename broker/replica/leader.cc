@@ -7,7 +7,7 @@
 
 namespace sg::replica {
 
-Leader::Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& log, const PartitionState& state, bool controller_heard,
+Leader::Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& log, const PartitionState& state, Standing standing,
                Time now)
     : self_(self),
       stream_(stream),
@@ -16,7 +16,7 @@ Leader::Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& l
       state_(state),
       epoch_start_(log.log_end()),
       in_sync_(stream, state),
-      controller_heard_(controller_heard) {
+      standing_(standing) {
   ENSURE(state.leader == self);
   ENSURE(log.epochs().last() < state.leader_epoch, "leading in epoch {} with a record of epoch {}", state.leader_epoch,
          log.epochs().last());
@@ -56,10 +56,25 @@ void Leader::isr_refused(Time now, PartitionEpoch partition_epoch, IsrRefusal wh
   advance_high_watermark(now, out);
 }
 
-void Leader::set_controller_heard(Time now, bool heard, Output& out) {
+void Leader::set_standing(Time now, Standing standing, Output& out) {
   now_ = now;
-  controller_heard_ = heard;
+  standing_ = standing;
+  out.add(WakeReaders{});
+  let_go(now, out);
   consider_isr(now, out);
+}
+
+// Who waits for what this node may no longer say is told at once. Without a controller acks=all goes on for a while: the in-sync set may
+// still be whole. What it needs more than that for is likely to be lost on a deposed leader, and its client had better look elsewhere.
+void Leader::let_go(Time now, Output& out) {
+  if (standing_ == Standing::registered) return;
+  if (is_outside(standing_)) {
+    durable_waits_.fail(Outcome::not_leader, out);
+    commit_waits_.fail(Outcome::not_leader, out);
+    return;
+  }
+  durable_waits_.fail(Outcome::controller_silent, out);
+  commit_waits_.let_go(now - config_.silent_wait, Outcome::controller_silent, out);
 }
 
 // ------------------------------------------------------------------------------------------------------------------- in-sync set
@@ -77,7 +92,7 @@ bool Leader::may_join(const Progress& peer) const {
 }
 
 void Leader::consider_isr(Time now, Output& out) {
-  if (!controller_heard_ || !in_sync_.may_propose(now)) return;
+  if (standing_ != Standing::registered || !in_sync_.may_propose(now)) return;
   std::vector<IsrMember> wanted;
   bool changes = in_sync_.unsettled();
   for (const ReplicaState& r : state_.replicas) {
@@ -123,9 +138,6 @@ void Leader::durable(Time now, Output& out) {
 Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, bool log_full, Output& out) {
   now_ = now;
   auto refuse = [&](Outcome outcome) { return Appended{outcome, {}, state_.leader_epoch, log_.generation()}; };
-  // Without the controller nobody knows whether this is still the leader. What needs the whole ISR stays safe; what does not may be lost.
-  if (!controller_heard_ && acks != Acks::all) return refuse(Outcome::controller_silent);
-
   auto verdict = log_.producers().check(batch);
   if (verdict.outcome == Outcome::producer_unknown && first_sequences_.may_begin(now, batch)) verdict.outcome = Outcome::ok;
   Offset base = log_.log_end();
@@ -146,26 +158,30 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
   }
   // A duplicate is answered when its original would be: the retry of a batch under way promises no more than the batch itself.
   if (acks == Acks::all) {
-    commit_waits_.add(end, token, base, deadline);
+    commit_waits_.add(end, token, base, now, deadline);
     commit_waits_.reach(log_.high_watermark(), out);
   } else {
-    durable_waits_.add(end, token, base, deadline);
+    durable_waits_.add(end, token, base, now, deadline);
     durable_waits_.reach(log_.durable_end(), out);
   }
   return {verdict.outcome, base, state_.leader_epoch, log_.generation()};
 }
 
 OffsetAnswer Leader::latest() const {
-  if (!controller_heard_) return {Outcome::controller_silent, {}};
   // Below the start of its epoch an earlier leader may have shown its clients more (KIP-207).
   if (log_.high_watermark() < epoch_start_) return {Outcome::offset_not_available, {}};
   return {Outcome::ok, log_.high_watermark()};
 }
 
-OffsetAnswer Leader::read(Offset from) const {
-  bool beyond = from > log_.log_end() && log_.high_watermark() >= epoch_start_;
-  if (from < log_.log_start() || beyond) return {Outcome::offset_out_of_range, log_.high_watermark()};
-  return {Outcome::ok, log_.high_watermark()};
+ReadAnswer Leader::read(const ReadFrom& from) const {
+  const Offset bound = log_.high_watermark();
+  if (from.last_epoch != kNoLeaderEpoch) {
+    EpochEnd end = log_.end_of(from.last_epoch);
+    if (end.epoch < from.last_epoch || end.end < from.offset) return {Outcome::ok, bound, end};
+  }
+  bool beyond = from.offset > log_.log_end() && bound >= epoch_start_;
+  if (from.offset < log_.log_start() || beyond) return {Outcome::offset_out_of_range, bound, {}};
+  return {Outcome::ok, bound, {}};
 }
 
 // ---------------------------------------------------------------------------------------------------------------------- followers
@@ -248,6 +264,7 @@ std::optional<Data> Leader::sent(NodeId to, const SendPlan& plan, Offset end, st
 
 void Leader::wake(Time now, Output& out) {
   now_ = now;
+  let_go(now, out);
   durable_waits_.expire(now, Outcome::request_timed_out, out);
   commit_waits_.expire(now, in_sync_.enough() ? Outcome::request_timed_out : Outcome::not_enough_replicas_after_append, out);
   if (now >= news_at_) {
@@ -263,7 +280,9 @@ void Leader::wake(Time now, Output& out) {
 
 Time Leader::deadline() const {
   Time at = std::min({durable_waits_.deadline(), commit_waits_.deadline(), news_at_});
-  if (!controller_heard_) return at;
+  if (standing_ == Standing::silent && commit_waits_.oldest() != Time::never())
+    at = std::min(at, commit_waits_.oldest() + config_.silent_wait);
+  if (standing_ != Standing::registered) return at;
   if (!in_sync_.may_propose(now_)) return std::min(at, in_sync_.retry_at(now_));
   for (const Progress& peer : peers_)
     if (state_.in_isr(peer.node()))

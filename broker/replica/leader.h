@@ -17,18 +17,18 @@ namespace sg::replica {
 class Leader {
  public:
   // `log` and `config` outlive it.
-  Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& log, const PartitionState& state, bool controller_heard, Time now);
+  Leader(NodeId self, StreamId stream, const Config& config, ReplicaLog& log, const PartitionState& state, Standing standing, Time now);
 
   // Newer state of the same leader epoch.
   void update(Time now, const PartitionState& state, Output& out);
   void isr_refused(Time now, PartitionEpoch partition_epoch, IsrRefusal why, Output& out);
-  void set_controller_heard(Time now, bool heard, Output& out);
+  void set_standing(Time now, Standing standing, Output& out);
 
   // The log's durable end moved.
   void durable(Time now, Output& out);
   Appended append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, bool log_full, Output& out);
   OffsetAnswer latest() const;
-  OffsetAnswer read(Offset from) const;
+  ReadAnswer read(const ReadFrom& from) const;
 
   // A current replica under its current broker epoch subscribes.
   void subscribe(Time now, NodeId from, const Subscribe& message, Output& out);
@@ -53,6 +53,7 @@ class Leader {
   bool lags(const Progress& peer, Time now) const;
   bool may_join(const Progress& peer) const;
   void consider_isr(Time now, Output& out);
+  void let_go(Time now, Output& out);
   void advance_high_watermark(Time now, Output& out);
 
   NodeId self_;
@@ -62,7 +63,7 @@ class Leader {
   PartitionState state_;
   Offset epoch_start_;
   InSync in_sync_;
-  bool controller_heard_;
+  Standing standing_;
   FirstSequences first_sequences_;
   std::vector<Progress> peers_;   // the other replicas, in the catalogue's order
   Waits commit_waits_;            // acks=all

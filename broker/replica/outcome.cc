@@ -17,6 +17,9 @@ std::string_view to_string(Outcome outcome) {
     case Outcome::log_full: return "log_full";
     case Outcome::offset_not_available: return "offset_not_available";
     case Outcome::offset_out_of_range: return "offset_out_of_range";
+    case Outcome::fenced_leader_epoch: return "fenced_leader_epoch";
+    case Outcome::unknown_leader_epoch: return "unknown_leader_epoch";
+    case Outcome::damaged: return "damaged";
   }
   return "unknown";
 }

@@ -16,10 +16,14 @@ enum class Outcome : uint8_t {
   not_enough_replicas,               // acks=all while |ISR| < min: nothing was appended
   not_enough_replicas_after_append,  // appended; the ISR was below min when the deadline passed
   request_timed_out,                 // appended; not committed by the deadline; it may still be
-  controller_silent,                 // acks=0/1 or a latest-offset query while the controller is not heard: retriable
-  log_full,                          // the journal has reached its limit: nothing was appended
-  offset_not_available,              // the high watermark has not yet reached the start of the leader's epoch (KIP-207): retriable
-  offset_out_of_range,               // below the log start, or beyond its end
+  controller_silent,     // not to be said, or not to be waited for, while no controller is heard: retriable. Of a batch that was
+                         // appended nobody knows what becomes
+  log_full,              // the journal has reached its limit: nothing was appended
+  offset_not_available,  // the high watermark has not yet reached the start of the leader's epoch (KIP-207): retriable
+  offset_out_of_range,   // below the log start, or beyond its end
+  fenced_leader_epoch,   // the request names an earlier leader epoch
+  unknown_leader_epoch,  // the request names a later one
+  damaged,               // this replica is out of service: records that were promised are missing from its log
 };
 
 std::string_view to_string(Outcome outcome);

@@ -43,7 +43,7 @@ struct WakeSender {
   NodeId to;
 };
 
-// A wait registered by `append` is over. Outcome: ok (also for a duplicate), not_leader, request_timed_out or
+// A wait registered by `append` is over. Outcome: ok (also for a duplicate), not_leader, controller_silent, request_timed_out or
 // not_enough_replicas_after_append. `base_offset` is the batch's (for a duplicate, the original's).
 struct Complete {
   Token token;
@@ -61,18 +61,22 @@ struct HighWatermarkMoved {
   Offset high_watermark;
 };
 
+// Who waits to read is to ask again: what may be said has changed.
+struct WakeReaders {};
+
 // Role or leader epoch is a new one. Readers waiting on a leader that is none any more want an answer.
 struct RoleChanged {
   Role role = Role::none;
   LeaderEpoch leader_epoch;
 };
 
-// This replica cannot go on without losing committed records; it is out of service until a person or a later registration decides.
+// Committed records are missing here, or would be if it went on: it is out of service until a person or a later registration decides. To be
+// reported to the controller.
 struct Faulted {
   std::string why;
 };
 
-using Action = std::variant<Write, Truncate, Send, WakeSender, Complete, ProposeIsr, HighWatermarkMoved, RoleChanged, Faulted>;
+using Action = std::variant<Write, Truncate, Send, WakeSender, Complete, ProposeIsr, HighWatermarkMoved, WakeReaders, RoleChanged, Faulted>;
 
 struct Output {
   std::vector<Action> actions;

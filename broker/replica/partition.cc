@@ -54,8 +54,12 @@ void Partition::take_role(Time now, Output& out) {
       REACHED("replica: asked to lead an epoch for the second time");
       return;
     }
+    if (newest_epoch_ > state_->leader_epoch) {
+      REACHED("replica: asked to lead an epoch that is over");
+      return;
+    }
     role_ = Role::leader;
-    leading_ = std::make_unique<Leader>(self_, stream_, config_, log_, *state_, controller_heard_, now);
+    leading_ = std::make_unique<Leader>(self_, stream_, config_, log_, *state_, standing_, now);
     return;
   }
   role_ = Role::follower;
@@ -70,20 +74,27 @@ void Partition::fault(std::string why, Output& out) {
   out.add(RoleChanged{role_, leader_epoch()});
 }
 
+void Partition::damaged(Offset from, Offset to, Output& out) {
+  if (!faulted_)
+    fault(fmt::format("records in [{}, {}) that were promised are missing from the journal", from, std::min(to, log_.log_end())), out);
+}
+
+// Whoever names a later epoch has it from the catalogue, which this node will hear too: until then it answers nobody.
+void Partition::hear(LeaderEpoch epoch, Output& out) {
+  newest_epoch_ = std::max(newest_epoch_, epoch);
+  if (!leading_ || newest_epoch_ <= leader_epoch()) return;
+  REACHED("replica: a leader hears of a later epoch before the catalogue tells it");
+  step_down(out);
+  out.add(RoleChanged{role_, leader_epoch()});
+}
+
 void Partition::isr_refused(Time now, PartitionEpoch partition_epoch, IsrRefusal why, Output& out) {
   if (leading_) leading_->isr_refused(now, partition_epoch, why, out);
 }
 
-void Partition::controller_silent(Time now) {
-  controller_heard_ = false;
-  Output nothing;
-  if (leading_) leading_->set_controller_heard(now, false, nothing);
-  ENSURE(nothing.actions.empty());
-}
-
-void Partition::controller_heard(Time now, Output& out) {
-  controller_heard_ = true;
-  if (leading_) leading_->set_controller_heard(now, true, out);
+void Partition::standing(Time now, Standing standing, Output& out) {
+  standing_ = standing;
+  if (leading_) leading_->set_standing(now, standing, out);
 }
 
 // --------------------------------------------------------------------------------------------------------------- journal, clients
@@ -97,17 +108,34 @@ void Partition::durable(Time now, uint64_t generation, Offset end, Output& out) 
 Appended Partition::append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, Output& out) {
   ENSURE(batch.record_count > 0 && batch.last_offset_delta >= 0, "a batch of {} records, delta {}", batch.record_count,
          batch.last_offset_delta);
-  if (!leading_) return {Outcome::not_leader, {}, leader_epoch(), log_.generation()};
+  const Verdict verdict = may({acks == Acks::all ? Question::append_all : Question::append});
+  if (verdict.speech == Speech::nothing) return {verdict.error, {}, leader_epoch(), log_.generation()};
   return leading_->append(now, batch, acks, token, deadline, log_full_, out);
 }
 
-OffsetAnswer Partition::latest() const { return leading_ ? leading_->latest() : OffsetAnswer{Outcome::not_leader, {}}; }
-OffsetAnswer Partition::read(Offset from) const { return leading_ ? leading_->read(from) : OffsetAnswer{Outcome::not_leader, {}}; }
+Verdict Partition::may(const Asked& asked) const {
+  return may_speak({standing_, faulted_, leading_ != nullptr, leader_epoch(), newest_epoch_}, asked);
+}
+
+OffsetAnswer Partition::latest() const {
+  const Verdict verdict = may({Question::look_up});
+  return verdict.speech == Speech::nothing ? OffsetAnswer{verdict.error, {}} : leading_->latest();
+}
+
+ReadAnswer Partition::read(const ReadFrom& from) const {
+  const Verdict verdict = may({Question::fetch, from.current_epoch, from.last_epoch});
+  if (verdict.speech == Speech::nothing) return {verdict.error, {}, {}};
+  ReadAnswer answer = leading_->read(from);
+  const bool gives = answer.outcome == Outcome::ok && !answer.diverging && from.offset < answer.bound;
+  if (verdict.speech == Speech::committed && !gives) return {verdict.error, {}, {}};
+  return answer;
+}
 
 // --------------------------------------------------------------------------------------------------------------------- as leader
 
 void Partition::subscribe(Time now, NodeId from, const Subscribe& message, Output& out) {
   ENSURE(message.stream == stream_);
+  hear(message.leader_epoch, out);
   LeaderEpoch known = leader_epoch();
   const ReplicaState* replica = state_ ? state_->replica(from) : nullptr;
   bool ahead = message.leader_epoch > known || (replica && message.broker_epoch > replica->broker_epoch);
@@ -131,6 +159,7 @@ void Partition::unsubscribe(Time, NodeId from, const Unsubscribe& message, Outpu
 }
 
 Result<> Partition::ack(Time now, NodeId from, const Ack& message, Output& out) {
+  hear(message.leader_epoch, out);
   if (!leading_) return {};
   return leading_->ack(now, from, message, out);
 }
@@ -159,11 +188,13 @@ void Partition::session_closed(Time, NodeId leader, Output&) {
 }
 
 Result<> Partition::data(Time now, NodeId from, const Data& message, std::span<const Descriptor> batches, Output& out) {
+  hear(message.leader_epoch, out);
   if (!following_ || following_->leader() != from) return {};
   return following_->data(now, message, batches, out);
 }
 
 Result<> Partition::diverged(Time now, NodeId from, const Diverged& message, Output& out) {
+  hear(message.leader_epoch, out);
   if (!following_ || following_->leader() != from) return {};
   auto done = following_->diverged(now, message, out);
   if (!done.is(Errc::corrupt)) return done;
@@ -171,7 +202,8 @@ Result<> Partition::diverged(Time now, NodeId from, const Diverged& message, Out
   return {};
 }
 
-void Partition::refused(Time now, NodeId from, const Refused& message) {
+void Partition::refused(Time now, NodeId from, const Refused& message, Output& out) {
+  hear(message.leader_epoch, out);
   if (following_ && following_->leader() == from) following_->refused(now, message);
 }
 

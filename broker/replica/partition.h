@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "broker/replica/log.h"
 #include "broker/replica/output.h"
+#include "broker/replica/standing.h"
 
 namespace sg::replica {
 
@@ -45,6 +46,18 @@ struct Appended {
 struct OffsetAnswer {
   Outcome outcome;
   Offset offset;
+};
+
+// A Fetch: where it reads on, and the leader epochs that it names.
+struct ReadFrom {
+  Offset offset;
+  LeaderEpoch current_epoch = kNoLeaderEpoch;
+  LeaderEpoch last_epoch = kNoLeaderEpoch;
+};
+struct ReadAnswer {
+  Outcome outcome;
+  Offset bound;                         // that no record read may reach: the high watermark
+  std::optional<EpochEnd> diverging{};  // the client has read what is not in this log: the epoch and the end up to which it fits
 };
 
 // Read whole batches from `from`, the first whatever its size, then no more than max_bytes in all; 0 = none, only the header goes.
@@ -95,9 +108,8 @@ class Partition {
   void catalogue(Time now, BrokerEpoch own, const PartitionState& state, Output& out);
   // The answer to the proposal that was made at `partition_epoch`, where it is not a newer state.
   void isr_refused(Time now, PartitionEpoch partition_epoch, IsrRefusal why, Output& out);
-  // Nothing was heard from the controller for a session / something was, again. Initially heard.
-  void controller_silent(Time now);
-  void controller_heard(Time now, Output& out);
+  // What this node is to its cluster now. Initially registered.
+  void standing(Time now, Standing standing, Output& out);
 
   // --- the journal ---
 
@@ -105,15 +117,20 @@ class Partition {
   void durable(Time now, uint64_t generation, Offset end, Output& out);
   // The journal takes no more data / takes data again.
   void set_log_full(bool full) { log_full_ = full; }
+  // Records in [from, to) that were promised cannot be read, or are missing. The replica gives up its role and takes none any more,
+  // whatever the catalogue says; it goes on hearing that.
+  void damaged(Offset from, Offset to, Output& out);
 
   // --- clients ---
 
+  // May it be said, and how (standing.h)? The calls below refuse accordingly.
+  Verdict may(const Asked& asked) const;
   Appended append(Time now, const BatchInfo& batch, Acks acks, Token token, Time deadline, Output& out);
-  // ListOffsets(latest): the high watermark, or not_leader, controller_silent, offset_not_available.
+  // ListOffsets(latest): the high watermark, or what `may` says, or offset_not_available.
   OffsetAnswer latest() const;
-  // A Fetch at `from`: ok with the bound that no record read may reach (the high watermark); `from` >= bound means: wait. Otherwise
-  // not_leader or offset_out_of_range.
-  OffsetAnswer read(Offset from) const;
+  // A Fetch. Ok with an offset that is not below the bound means: wait. Otherwise what `may` says, or offset_out_of_range; where only
+  // committed records may be given, whatever else there would be to say is controller_silent.
+  ReadAnswer read(const ReadFrom& from) const;
 
   // --- as leader: sessions that followers dialed. An error means that the peer broke the protocol: end the session. ---
 
@@ -135,7 +152,7 @@ class Partition {
   // `batches` describes the bytes behind the header, in order; their CRCs were verified. Stale messages are dropped without error.
   Result<> data(Time now, NodeId from, const Data& message, std::span<const Descriptor> batches, Output& out);
   Result<> diverged(Time now, NodeId from, const Diverged& message, Output& out);
-  void refused(Time now, NodeId from, const Refused& message);
+  void refused(Time now, NodeId from, const Refused& message, Output& out);
 
   // --- time ---
 
@@ -147,11 +164,13 @@ class Partition {
   Role role() const { return role_; }
   NodeId leader() const { return state_ ? state_->leader : kNoNode; }
   LeaderEpoch leader_epoch() const { return state_ ? state_->leader_epoch : kNoLeaderEpoch; }
+  bool is_damaged() const { return faulted_; }
   const ReplicaLog& log() const { return log_; }
   PartitionView view() const;
 
  private:
   void fault(std::string why, Output& out);
+  void hear(LeaderEpoch epoch, Output& out);
   void step_down(Output& out);
   void take_role(Time now, Output& out);
 
@@ -160,7 +179,8 @@ class Partition {
   Config config_;
   ReplicaLog log_;
   bool log_full_ = false;
-  bool controller_heard_ = true;
+  Standing standing_ = Standing::registered;
+  LeaderEpoch newest_epoch_ = kNoLeaderEpoch;  // that another node's message has named
   bool faulted_ = false;
 
   std::optional<PartitionState> state_;

@@ -65,6 +65,7 @@ struct Config {
   Duration subscribe_retry = 100ms;        // pause after Refused
   Duration subscribe_timeout = 2s;         // a Subscribe without any answer is sent again
   Duration high_watermark_linger = 100ms;  // how long a new high watermark waits for data to ride with; nobody is answered later for it
+  Duration silent_wait = 1s;               // acks=all waits for at most so long while no controller is heard
   uint64_t window_bytes = 4u << 20;        // unacknowledged bytes per follower
 };
 

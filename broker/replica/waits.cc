@@ -4,11 +4,12 @@
 
 namespace sg::replica {
 
-void Waits::add(Offset end, Token token, Offset base, Time deadline) {
+void Waits::add(Offset end, Token token, Offset base, Time begun, Time deadline) {
   // Nearly always at the back: only a duplicate of a batch that is under way belongs further in front.
   auto at = std::upper_bound(waits_.begin(), waits_.end(), end, [](Offset e, const Wait& w) { return e < w.end; });
   earliest_ = waits_.empty() ? deadline : std::min(earliest_, deadline);
-  waits_.insert(at, Wait{end, token, base, deadline});
+  oldest_ = waits_.empty() ? begun : std::min(oldest_, begun);
+  waits_.insert(at, Wait{end, token, base, begun, deadline});
 }
 
 void Waits::reach(Offset reached, Output& out) {
@@ -24,6 +25,19 @@ void Waits::expire(Time now, Outcome outcome, Output& out) {
   std::erase_if(waits_, [&](const Wait& w) {
     if (w.deadline > now) {
       earliest_ = std::min(earliest_, w.deadline);
+      return false;
+    }
+    out.add(Complete{w.token, outcome, w.base});
+    return true;
+  });
+}
+
+void Waits::let_go(Time begun, Outcome outcome, Output& out) {
+  if (oldest() > begun) return;
+  oldest_ = Time::never();
+  std::erase_if(waits_, [&](const Wait& w) {
+    if (w.begun > begun) {
+      oldest_ = std::min(oldest_, w.begun);
       return false;
     }
     out.add(Complete{w.token, outcome, w.base});

@@ -200,6 +200,29 @@ std::vector<Violation> check_ends_monotone(const History& history) {
   return out;
 }
 
+std::vector<Violation> check_followers(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  std::map<std::pair<int32_t, PartitionName>, Log> seen;
+  for (const Follower& f : history.followers) seen[{f.client, f.partition}];
+  for (const Read& r : history.reads)
+    if (auto it = seen.find({r.client, r.partition}); it != seen.end()) it->second[r.offset] = r.value;
+  for (const auto& [follower, read] : seen) {
+    const auto& [client, partition] = follower;
+    for (const ReplicaContents& replica : replicas) {
+      if (!replica.in_sync || replica.partition != partition) continue;
+      auto missed = std::ranges::find_if(replica.records, [&](const ReplicaRecord& r) { return !read.contains(r.offset); });
+      if (missed == replica.records.end()) continue;
+      out.push_back(
+          {"H17", fmt::format("client {}, which follows {} from its beginning, has not read {} at offset {}; node {} holds the log "
+                              "up to {}, the last that it has read is at {}",
+                              client, to_string(partition), name(missed->value), missed->offset, replica.node,
+                              replica.records.back().offset, read.empty() ? Offset(-1) : read.rbegin()->first)});
+      break;
+    }
+  }
+  return out;
+}
+
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas) {
   std::vector<Violation> all;
   auto add = [&](std::vector<Violation> more) {
@@ -211,6 +234,7 @@ std::vector<Violation> check_history(const History& history, const std::vector<R
   add(check_phantoms(history, replicas));
   add(check_order(history, replicas));
   add(check_ends_monotone(history));
+  add(check_followers(history, replicas));
   return all;
 }
 

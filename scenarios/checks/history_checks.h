@@ -24,6 +24,9 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
 // H11: the end that one client is told by one broker under one leader epoch never goes back.
 std::vector<Violation> check_ends_monotone(const History& history);
 
+// H17: whoever follows a partition from its beginning has read every record that an in-sync replica holds at the end.
+std::vector<Violation> check_followers(const History& history, const std::vector<ReplicaContents>& replicas);
+
 // All of them, in this order.
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas);
 

@@ -10,6 +10,7 @@
 #include "scenarios/checks/copies.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
+#include "scenarios/checks/speech_checks.h"
 #include "scenarios/checks/taps.h"
 
 namespace sg::scenario {
@@ -53,6 +54,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
         copies(ledgers, ghost),
+        speech(ledgers, ghost, judge, {c.config().timing.election_max, c.config().timing.session_timeout}),
         taps(&now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
     for (size_t i = 0; i < cluster.machines().size(); ++i) {
       sim::Node& node = *cluster.machines()[i];
@@ -99,6 +101,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     Broker& broker = brokers.at(node);
     if (death == sim::Death::wipe) raft.forgotten(broker.machine);
     broker.ledger->died(death);
+    speech.on_died(broker.machine);
     if (death == sim::Death::wipe) copies.taken(broker.machine, raft.majority_remembers(), away);
   }
   // What a disk holds goes with it, and so does what is known of it.
@@ -157,6 +160,9 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     const auto* r = std::get_if<metadata::RegisterBroker>(&*record);
     if (r) on_registered(*r);
     partitions.on_catalogue_changed(index, *record);
+    // Whoever is alone says to nobody who it is.
+    if (r && cluster.nodes().size() == 1) speech.on_run(world.now(), ledgers.machine_of(r->node), r->node, r->run);
+    speech.on_catalogue_changed(index, *record);
   }
   void on_registered(const metadata::RegisterBroker& r) {
     const MachineId before = ledgers.machine_of(r.node);
@@ -172,11 +178,18 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (!topic || index < 0 || static_cast<size_t>(index) >= topic->partitions.size()) return std::nullopt;
     return topic->partitions[static_cast<size_t>(index)];
   }
+  // Looks at what the node itself has applied, and whether it is the controller.
+  const metadata::Catalogue* see(MachineId machine) {
+    const broker::Node* broker = cluster.running(machine);
+    const metadata::Catalogue* seen = broker ? broker->catalogue() : nullptr;
+    if (seen) speech.on_seen(world.now(), machine, seen->applied(), broker->is_controller());
+    return seen;
+  }
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
     if (raft.is_elsewhere(from)) return;
     raft.on_message(from, to, m);
-    const broker::Node* node = cluster.running(from);
-    if (node && node->catalogue()) catalogue.on_seen(from, *node->catalogue());
+    speech.on_run(world.now(), from, m.from, m.from_run);
+    if (const metadata::Catalogue* seen = see(from)) catalogue.on_seen(from, *seen);
     if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success)
       for (MachineId other : {from, to}) {
         Contact& c = contact[other];
@@ -185,12 +198,27 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
   }
   void on_replica(MachineId from, const replica::Message& m) override {
-    if (raft.is_elsewhere(from)) return;
-    if (const auto* ack = std::get_if<replica::Ack>(&m)) partitions.on_ack(from, *ack);
+    const auto* ack = std::get_if<replica::Ack>(&m);
+    if (!ack || raft.is_elsewhere(from)) return;
+    partitions.on_ack(from, *ack);
+    speech.on_promise(from, "an acknowledgement to a leader", ack->stream);
+  }
+  void on_heartbeat(MachineId from, const metadata::Heartbeat& heartbeat) override {
+    if (!raft.is_elsewhere(from)) speech.on_heartbeat(world.now(), from, heartbeat);
+  }
+  void on_heartbeat_reply(MachineId from, MachineId to, const metadata::HeartbeatReply& reply) override {
+    if (!raft.is_elsewhere(from)) speech.on_heartbeat_reply(to, reply);
+  }
+  // E25 and E26 of one partition's answer; `promise`: what it promises, if it does.
+  void judge_answer(MachineId from, const Answer& answer, std::string_view promise) {
+    see(from);
+    speech.on_answer(world.now(), from, answer, cluster.machine(from).last_stall_end(), partitions.name(answer.stream));
+    if (!promise.empty()) speech.on_promise(from, promise, answer.stream);
   }
   void on_data(MachineId from, const replica::Data& data, const SharedBytes& payload) override {
     if (raft.is_elsewhere(from)) return;
     partitions.on_data(from, data);
+    speech.on_promise(from, "a high watermark to a follower", data.stream);
     size_t at = 0;
     for (uint32_t bytes : data.batch_bytes) {
       if (bytes < kafka::kBatchHeaderBytes || bytes > payload.size() - at) return;  // the follower will refuse it
@@ -202,12 +230,17 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       at += bytes;
     }
   }
-  void on_produced(MachineId from, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
+  void on_produced(MachineId from, Time asked_at, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partition_responses) {
         auto stream = stream_of(topic.name, p.index);
         const SharedBytes* records = records_of(asked, topic.name, p.index);
+        const bool promises = p.error_code == kafka::ErrorCode::none;
+        if (stream)
+          judge_answer(from,
+                       {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = asked_at, .acks = asked.acks},
+                       promises ? "an acknowledgement to a producer" : "");
         if (p.error_code == kafka::ErrorCode::request_timed_out && asked.acks == -1 && stream && records &&
             records->size() >= kafka::kBatchHeaderBytes && knows_newest_state(from, *stream) &&
             world.now() >= grown[{from, *stream}] + kSettled && in_contact(from))
@@ -237,11 +270,50 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         if (topic.name == topic_name && p.index == index && p.records) return &*p.records;
     return nullptr;
   }
-  void on_fetched(MachineId from, Time asked, const kafka::FetchResponse& answer) override {
+  static LeaderEpoch named_epoch(const auto& request, std::string_view topic, int32_t index) {
+    for (const auto& t : request.topics)
+      for (const auto& p : t.partitions)
+        if (name_of(t) == topic && index_of(p) == index) return p.current_leader_epoch;
+    return kNoLeaderEpoch;
+  }
+  static const std::string& name_of(const kafka::FetchRequest::Topic& t) { return t.topic; }
+  static const std::string& name_of(const kafka::ListOffsetsRequest::Topic& t) { return t.name; }
+  static int32_t index_of(const kafka::FetchRequest::Partition& p) { return p.partition; }
+  static int32_t index_of(const kafka::ListOffsetsRequest::Partition& p) { return p.partition_index; }
+  static bool has_records(const kafka::FetchResponse::Partition& p) {
+    return p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& piece) { return piece.size() > 0; });
+  }
+  // It names itself as leader, or nobody in an epoch that it leads.
+  bool is_of_its_own(MachineId machine, StreamId stream, const kafka::MetadataResponse::Partition& p) const {
+    if (p.leader_id != kNoNode) return p.leader_id == speech.claimed_id(machine);
+    auto partition = ghost.partitions.find(stream);
+    if (partition == ghost.partitions.end()) return false;
+    auto leader = partition->second.leaders.find(p.leader_epoch);
+    return leader != partition->second.leaders.end() && leader->second == machine;
+  }
+  void on_metadata(MachineId from, Time asked, const kafka::MetadataResponse& answer) override {
+    if (raft.is_elsewhere(from)) return;
+    for (const auto& topic : answer.topics)
+      for (const auto& p : topic.partitions)
+        if (auto stream = stream_of(topic.name.value_or(""), p.partition_index); stream && is_of_its_own(from, *stream, p))
+          judge_answer(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = asked}, "");
+  }
+  void on_fetched(MachineId from, Time asked, const kafka::FetchRequest& request, const kafka::FetchResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partitions) {
         auto stream = stream_of(topic.topic, p.partition_index);
+        const bool promises = p.error_code == kafka::ErrorCode::none;
+        if (stream)
+          judge_answer(from,
+                       {.kind = Answer::Kind::fetched,
+                        .stream = *stream,
+                        .error = p.error_code,
+                        .asked = asked,
+                        .named_epoch = named_epoch(request, topic.topic, p.partition_index),
+                        .has_records = has_records(p),
+                        .diverging = p.diverging_epoch.end_offset.v >= 0},
+                       promises ? "a high watermark to a consumer" : "");
         if (p.error_code != kafka::ErrorCode::none || !stream) continue;
         partitions.on_watermark_given(now, asked, from, *stream, p.high_watermark.v);
         if (p.records) give_batches(from, *stream, *p.records);
@@ -264,10 +336,27 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
+  void judge_offsets(MachineId from, Time asked_at, const kafka::ListOffsetsRequest& asked, std::string_view topic, int32_t index,
+                     const kafka::ListOffsetsResponse& answer) {
+    auto stream = stream_of(topic, index);
+    if (!stream) return;
+    for (const auto& t : answer.topics)
+      for (const auto& a : t.partitions)
+        if (t.name == topic && a.partition_index == index)
+          judge_answer(from,
+                       {.kind = Answer::Kind::offsets,
+                        .stream = *stream,
+                        .error = a.error_code,
+                        .asked = asked_at,
+                        .named_epoch = named_epoch(asked, topic, index)},
+                       a.error_code == kafka::ErrorCode::none ? "an offset to a client" : "");
+  }
   void on_offsets(MachineId from, Time asked_at, const kafka::ListOffsetsRequest& asked,
                   const kafka::ListOffsetsResponse& answer) override {
+    if (raft.is_elsewhere(from)) return;
     for (const auto& topic : asked.topics) {
       for (const auto& p : topic.partitions) {
+        judge_offsets(from, asked_at, asked, topic.name, p.partition_index, answer);
         if (p.timestamp != kafka::ListOffsetsRequest::kLatest) continue;
         for (const auto& t : answer.topics)
           for (const auto& a : t.partitions)
@@ -308,6 +397,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   Copies copies;
   std::map<uint64_t, Ledger> images;  // as the ledger was when the disk was copied, by image
   std::map<MachineId, Ledger> away;   // of unmounted disks
+  SpeechChecks speech;
   Taps taps;
   ClockedTap clocked{*this};
   std::map<uint32_t, Broker> brokers;
@@ -335,6 +425,9 @@ Term Observers::term() const {
   return greatest;
 }
 
-std::string Observers::idle_check() const { return scenario::idle_check(state_->judge); }
+std::string Observers::idle_check(bool owes_silence) const {
+  if (owes_silence && state_->speech.judged_in_silence() == 0) return "E25 never had an answer of a node without a controller to judge";
+  return scenario::idle_check(state_->judge);
+}
 
 }  // namespace sg::scenario

@@ -33,8 +33,8 @@ class Observers {
   bool damaged(NodeId node) const;
   // The greatest term that a node has made durable.
   Term term() const;
-  // The name of a check that never had anything to look at; empty if each had.
-  std::string idle_check() const;
+  // The name of a check that never had anything to look at; empty if each had. `owes_silence`: as in Scenario.
+  std::string idle_check(bool owes_silence) const;
 
  private:
   struct State;

@@ -55,7 +55,10 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, const SharedBytes& body)
     case FrameKind::diverged: return unpack_to<replica::Diverged>(frame.metadata, replica);
     case FrameKind::refused: return unpack_to<replica::Refused>(frame.metadata, replica);
     case FrameKind::data: return unpack_to<replica::Data>(frame.metadata, [&](const auto& m) { events_.on_data(from, m, frame.payload); });
-    default: return {};  // membership: nothing in it rests on a disk
+    case FrameKind::heartbeat: return unpack_to<metadata::Heartbeat>(frame.metadata, [&](const auto& m) { events_.on_heartbeat(from, m); });
+    case FrameKind::heartbeat_reply:
+      return unpack_to<metadata::HeartbeatReply>(frame.metadata, [&](const auto& m) { events_.on_heartbeat_reply(from, to, m); });
+    default: return {};  // greetings and requests to the controller: what they lead to is seen in the catalogue
   }
 }
 
@@ -81,14 +84,18 @@ Result<> Taps::response(MachineId from, Connection& connection, const SharedByte
   if (key == kafka::ApiKey::produce) {
     TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
     TRY(auto answer, kafka::decode<kafka::ProduceResponse>(version, frame.body));
-    events_.on_produced(from, asked, answer);
+    events_.on_produced(from, request.asked, asked, answer);
   } else if (key == kafka::ApiKey::fetch) {
+    TRY(auto asked, kafka::decode<kafka::FetchRequest>(version, request.body));
     TRY(auto answer, kafka::decode<kafka::FetchResponse>(version, frame.body));
-    events_.on_fetched(from, request.asked, answer);
+    events_.on_fetched(from, request.asked, asked, answer);
   } else if (key == kafka::ApiKey::list_offsets) {
     TRY(auto asked, kafka::decode<kafka::ListOffsetsRequest>(version, request.body));
     TRY(auto answer, kafka::decode<kafka::ListOffsetsResponse>(version, frame.body));
     events_.on_offsets(from, request.asked, asked, answer);
+  } else if (key == kafka::ApiKey::metadata) {
+    TRY(auto answer, kafka::decode<kafka::MetadataResponse>(version, frame.body));
+    events_.on_metadata(from, request.asked, answer);
   }
   return {};
 }

@@ -15,7 +15,9 @@
 #include "broker/kafka/fetch.h"
 #include "broker/kafka/header.h"
 #include "broker/kafka/list_offsets.h"
+#include "broker/kafka/metadata.h"
 #include "broker/kafka/produce.h"
+#include "broker/metadata/messages.h"
 #include "broker/peer/frame.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
@@ -56,9 +58,12 @@ class MessageEvents {
   virtual void on_replica(MachineId, const replica::Message&) {}
   // `payload`: the batches, one behind the other.
   virtual void on_data(MachineId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
+  virtual void on_heartbeat(MachineId, const metadata::Heartbeat&) {}
+  virtual void on_heartbeat_reply(MachineId, [[maybe_unused]] MachineId to, const metadata::HeartbeatReply&) {}
   // `asked`: when the request left its client.
-  virtual void on_produced(MachineId, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
-  virtual void on_fetched(MachineId, [[maybe_unused]] Time asked, const kafka::FetchResponse&) {}
+  virtual void on_produced(MachineId, [[maybe_unused]] Time asked, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
+  virtual void on_fetched(MachineId, [[maybe_unused]] Time asked, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
+  virtual void on_metadata(MachineId, [[maybe_unused]] Time asked, const kafka::MetadataResponse&) {}
   virtual void on_offsets(MachineId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
 };
 

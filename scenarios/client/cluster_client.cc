@@ -85,7 +85,8 @@ Result<> ClusterClient::refresh(Task& task, const std::vector<std::string>& topi
       known.partitions.resize(std::max(known.partitions.size(), t.partitions.size()));
       for (const auto& p : t.partitions) {
         Leader& leader = known.partitions[static_cast<size_t>(p.partition_index)];
-        if (p.leader_epoch >= leader.epoch) leader = {p.leader_id, p.leader_epoch};  // never back to an older leader
+        if (p.leader_epoch >= leader.epoch || !options_.keeps_newest_leader)
+          leader = {p.leader_id, p.leader_epoch};  // never back to an older leader
       }
     }
     return {};

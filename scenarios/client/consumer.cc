@@ -8,7 +8,7 @@ namespace {
 
 using kafka::ErrorCode;
 
-constexpr int16_t kFetchVersion = 11;
+constexpr int16_t kFetchVersion = 12;
 constexpr int16_t kListOffsetsVersion = 6;
 
 }  // namespace
@@ -39,7 +39,8 @@ Result<Fetched> PartitionConsumer::attempt(Task& task, Leader leader, BrokerConn
   request.max_bytes = options_.max_bytes;
   kafka::FetchRequest::Partition asked;
   asked.partition = partition_;
-  asked.current_leader_epoch = leader.epoch;
+  if (options_.names_epochs) asked.current_leader_epoch = leader.epoch;
+  asked.last_fetched_epoch = last_epoch_;
   asked.fetch_offset = position_;
   asked.partition_max_bytes = options_.max_bytes;
   request.topics.push_back({.topic = topic_, .partitions = {asked}});
@@ -53,7 +54,11 @@ Result<Fetched> PartitionConsumer::attempt(Task& task, Leader leader, BrokerConn
     return fail(Errc::not_found, fmt::format("{}-{}: offset {} is out of range at broker {} (epoch {}, high watermark {})", topic_,
                                              partition_, position_, leader.node, leader.epoch, p.high_watermark));
   if (p.error_code != ErrorCode::none) return fail(Errc::unavailable, kafka::to_string(p.error_code));
-  Fetched out{.broker = leader.node, .leader_epoch = leader.epoch, .high_watermark = p.high_watermark, .records = {}, .batches = {}};
+  if (p.diverging_epoch.end_offset.v >= 0)
+    return fail(Errc::invalid, fmt::format("{}-{}: broker {} (epoch {}) wants {} read records back, down to offset {}", topic_, partition_,
+                                           leader.node, leader.epoch, position_, p.diverging_epoch.end_offset));
+  Fetched out{
+      .broker = leader.node, .leader_epoch = asked.current_leader_epoch, .high_watermark = p.high_watermark, .records = {}, .batches = {}};
   if (!p.records) return out;
   for (const SharedBytes& piece : p.records->pieces) {
     TRY(kafka::SplitBatches split, kafka::split_batches(piece));
@@ -68,6 +73,7 @@ Result<Fetched> PartitionConsumer::attempt(Task& task, Leader leader, BrokerConn
         position_ = record.offset + 1;
         out.records.push_back(std::move(record));
       }
+      last_epoch_ = kafka::BatchView(batch).partition_leader_epoch();
       out.batches.push_back(std::move(batch));
     }
   }

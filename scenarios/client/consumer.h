@@ -17,12 +17,13 @@ struct ConsumerOptions {
   int32_t min_bytes = 1;
   Duration request_timeout = 3s;
   Duration retry_backoff = 30ms;
+  bool names_epochs = true;  // the leader's, so that another one refuses, and that of the last record read
 };
 
 // One answer of a leader.
 struct Fetched {
   NodeId broker;
-  LeaderEpoch leader_epoch;
+  LeaderEpoch leader_epoch;  // none where the request named none
   Offset high_watermark;
   std::vector<kafka::Record> records;  // from the position on; they borrow from `batches`
   std::vector<SharedBytes> batches;
@@ -41,7 +42,10 @@ class PartitionConsumer {
   Result<Offset> latest(Task& task, Time deadline);
 
   Offset position() const { return position_; }
-  void seek(Offset to) { position_ = to; }
+  void seek(Offset to) {
+    position_ = to;
+    last_epoch_ = kNoLeaderEpoch;
+  }
 
  private:
   Result<Fetched> attempt(Task& task, Leader leader, BrokerConnection& connection);
@@ -51,6 +55,7 @@ class PartitionConsumer {
   int32_t partition_;
   ConsumerOptions options_;
   Offset position_;
+  LeaderEpoch last_epoch_ = kNoLeaderEpoch;  // of the last batch read
 };
 
 }  // namespace sg::scenario

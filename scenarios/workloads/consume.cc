@@ -7,7 +7,8 @@ namespace {
 
 // Writes down what one answer showed.
 void record(const Fetched& fetched, int32_t client, const PartitionName& partition, Time now, History& history) {
-  history.ends.push_back({client, partition, fetched.broker, fetched.leader_epoch, fetched.high_watermark, now});
+  if (fetched.leader_epoch != kNoLeaderEpoch)
+    history.ends.push_back({client, partition, fetched.broker, fetched.leader_epoch, fetched.high_watermark, now});
   for (const kafka::Record& r : fetched.records) {
     Result<ValueId> value = parse_value(r.value.value_or(ByteSpan()));
     if (value) {
@@ -39,18 +40,24 @@ bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionN
 
 }  // namespace
 
-void run_consume(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, WorkloadControl& control,
-                 History& history) {
-  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("consumer-{}", client), .bootstrap = env.bootstrap});
+void run_consume(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, const std::vector<PartitionName>& partitions,
+                 WorkloadControl& control, History& history) {
+  ClusterClient cluster(
+      env.scheduler, env.network,
+      {.client_id = fmt::format("consumer-{}", client), .bootstrap = env.bootstrap, .keeps_newest_leader = spec.names_epochs});
+  const ConsumerOptions options{.names_epochs = spec.names_epochs};
   TaskGroup tasks(env.scheduler);
+  if (!spec.rereads)
+    for (const PartitionName& p : partitions) history.followers.push_back({client, p});
   for (const PartitionName& p : partitions)
     tasks.spawn(fmt::format("consume {}", to_string(p)), [&, p](Task& t) {
       // A poll that runs into its bound is made again; only the end of the run ends it.
-      PartitionConsumer consumer(cluster, p.topic, p.partition, {});
+      PartitionConsumer consumer(cluster, p.topic, p.partition, options);
       while (control.running && !t.stopping()) {
         Result<Fetched> fetched = consumer.poll(t, t.now() + 1s);
         if (fetched) {
           record(*fetched, client, p, t.now(), history);
+          if (spec.rereads && fetched->records.empty()) consumer.seek(Offset(0));
         } else if (fetched.is(Errc::invalid) || fetched.is(Errc::not_found)) {
           history.anomalies.push_back({client, p, fetched.error().what, t.now()});
           return;

@@ -35,9 +35,9 @@ std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics);
 void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients,
                  const std::vector<PartitionName>& partitions, WorkloadControl& control, History& history);
 
-// Follows all partitions from their beginning while the run lasts.
-void run_consume(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, WorkloadControl& control,
-                 History& history);
+// Follows all partitions from their beginning while the run lasts, or reads them again and again.
+void run_consume(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, const std::vector<PartitionName>& partitions,
+                 WorkloadControl& control, History& history);
 
 // Creates the topics and waits until each partition has a leader. The name of what failed; empty if nothing did.
 std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpec>& topics, Time deadline);

@@ -189,7 +189,7 @@ const std::vector<Hello> kHellos{{.link = LinkKind::replication,
                                   .port = 9192}};
 const std::vector<HelloReply> kHelloReplies{{false, "another cluster", 3, NodeId(4), sg::test::nth_run(5), VoterId(6)}};
 const std::vector<Heartbeat> kHeartbeats{{NodeId(1), sg::test::nth_run(4), BrokerEpoch(2), LogIndex(9), 7}};
-const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), sg::test::nth_run(4), 7, HeartbeatStatus::ok}};
+const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), sg::test::nth_run(4), 7, HeartbeatStatus::ok, LogIndex(3)}};
 const std::vector<replica::Subscribe> kSubscribes{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4), LeaderEpoch(0)}};
 const std::vector<replica::Unsubscribe> kUnsubscribes{{StreamId(16), 3}};
 const std::vector<replica::Ack> kAcks{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4)}};

@@ -79,8 +79,8 @@ void Cluster::run(Duration faults) {
       case 3: fence(n.id); break;  // the controller errs
       case 4:
         if (!n.up) break;
-        n.partition->controller_silent(now_);
-        at(some(1'000, 500'000), [this, &n] { step(n, [&](Partition& p, Output& out) { p.controller_heard(now_, out); }); });
+        stand(n, rng_.chance(1, 4) ? Standing::fenced : Standing::silent);
+        at(some(1'000, 2'000'000), [this, &n] { stand(n, Standing::registered); });
         break;
       default: break;
     }
@@ -92,7 +92,7 @@ void Cluster::run(Duration faults) {
   healing_ = true;
   for (Node& n : nodes_) {
     if (!n.up) start(n);
-    step(n, [&](Partition& p, Output& out) { p.controller_heard(now_, out); });
+    stand(n, Standing::registered);
   }
   producing_ = false;
   Time limit = now_ + 60s;
@@ -113,6 +113,7 @@ void Cluster::start(Node& n) {
   ++n.run;
   n.log = n.disk;
   n.registered = false;
+  n.told = 0;
   n.invariants = std::make_unique<Invariants>();
   n.partition = std::make_unique<Partition>(n.id, kStream, config_, Offset(0), n.disk_mark);
   for (const Entry& e : n.disk) n.partition->recover(e.batch);
@@ -175,7 +176,7 @@ void Cluster::perform(Node& n, Output& out) {
           if (auto* x = std::get_if<Unsubscribe>(&m)) p.unsubscribe(now_, from, *x, o);
           if (auto* x = std::get_if<Ack>(&m)) ENSURE(p.ack(now_, from, *x, o).has_value());
           if (auto* x = std::get_if<Diverged>(&m)) ENSURE(p.diverged(now_, from, *x, o).has_value());
-          if (auto* x = std::get_if<Refused>(&m)) p.refused(now_, from, *x);
+          if (auto* x = std::get_if<Refused>(&m)) p.refused(now_, from, *x, o);
         });
       });
     } else if (auto* w = std::get_if<WakeSender>(&action)) {
@@ -290,8 +291,9 @@ void Cluster::publish() {
   history_.push_back(state_);
   for (Node& n : nodes_)
     at(some(50, 50'000), [this, &n, run = n.run, upto = history_.size()] {
-      if (!n.up || n.run != run || !n.registered) return;
-      while (n.applied < upto) apply(n);
+      if (!n.up || n.run != run) return;
+      n.told = std::max(n.told, upto);
+      while (n.registered && n.applied < n.told) apply(n);
     });
 }
 
@@ -347,10 +349,11 @@ void Cluster::register_broker(Node& n) {
   at(some(50, 20'000), [this, &n, run = n.run, epoch = replica->broker_epoch, upto = history_.size()] {
     if (!n.up || n.run != run || epoch <= n.broker_epoch) return;
     n.broker_epoch = epoch;
-    // From its registration on; if that was applied already, once more, under the new epoch.
+    // From its registration on, and what has come since; what was applied already, once more, under the new epoch.
+    n.told = std::max(n.told, upto);
     n.applied = n.registered ? std::min(n.applied, upto - 1) : upto - 1;
     n.registered = true;
-    while (n.applied < upto) apply(n);
+    while (n.applied < n.told) apply(n);
   });
 }
 
@@ -474,6 +477,10 @@ void Cluster::on_high_watermark(Node& n, Offset to) {
     auto [it, fresh] = ghost_.emplace(e.batch.base, std::pair{e.batch.epoch, e.payload});
     ENSURE(it->second == std::pair(e.batch.epoch, e.payload), "node {} commits another batch at {}", n.id, e.batch.base);
   }
+}
+
+void Cluster::stand(Node& n, Standing standing) {
+  step(n, [&](Partition& p, Output& out) { p.standing(now_, standing, out); });
 }
 
 void Cluster::check_latest() {

@@ -35,6 +35,7 @@ struct Node {
   BrokerEpoch broker_epoch = kNoBrokerEpoch;
   bool registered = false;  // has applied the catalogue up to its own registration
   size_t applied = 0;       // index into Cluster::history_
+  size_t told = 0;          // how much of it has reached this run
   std::unique_ptr<Partition> partition;
   std::unique_ptr<Invariants> invariants;
   std::vector<Entry> disk;  // fold of what is durable
@@ -88,6 +89,7 @@ class Cluster {
   void start_sync(Node& n);
   void arm(Node& n);
   void pump(Node& n, NodeId to);
+  void stand(Node& n, Standing standing);
 
   // network: dialer -> other and back over one session
   void dial_all();

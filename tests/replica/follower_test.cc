@@ -85,7 +85,9 @@ TEST_CASE("given no answer or a refusal, the follower asks again under a new num
   t.follow(kTwo, 3);
   t.open(kTwo);
   CHECK(t.at(2s) == Lines{"send 2 subscribe at 0 epoch -1"});
-  t.event([&](Partition& p, Time now, Output&) { p.refused(now, kTwo, Refused{kStream, LeaderEpoch(2), 2, RefuseReason::not_leader}); });
+  t.event([&](Partition& p, Time now, Output& out) {
+    p.refused(now, kTwo, Refused{kStream, LeaderEpoch(2), 2, RefuseReason::not_leader}, out);
+  });
   CHECK(t.partition().deadline() == t.now() + 100ms);
   CHECK(t.at(2100ms) == Lines{"send 2 subscribe at 0 epoch -1"});
   t.event([](Partition& p, Time now, Output& out) { p.session_closed(now, kTwo, out); });

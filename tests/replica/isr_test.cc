@@ -153,10 +153,11 @@ TEST_CASE("given a silent controller, nothing is proposed until it is heard") {
   Timeline t;
   t.lead(1, {1, 2, 3});
   t.append(7, records(1), Acks::leader);
-  t.partition().controller_silent(t.now());
+  t.event([](Partition& p, Time now, Output& out) { p.standing(now, Standing::silent, out); });
   auto lines = t.at(11s);
   CHECK(std::ranges::none_of(lines, [](const std::string& l) { return l.starts_with("propose"); }));
-  CHECK(t.event([](Partition& p, Time now, Output& out) { p.controller_heard(now, out); }) == Lines{"propose 1"});
+  CHECK(t.event([](Partition& p, Time now, Output& out) { p.standing(now, Standing::registered, out); }) ==
+        Lines{"wake readers", "propose 1"});
 }
 
 }  // namespace sg::replica::test

@@ -135,34 +135,18 @@ TEST_CASE("given a full log, new batches are refused and repetitions are answere
   CHECK(t.append(9, records(1, 0), Acks::leader) == Lines{"duplicate", "complete 9 ok at 0"});
 }
 
-TEST_CASE("given a silent controller, acks=all goes on; acks=0, acks=1 and latest are refused until it is heard") {
-  Timeline t;
-  t.lead(1, {1, 2});
-  t.catch_up(kTwo);
-  t.partition().controller_silent(t.now());
-  CHECK(t.append(7, records(1), Acks::leader) == Lines{"controller_silent"});
-  CHECK(t.latest().outcome == Outcome::controller_silent);
-  CHECK(t.append(9, records(1))[0] == "ok");
-  t.durable(1);
-  t.send(kTwo);
-  CHECK(t.ack(kTwo, 1) == Lines{"high watermark 1", "complete 9 ok at 0"});
-  t.event([](Partition& p, Time now, Output& out) { p.controller_heard(now, out); });
-  CHECK(t.append(10, records(1), Acks::leader)[0] == "ok");
-  CHECK(t.latest().outcome == Outcome::ok);
-}
-
 TEST_CASE("given a new leader, latest is not available until the high watermark reaches the start of its epoch (KIP-207)") {
   Timeline t(quick_config(), Offset(2), {at_offset(0, 1, 2), at_offset(2, 1, 3)});
   t.lead(2, {1, 2});
   CHECK(t.high_watermark() == 2);
   CHECK(t.latest().outcome == Outcome::offset_not_available);
-  CHECK(t.partition().read(Offset(1)).offset == Offset(2));     // what is known to be committed is served
-  CHECK(t.partition().read(Offset(9)).outcome == Outcome::ok);  // and beyond the end, who knows: wait
+  CHECK(t.partition().read({Offset(1)}).bound == Offset(2));      // what is known to be committed is served
+  CHECK(t.partition().read({Offset(9)}).outcome == Outcome::ok);  // and beyond the end, who knows: wait
   t.catch_up(kTwo);
   CHECK(t.latest().outcome == Outcome::ok);
   CHECK(t.latest().offset == Offset(5));
-  CHECK(t.partition().read(Offset(5)).outcome == Outcome::ok);
-  CHECK(t.partition().read(Offset(6)).outcome == Outcome::offset_out_of_range);
+  CHECK(t.partition().read({Offset(5)}).outcome == Outcome::ok);
+  CHECK(t.partition().read({Offset(6)}).outcome == Outcome::offset_out_of_range);
 }
 
 TEST_CASE("given records of an epoch from an earlier run, that epoch is not led again") {

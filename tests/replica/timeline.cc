@@ -31,6 +31,7 @@ std::string to_line(const Action& action) {
   if (auto* a = std::get_if<Complete>(&action)) return fmt::format("complete {} {} at {}", a->token, to_string(a->outcome), a->base_offset);
   if (auto* a = std::get_if<ProposeIsr>(&action)) return "propose" + members_line(a->proposal.members);
   if (auto* a = std::get_if<HighWatermarkMoved>(&action)) return fmt::format("high watermark {}", a->high_watermark);
+  if (std::holds_alternative<WakeReaders>(action)) return "wake readers";
   if (auto* a = std::get_if<RoleChanged>(&action)) return fmt::format("role {} epoch {}", static_cast<int>(a->role), a->leader_epoch);
   return "faulted";
 }

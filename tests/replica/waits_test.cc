@@ -17,9 +17,9 @@ Lines lines(const Output& out) {
 
 TEST_CASE("given waits in any order of their ends, they are answered by end, and equals by arrival") {
   Waits waits;
-  waits.add(Offset(3), Token(1), Offset(0), Time{100});
-  waits.add(Offset(6), Token(2), Offset(3), Time{100});
-  waits.add(Offset(3), Token(3), Offset(0), Time{100});
+  waits.add(Offset(3), Token(1), Offset(0), Time{0}, Time{100});
+  waits.add(Offset(6), Token(2), Offset(3), Time{0}, Time{100});
+  waits.add(Offset(3), Token(3), Offset(0), Time{0}, Time{100});
   Output out;
   waits.reach(Offset(2), out);
   CHECK(lines(out) == Lines{});
@@ -31,9 +31,9 @@ TEST_CASE("given waits in any order of their ends, they are answered by end, and
 TEST_CASE("given deadlines that pass, exactly those are answered, and the next is known") {
   Waits waits;
   CHECK(waits.deadline() == Time::never());
-  waits.add(Offset(1), Token(1), Offset(0), Time{50});
-  waits.add(Offset(2), Token(2), Offset(1), Time{10});
-  waits.add(Offset(3), Token(3), Offset(2), Time{30});
+  waits.add(Offset(1), Token(1), Offset(0), Time{0}, Time{50});
+  waits.add(Offset(2), Token(2), Offset(1), Time{0}, Time{10});
+  waits.add(Offset(3), Token(3), Offset(2), Time{0}, Time{30});
   CHECK(waits.deadline() == Time{10});
   Output out;
   waits.expire(Time{9}, Outcome::request_timed_out, out);
@@ -43,6 +43,22 @@ TEST_CASE("given deadlines that pass, exactly those are answered, and the next i
   CHECK(waits.deadline() == Time{50});
   waits.fail(Outcome::not_leader, out);
   CHECK(waits.deadline() == Time::never());
+}
+
+TEST_CASE("given waits of different ages, exactly the old ones are let go, and the oldest of the rest is known") {
+  Waits waits;
+  CHECK(waits.oldest() == Time::never());
+  waits.add(Offset(1), Token(1), Offset(0), Time{10}, Time{100});
+  waits.add(Offset(3), Token(2), Offset(1), Time{20}, Time{100});
+  waits.add(Offset(1), Token(3), Offset(0), Time{30}, Time{100});  // the retry of the first
+  CHECK(waits.oldest() == Time{10});
+  Output out;
+  waits.let_go(Time{9}, Outcome::controller_silent, out);
+  CHECK(lines(out) == Lines{});
+  waits.let_go(Time{20}, Outcome::controller_silent, out);
+  CHECK(lines(out) == Lines{"complete 1 controller_silent at 0", "complete 2 controller_silent at 1"});
+  CHECK(waits.oldest() == Time{30});
+  CHECK(waits.size() == 1);
 }
 
 }  // namespace sg::replica::test

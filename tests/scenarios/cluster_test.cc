@@ -118,10 +118,11 @@ TEST_CASE("given a registration of another machine's directory, then the node's 
   b.ledgers.add(std::move(twin->ledger));
   CHECK(b.ledgers.machine_of(NodeId(1)) == NodeId(1));
   CHECK(b.ledgers.registered(NodeId(1), Uuid{9, 9}) == NodeId(1));  // nobody has it: its own machine is meant
-  twin->open();                                                     // with the same directory id as all others
-  CHECK(b.ledgers.registered(NodeId(1), Uuid{1, 1}) == NodeId(1));  // a copy does not take over by being one
+  twin->directory = Uuid{0, 1};                                     // a copy of node 1's
+  twin->open();
+  CHECK(b.ledgers.registered(NodeId(1), Uuid{0, 1}) == NodeId(1));  // a copy does not take over by being one
   b.ledger(1).died(sim::Death::wipe);
-  CHECK(b.ledgers.registered(NodeId(1), Uuid{1, 1}) == kFirstSpare);
+  CHECK(b.ledgers.registered(NodeId(1), Uuid{0, 1}) == kFirstSpare);
   CHECK(b.ledgers.machine_of(NodeId(1)) == kFirstSpare);
   CHECK(b.ledgers.machine_of(NodeId(2)) == NodeId(2));
 }

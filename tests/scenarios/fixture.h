@@ -61,7 +61,9 @@ inline Item raft_entry(int64_t index, int64_t term, ByteVec payload = {9}) {
 class FakeJournal {
  public:
   FakeJournal(NodeId node, Judge& judge, LedgerEvents& events)
-      : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()), directory_{0, static_cast<uint64_t>(node.v)} {}
+      : ledger(std::make_unique<Ledger>(node, disk, judge, events)), mine_(ledger.get()) {
+    directory = Uuid{0, static_cast<uint64_t>(node.v)};
+  }
 
   // Begins a segment behind the last commit, or behind another one.
   void open() { open(end); }
@@ -70,7 +72,7 @@ class FakeJournal {
   void open_in(const std::string& file, const wal::ChainEnd& previous) {
     path_ = file;
     wal::SegmentHeader header;
-    header.directory_id = directory_;
+    header.directory_id = directory;
     header.generation = ++generation;
     header.floor = floor;
     header.previous = previous;
@@ -91,7 +93,7 @@ class FakeJournal {
   // Advances the chain; the caller writes the bytes.
   ByteVec encode(const std::vector<Item>& items) {
     wal::CommitHeader h;
-    h.directory_id = directory_;
+    h.directory_id = directory;
     h.sequence = end.sequence + 1;
     h.generation = generation;
     h.position = position;
@@ -119,6 +121,7 @@ class FakeJournal {
 
   FakeDisk disk;
   std::unique_ptr<Ledger> ledger;  // until somebody takes it
+  Uuid directory;                  // the node's number, unless a test says otherwise
   wal::HardState hard;
   wal::ChainEnd end;
   uint64_t generation = 0;
@@ -127,7 +130,6 @@ class FakeJournal {
 
  private:
   Ledger* mine_;
-  Uuid directory_;  // the node's number
   uint64_t op_ = 0;
   std::string path_;
 };

@@ -345,6 +345,20 @@ const testing::AddPairs kHistoryPairs({
        s.send(3, Outcome::ok, 1).first_attempt = ms(broken ? 26 : 25);  // record 2 was acknowledged at offset 2 at 25 ms
        return s.found();
      }},
+    {"H17", "who follows a partition from its beginning has not read its last record",
+     [](bool broken) {
+       Story s;
+       s.history.followers.push_back({9, kOrders});
+       if (broken) s.history.reads.pop_back();
+       return s.found();
+     }},
+    {"H17", "who follows a partition from its beginning has skipped a record",
+     [](bool broken) {
+       Story s;
+       s.history.followers.push_back({9, kOrders});
+       if (broken) s.history.reads.erase(s.history.reads.begin() + 1);
+       return s.found();
+     }},
     {"H11", "the end that one broker tells one client goes back within an epoch",
      [](bool broken) {
        Story s;

@@ -13,7 +13,7 @@ namespace {
 
 struct Seen final : MessageEvents {
   void on_replica(NodeId from, const replica::Message& m) override { acks.push_back({from, std::get<replica::Ack>(m).durable_end}); }
-  void on_fetched(NodeId from, Time at, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
+  void on_fetched(NodeId from, Time at, const kafka::FetchRequest&, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
     raft.push_back({from, to});
     claimed.push_back({m.from, m.to});
