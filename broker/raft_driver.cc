@@ -38,10 +38,10 @@ bool is_only_voter(const raft::Recovered& found, bool alone) {
 // For each damage of Raft's streams a voter id is drawn, but for that which was answered so before.
 Result<> become_another_voter(Task& task, wal::Journal& journal, bool barred) {
   std::vector<wal::Damage> found;
-  if (barred) found.push_back({.stream = wal::kRaftLog});
   for (StreamId stream : {wal::kRaftLog, wal::kRaftSnapshots})
     for (const wal::Damage& damage : journal.damage_of(stream)) found.push_back(damage);
-  ENSURE(!found.empty(), "something is missing of Raft's streams, and the journal knows of no damage");
+  // Barred before, or a log that begins behind nothing: of that the journal knows nothing.
+  if (barred || found.empty()) found.push_back({.stream = wal::kRaftLog});
   for (const wal::Damage& damage : found) TRY_DO(journal.draw_voter_id(task, damage));
   return {};
 }

@@ -106,12 +106,15 @@ void Cluster::begin(sim::Node& machine, const sim::Fault& mistake) {
   start.mistake = name_of(mistake);
   start.refused = false;
   start.exchanges = machine.disk().exchanges();
+  // A disk that was emptied may not have heard again who votes.
+  start.informed = mistake.kind != sim::FaultKind::operator_start || start.exchanges == 0;
 }
 
 void Cluster::end(sim::Node& machine) {
   Start& start = start_of(machine);
   mistakes_.push_back({.node = machine.name(), .mistake = start.mistake, .refused = start.refused});
-  if (machine.running() && machine.disk().exchanges() == start.exchanges) mistakes_.back().running = world_.now() - start.since;
+  if (machine.running() && start.informed && machine.disk().exchanges() == start.exchanges)
+    mistakes_.back().running = world_.now() - start.since;
   start.choice.clear();
   start.mistake.clear();
 }

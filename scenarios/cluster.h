@@ -83,6 +83,7 @@ class Cluster final : public sim::Operator {
     bool refused = false;
     Time since;              // of the last process
     uint64_t exchanges = 0;  // of the disk when the mistake began: on another disk it may be another mistake
+    bool informed = true;    // the disk holds what contradicts the mistake
   };
   sim::Node& add_machine(Rng& clocks, std::string name);
   size_t index_of(MachineId id) const;

@@ -59,13 +59,13 @@ constexpr bool needs_spare(FaultKind kind) { return kind >= FaultKind::operator_
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
-  Time at;  // of the world
+  Time at{};  // of the world
   FaultKind kind = FaultKind::kill;
-  std::string target;
-  std::string peer;    // of a link fault; empty: every other node
-  std::string path;    // of a disk fault; a prefix
-  std::string choice;  // of people's faults
-  uint64_t draw = 0;   // decides every choice that is left open until the fault strikes
+  std::string target{};
+  std::string peer{};    // of a link fault; empty: every other node
+  std::string path{};    // of a disk fault; a prefix
+  std::string choice{};  // of people's faults
+  uint64_t draw = 0;     // decides every choice that is left open until the fault strikes
   Duration duration{0};
   int64_t value = 0;
   Death death = Death::kill;  // of a crash point
@@ -102,7 +102,7 @@ struct FaultRule {
   FaultKind kind = FaultKind::kill;
   std::vector<std::string> targets{"random"};  // one is drawn per fault; with as many at once, each is struck
   std::vector<std::string> peers{};
-  std::string path;
+  std::string path{};
   DurationRange every{1s, 4s};  // between two of them
   DurationRange duration{0s, 0s};
   std::vector<std::string> choices{};

@@ -35,7 +35,7 @@ struct LinkOptions {
 };
 
 struct NetworkOptions {
-  LinkOptions link;
+  LinkOptions link{};
   size_t window_bytes = 256 * 1024;   // sent and not yet read by the peer, per direction
   Duration connect_retry = 1s;        // TCP's initial retransmission timeout for an unanswered connect; doubles too
   Duration retransmit_first = 200ms;  // after a loss; Linux takes no less

@@ -4,10 +4,9 @@
 
 namespace sg::scenario {
 
-void Copies::taken(MachineId machine, const std::map<MachineId, Ledger>& kept) {
-  if (std::ranges::find(voters_, machine) == voters_.end()) return;  // nothing counts that a spare machine holds
-  forgetful_.insert(machine);
-  quorum_destroyed_ |= voters_.size() - forgetful_.size() < voters_.size() / 2 + 1;
+void Copies::taken(MachineId machine, bool majority_remembers, const std::map<MachineId, Ledger>& kept) {
+  if (is_spare(machine)) return;  // nothing counts that it holds
+  quorum_destroyed_ |= !majority_remembers;
   for (const auto& [stream, partition] : ghost_.partitions) {
     const int64_t end = partition.high_watermark();
     if (end == 0) continue;
@@ -15,7 +14,7 @@ void Copies::taken(MachineId machine, const std::map<MachineId, Ledger>& kept) {
       const DurableLog* log = l.log(stream);
       return log && (log->start() > end || log->chain_at(end) == partition.committed.chain_at(end));
     };
-    const bool there = std::ranges::any_of(voters_, [&](MachineId m) { return ledgers_.find(m) && whole(*ledgers_.find(m)); });
+    const bool there = std::ranges::any_of(ledgers_.all(), [&](const auto& l) { return !is_spare(l.first) && whole(*l.second); });
     const bool to_come = std::ranges::any_of(kept, [&](const auto& k) { return whole(k.second); });
     if (!there && !to_come) destroyed_.insert(stream);
   }

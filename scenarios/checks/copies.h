@@ -8,7 +8,6 @@
 
 #include <map>
 #include <set>
-#include <vector>
 
 #include "scenarios/checks/ghost.h"
 #include "scenarios/checks/ledgers.h"
@@ -18,16 +17,11 @@ namespace sg::scenario {
 class Copies {
  public:
   // The references outlive it.
-  Copies(std::vector<MachineId> voters, const Ledgers& ledgers, const Ghost& ghost)
-      : voters_(std::move(voters)), ledgers_(ledgers), ghost_(ghost) {}
+  Copies(const Ledgers& ledgers, const Ghost& ghost) : ledgers_(ledgers), ghost_(ghost) {}
 
-  // A fault has taken what the machine's disk held; its ledger tells so already. `kept`: disks that are out of their machines now and will
-  // be back.
-  void taken(MachineId machine, const std::map<MachineId, Ledger>& kept = {});
-  // Those who decide together have lost what they promised.
-  void quorum_is_gone() { quorum_destroyed_ = true; }
-  // A registration of the machine is committed: it takes part again, as what it is now.
-  void registered(MachineId machine) { forgetful_.erase(machine); }
+  // A fault has taken what the machine's disk held; its ledger tells so already. `majority_remembers`: of the voters, after that. `kept`:
+  // disks that are out of their machines now and will be back.
+  void taken(MachineId machine, bool majority_remembers, const std::map<MachineId, Ledger>& kept = {});
 
   // At some moment fewer than a majority of the voters knew what they had promised.
   bool quorum_destroyed() const { return quorum_destroyed_; }
@@ -36,10 +30,8 @@ class Copies {
   bool any_destroyed() const { return quorum_destroyed_ || !destroyed_.empty(); }
 
  private:
-  std::vector<MachineId> voters_;
   const Ledgers& ledgers_;
   const Ghost& ghost_;
-  std::set<MachineId> forgetful_;
   bool quorum_destroyed_ = false;
   std::set<StreamId> destroyed_;
 };

@@ -53,7 +53,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         raft(ledgers, ghost.raft, judge, [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
         catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
-        copies(voters(cluster), ledgers, ghost),
+        copies(ledgers, ghost),
         speech(ledgers, ghost, judge, {c.config().timing.election_max, c.config().timing.session_timeout}),
         taps(&now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
     for (size_t i = 0; i < cluster.machines().size(); ++i) {
@@ -69,12 +69,6 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       node.disk().add_observer(this);
     }
     world.network().add_tap(&clocked);
-  }
-
-  static std::vector<NodeId> voters(const Cluster& cluster) {
-    std::vector<NodeId> out;
-    for (size_t i = 0; i < cluster.nodes().size(); ++i) out.push_back(Cluster::broker_id(i));
-    return out;
   }
 
   // --- disks ---
@@ -105,18 +99,15 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   }
   void on_death(uint32_t node, sim::Death death) override {
     Broker& broker = brokers.at(node);
+    if (death == sim::Death::wipe) raft.forgotten(broker.machine);
     broker.ledger->died(death);
     speech.on_died(broker.machine);
-    if (death == sim::Death::wipe) lost(broker.machine);
-  }
-  void lost(MachineId machine) {
-    copies.taken(machine, away);
-    raft.forgotten(machine);
-    if (raft.majority_forgotten()) copies.quorum_is_gone();
+    if (death == sim::Death::wipe) copies.taken(broker.machine, raft.majority_remembers(), away);
   }
   // What a disk holds goes with it, and so does what is known of it.
   void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
     Broker& broker = brokers.at(node);
+    if (what != sim::DiskExchange::image) raft.forgotten(broker.machine);
     switch (what) {
       case sim::DiskExchange::image: images.emplace(image, *broker.ledger); return;
       case sim::DiskExchange::put: broker.ledger->becomes(images.at(image)); break;
@@ -131,7 +122,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         break;
       }
     }
-    lost(broker.machine);
+    copies.taken(broker.machine, raft.majority_remembers(), away);
   }
 
   // --- journals ---
@@ -169,7 +160,6 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     const auto* r = std::get_if<metadata::RegisterBroker>(&*record);
     if (r) on_registered(*r);
     partitions.on_catalogue_changed(index, *record);
-    if (r) copies.registered(ledgers.machine_of(r->node));
     // Whoever is alone says to nobody who it is.
     if (r && cluster.nodes().size() == 1) speech.on_run(world.now(), ledgers.machine_of(r->node), r->node, r->run);
     speech.on_catalogue_changed(index, *record);

@@ -229,21 +229,21 @@ bool RaftChecks::forms_alone(const LogEntry& entry, raft::EntryKind kind, ByteSp
   return configuration && configuration->founders.size() == 1 && formed != committed_voters_.end() && formed->second->founders.size() > 1;
 }
 
-bool RaftChecks::majority_forgotten() const {
-  auto lost = [&](const Voters& voters) {
-    auto remembers = [&](const raft::Voter& voter) { return !is_gone(voter); };
-    return voters && !majority(voters, remembers);
-  };
-  if (!committed_voters_.empty() && lost(committed_voters_.rbegin()->second)) return true;
-  return std::ranges::any_of(proposals_, [&](const auto& p) { return lost(p.second.in_force); });
-}
-
 void RaftChecks::forgotten(MachineId machine) {
   elsewhere_.erase(machine);
+  const DurableLog* log = ledgers_.find(machine)->log(wal::kRaftLog);
   for (auto it = speaks_as_.begin(); it != speaks_as_.end();) {
-    if (it->second == machine) gone_.insert(it->first);
+    if (it->second == machine) gone_.insert_or_assign(it->first, log ? *log : DurableLog());
     it = it->second == machine ? speaks_as_.erase(it) : std::next(it);
   }
+}
+
+bool RaftChecks::majority_remembers() const {
+  auto remembers = [&](const Voters& voters) {
+    return !voters || majority(voters, [&](const raft::Voter& voter) { return !gone_.contains(voter.id); });
+  };
+  if (!committed_voters_.empty() && !remembers(committed_voters_.rbegin()->second)) return false;
+  return std::ranges::all_of(proposals_, [&](const auto& p) { return remembers(p.second.in_force); });
 }
 
 // In force behind the entry at `index` of what the machine has written.
@@ -270,7 +270,10 @@ const Ledger* RaftChecks::memory_of(const raft::Voter& voter) const {
 
 bool RaftChecks::holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const {
   const Ledger* l = memory_of(voter);
-  if (!l) return is_gone(voter);
+  if (!l) {
+    auto gone = gone_.find(voter.id);
+    return gone != gone_.end() && gone->second.chain_at(index.v + 1) == chain;
+  }
   return l->damaged() || l->chain_at(wal::kRaftLog, index.v + 1) == chain;
 }
 

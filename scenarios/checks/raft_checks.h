@@ -24,10 +24,14 @@ namespace sg::scenario {
 
 class RaftChecks {
  public:
-  // on_committed: the ghost's log has grown by this entry. The references outlive the checks.
+  // on_committed: the ghost's log has grown by this entry. `assumed`: who votes where the log names nobody; null if it does. The references
+  // outlive the checks.
   using OnCommitted = std::function<void(LogIndex, raft::EntryKind, ByteSpan data)>;
-  RaftChecks(const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed)
-      : ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {}
+  using Voters = std::shared_ptr<const raft::Configuration>;
+  RaftChecks(const Ledgers& ledgers, RaftGhost& ghost, Judge& judge, OnCommitted on_committed, Voters assumed = nullptr)
+      : ledgers_(ledgers), ghost_(ghost), judge_(judge), on_committed_(std::move(on_committed)) {
+    if (assumed) committed_voters_[LogIndex(0)] = std::move(assumed);
+  }
 
   // Between two machines, whatever the message says of who sends it and to whom.
   void on_message(MachineId from, MachineId to, const raft::Message& message);
@@ -35,17 +39,16 @@ class RaftChecks {
   void on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
   void on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard);
   void on_durable();
-  // A fault has taken what the machine remembered.
+  // A fault takes what the machine remembers; its ledger tells of it still.
   void forgotten(MachineId machine);
-  // A majority of some set of voters that decides, or may come to decide, has been forgotten: nobody owes progress any more.
-  bool majority_forgotten() const;
+  // Of each set of voters that decides, or may come to decide, a majority still knows what it promised.
+  bool majority_remembers() const;
   // Started with an empty directory and told of nobody else, a node forms a cluster of its own: nothing that is said here is about that.
   bool is_elsewhere(MachineId machine) const { return elsewhere_.contains(machine); }
   // A leader has sent the node a snapshot of that index.
   bool was_sent_snapshot(MachineId to, LogIndex index) const { return snapshots_sent_.contains({to, index}); }
 
  private:
-  using Voters = std::shared_ptr<const raft::Configuration>;
   struct Proposal {
     uint64_t chain = 0;
     raft::EntryKind kind{};
@@ -64,8 +67,7 @@ class RaftChecks {
   // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
   static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);
   const Ledger* memory_of(const raft::Voter& voter) const;  // null: a fault has taken it, or it has never spoken
-  bool is_gone(const raft::Voter& voter) const { return gone_.contains(voter.id); }
-  // Its durable log is `chain` up to and including `index`, or nobody can know any more whether it was.
+  // Its durable log is `chain` up to and including `index`, or was when its memory was taken.
   bool holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const;
   void commit_to(LogIndex index, uint64_t chain);
   bool forms_alone(const LogEntry& entry, raft::EntryKind kind, ByteSpan data) const;
@@ -79,8 +81,8 @@ class RaftChecks {
   std::map<MachineId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
   std::map<MachineId, Term> candidacies_;
   std::map<VoterId, MachineId> speaks_as_;
-  std::set<VoterId> gone_;
   std::set<MachineId> elsewhere_;
+  std::map<VoterId, DurableLog> gone_;           // what those held whose memory was taken
   std::map<LogIndex, Voters> committed_voters_;  // by the entry that brought them, committed
   std::set<std::pair<MachineId, LogIndex>> snapshots_sent_;
 };

@@ -17,6 +17,8 @@ constexpr Duration kSession = 3s;
 const net::Address kHome{"127.0.0.1", 9194};  // of node 2, as the fixture registers it
 const net::Address kElsewhere{"10.0.0.9", 9192};
 
+VoterId voter_of(const Run& run) { return VoterId(run.directory.low); }
+
 // Node 2 is registered as run 5 of its first directory, and holds a copy of a partition there.
 struct Timeline {
   explicit Timeline(bool with_topic = true) {
@@ -24,13 +26,18 @@ struct Timeline {
     log.bring_up(1);
     if (with_topic) log.create("t", metadata::nodes({2, 1}));
   }
-  bool greeted(Run run, const net::Address& address = kHome) { return bearers.greeted(now, NodeId(2), run, address).has_value(); }
-  bool answered(Run run, const net::Address& address = kHome) { return bearers.answered(now, NodeId(2), run, address).has_value(); }
+  bool greeted(Run run, const net::Address& address = kHome) {
+    return bearers.greeted(now, {NodeId(2), run, voter_of(run), address}).has_value();
+  }
+  bool answered(Run run, const net::Address& address = kHome) {
+    return bearers.answered(now, {NodeId(2), run, voter_of(run), address}).has_value();
+  }
   Run bearer() const { return bearers.of(NodeId(2)); }
 
   Time now{1'000'000'000};
   Replayed log;
-  Bearers bearers{log.catalogue(), kSession};
+  std::set<VoterId> voters;
+  Bearers bearers{log.catalogue(), [this](NodeId, VoterId voter) { return voters.contains(voter); }, kSession};
 };
 
 const Run kFirst = nth_run(5);
@@ -41,8 +48,8 @@ const Run kTwin = nth_run(1, 9);
 
 TEST_CASE("given a node of which nothing is known, when a process greets, then it is taken for it, and a second one is not") {
   Timeline t;
-  CHECK(t.bearers.greeted(t.now, NodeId(7), kTwin, kElsewhere));
-  CHECK(!t.bearers.greeted(t.now, NodeId(7), nth_run(1, 8), kHome));
+  CHECK(t.bearers.greeted(t.now, {NodeId(7), kTwin, voter_of(kTwin), kElsewhere}));
+  CHECK(!t.bearers.greeted(t.now, {NodeId(7), nth_run(1, 8), voter_of(nth_run(1, 8)), kHome}));
   CHECK(t.bearers.of(NodeId(7)) == kTwin);
 }
 
@@ -53,7 +60,7 @@ TEST_CASE("given a living node, when a twin greets, then it is refused with the 
   std::string line;
   for (int i = 0; i < 20; ++i) {
     t.now = t.now + 1s;  // no message between these two for longer than a session: the link alone shows that it is there
-    Result<> twin = t.bearers.greeted(t.now, NodeId(2), kTwin, kElsewhere);
+    Result<> twin = t.bearers.greeted(t.now, {NodeId(2), kTwin, voter_of(kTwin), kElsewhere});
     REQUIRE(twin.is(Errc::invalid));
     CHECK((line.empty() || line == twin.error().what));
     line = twin.error().what;

@@ -1,3 +1,4 @@
+// What a list of voters on the command line may say against what the directory knows.
 #include "broker/cluster/voters_list.h"
 
 #include <doctest/doctest.h>
@@ -19,9 +20,7 @@ raft::Configuration changed() {
   return c;
 }
 
-ListVerdict judge(std::initializer_list<int> list, int self = 1) {
-  return judge_voters_list(nodes(list), NodeId(self), changed()).verdict;
-}
+ListVerdict judge(std::initializer_list<int> list, int self = 1) { return judge_voters_list(nodes(list), NodeId(self), changed()).verdict; }
 
 }  // namespace
 

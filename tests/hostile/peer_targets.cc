@@ -8,6 +8,7 @@
 #include "broker/metadata/messages.h"
 #include "broker/metadata/records.h"
 #include "broker/peer/frame.h"
+#include "broker/raft/formation.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
 #include "tests/base/nth_run.h"
@@ -100,6 +101,34 @@ Catalogue small_catalogue() {
   return catalogue;
 }
 
+raft::Configuration three_voters() {
+  raft::Configuration c;
+  for (int32_t i = 1; i <= 3; ++i) c.voters.push_back({NodeId(i), VoterId(static_cast<uint64_t>(5 + i))});
+  c.next = c.voters;
+  c.next[2].id = VoterId(77);
+  c.addresses[NodeId(1)] = {"host", 9192};
+  c.founders.push_back(NodeId(1));
+  return c;
+}
+
+std::vector<raft::FormationMessage> formation_messages() {
+  raft::Promise promise;
+  promise.round = {3, NodeId(1)};
+  promise.cluster_id = Uuid{1, 2};
+  promise.configuration = three_voters();
+  raft::Answer answer;
+  answer.round = promise.round;
+  answer.list.push_back(NodeId(1));
+  answer.cluster_id = Uuid{1, 2};
+  std::vector<raft::FormationMessage> out;
+  out.push_back(raft::Ask{promise.round});
+  out.push_back(answer);
+  out.push_back(raft::Propose{promise});
+  out.push_back(raft::Promised{promise.round});
+  out.push_back(raft::Formed{promise.cluster_id});
+  return out;
+}
+
 std::vector<raft::Message> raft_messages() {
   auto bytes = [](const Record& record) { return SharedBytes::copy_of(encode(record)); };
   std::vector<raft::MessageBody> bodies{
@@ -112,13 +141,17 @@ std::vector<raft::Message> raft_messages() {
                           {{Term(2), LogIndex(9), raft::EntryKind::noop, {}},
                            {Term(3), LogIndex(10), raft::EntryKind::command, bytes(records()[1])},
                            {Term(3), LogIndex(11), raft::EntryKind::command, bytes(records()[7])}}},
-      raft::AppendEntriesReply{false, true, LogIndex(0), LogIndex(8), LogIndex(5), Term(1)},
-      raft::InstallSnapshot{0, true, LogIndex(9), {LogIndex(9), Term(2), SharedBytes::copy_of(small_catalogue().snapshot())}},
-      raft::InstallSnapshotReply{true, LogIndex(9)},
-      raft::TimeoutNow{}};
+      raft::AppendEntriesReply{false, LogIndex(0), LogIndex(8), LogIndex(5), Term(1)},
+      raft::InstallSnapshot{
+          0, true, LogIndex(9), {LogIndex(9), Term(2), three_voters(), SharedBytes::copy_of(small_catalogue().snapshot())}},
+      raft::InstallSnapshotReply{LogIndex(9)},
+      raft::TimeoutNow{},
+      raft::Distrust{LogIndex(7)}};
+  bodies.push_back(raft::AppendEntries{
+      LogIndex(11), Term(3), LogIndex(9), {{Term(3), LogIndex(12), raft::EntryKind::configuration, raft::encode(three_voters())}}});
   std::vector<raft::Message> messages;
   for (raft::MessageBody& body : bodies)
-    messages.push_back({NodeId(1), NodeId(2), sg::test::nth_run(3), sg::test::nth_run(4), Term(3), std::move(body)});
+    messages.push_back({NodeId(1), NodeId(2), VoterId(6), sg::test::nth_run(3), sg::test::nth_run(4), Term(3), std::move(body)});
   return messages;
 }
 
@@ -226,6 +259,7 @@ Target frames() {
   add(FrameKind::hello, kHellos);
   add(FrameKind::hello_reply, kHelloReplies);
   add(FrameKind::raft, raft_messages());
+  add(FrameKind::formation, formation_messages());
   add(FrameKind::heartbeat, kHeartbeats);
   add(FrameKind::controller_request, controller_requests());
   add(FrameKind::controller_reply, controller_replies());
@@ -292,6 +326,7 @@ std::vector<Target> peer_targets() {
           packed("Hello", kHellos),
           packed("HelloReply", kHelloReplies),
           packed("raft::Message", raft_messages()),
+          packed("raft::FormationMessage", formation_messages()),
           packed("Heartbeat", kHeartbeats),
           packed("HeartbeatReply", kHeartbeatReplies),
           packed("ControllerRequest", controller_requests()),

@@ -41,7 +41,7 @@ class Timeline {
     for (std::string& line : out.notes) notes.push_back(std::move(line));
   }
 
-  void start() { take(controller_->start(now)); }
+  void start() { take(controller_->start(now, Uuid{})); }
   void stop() { take(controller_->stop(now)); }
   // Leadership moves to another node: a new controller that has seen nothing. What was proposed and not applied is gone.
   void fail_over(int to) {

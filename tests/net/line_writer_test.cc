@@ -64,7 +64,7 @@ TEST_CASE("given a descriptor that takes lines, then all come, in order, and flu
 
 TEST_CASE("given a pipe that nobody reads, then writing goes on, and once it is read a line stands where lines are missing") {
   Pipe pipe;
-  net::LineWriter writer(pipe.write.get(), lost_line, 64 << 10);
+  net::LineWriter writer(pipe.write.get(), lost_line, 256 << 10);  // more than a pipe holds
   const std::string padding(100, 'x');
   constexpr int kLines = 20'000;  // 2 MB
   for (int i = 0; i < kLines; ++i) writer.write(std::to_string(i) + " " + padding + "\n");

@@ -178,6 +178,26 @@ TEST_CASE("raft: given a new cluster, when it is formed, then its first entry is
   CHECK(n.raft.configuration() == voters_to(1));
 }
 
+TEST_CASE("raft: given a log that names no voters, when they are assumed, then it goes by them, and its leader writes them down") {
+  Recovered older = found(3, kNoVoter, {command(2, 1), command(3, 2)});
+  Configuration assumed;
+  for (int i = 1; i <= 3; ++i) assumed.voters.push_back(voter(i, i == 1 ? 1 : 0));
+  Solo n(older);
+  CHECK(n.raft.deadline() == Time::never());
+  n.take(n.raft.assume(n.now, assumed));
+  n.take(n.raft.assume(n.now, voters_to(5)));  // once
+  CHECK(n.raft.configuration() == assumed);
+  n.tick_at_deadline();
+  n.receive(voter(2, 0), n.raft.term().v, RequestVoteReply{true, true});
+  n.disk_done();
+  n.receive(voter(2, 0), n.raft.term().v, RequestVoteReply{false, true});
+  REQUIRE(n.raft.is_leader());
+  n.disk_done();
+  n.acknowledge(voter(2, 0), 3);
+  CHECK(n.raft.log().at(LogIndex(4)).kind == EntryKind::configuration);
+  CHECK(n.raft.configuration_index() == LogIndex(4));
+}
+
 TEST_CASE("raft: given the only voter, when something that it promised is gone, then it does not lead") {
   Recovered r = found(3, voter(1), {configured(1, 1, voters_to(1))});
   r.may_lead = false;

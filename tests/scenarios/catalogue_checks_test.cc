@@ -51,10 +51,10 @@ struct Fixture : PartitionBench {
     for (int i : members) r.isr.push_back({NodeId(i), epoch(i)});
     return r;
   }
-  metadata::RegisterBroker registration(int i, uint64_t run, uint64_t directory = 1) const {
+  metadata::RegisterBroker registration(int i, uint64_t run, uint64_t directory = 0) const {
     metadata::RegisterBroker r;
     r.node = NodeId(i);
-    r.run = sg::test::nth_run(run, directory);
+    r.run = sg::test::nth_run(run, directory == 0 ? static_cast<uint64_t>(i) : directory);
     return r;
   }
   // E9 alone, of `record` and what it made; `change` spoils that.
@@ -83,7 +83,7 @@ CatalogueFacts::Partition facts(std::initializer_list<int> isr, NodeId leader, i
                                 std::set<CatalogueFacts::Disk> spoiled = {}) {
   CatalogueFacts::Partition p{nodes({1, 2, 3}),  {}, leader, LeaderEpoch(leader_epoch), PartitionEpoch(partition_epoch), 2,
                               std::move(spoiled)};
-  for (int i : isr) p.isr.emplace_back(NodeId(i), Uuid{0, 1});
+  for (int i : isr) p.isr.emplace_back(NodeId(i), Uuid{0, static_cast<uint64_t>(i)});  // the first disk of each
   return p;
 }
 
@@ -105,19 +105,19 @@ TEST_CASE("fold: brokers come and go, and leaders, ISRs and epochs follow") {
   f.record(metadata::UnfenceBroker{NodeId(1), f.epoch(1)});
   f.record(f.isr_of({1, 2}));
   CHECK(f.orders() == facts({1, 2}, NodeId(2), 5, 6));
-  const CatalogueFacts::Disk first1{NodeId(1), Uuid{0, 1}}, first2{NodeId(2), Uuid{0, 1}}, second1{NodeId(1), Uuid{0, 2}};
+  const CatalogueFacts::Disk first1{NodeId(1), Uuid{0, 1}}, first2{NodeId(2), Uuid{0, 2}}, second1{NodeId(1), Uuid{0, 9}};
   f.record(metadata::ReportDamage{NodeId(2), f.epoch(2), {kOrders}});
   CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
   f.record(f.registration(2, 3));  // it calls itself clean, and is not
   CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
-  f.record(f.registration(1, 9, 2));  // an empty twin, or a new disk: the last member is still the one on the first disk
+  f.record(f.registration(1, 9, 9));  // an empty twin, or a new disk: the last member is still the one on the first disk
   CHECK(f.orders() == facts({1}, kNoNode, 7, 8, {first2}));
-  metadata::RegisterBroker lost = f.registration(1, 10, 2);
+  metadata::RegisterBroker lost = f.registration(1, 10, 9);
   lost.clean = false;
   f.record(lost);
   CHECK(f.orders() == facts({1}, kNoNode, 7, 9, {first2, second1}));
   f.record(f.registration(1, 1));  // the first disk is back as it was once: not a later run of it
-  CHECK(f.ghost.fold.facts().brokers.at(NodeId(1)).run == sg::test::nth_run(10, 2));
+  CHECK(f.ghost.fold.facts().brokers.at(NodeId(1)).run == sg::test::nth_run(10, 9));
   f.record(f.registration(1, 2));
   f.record(metadata::UnfenceBroker{NodeId(1), f.epoch(1)});
   CHECK(f.orders() == facts({1}, NodeId(1), 8, 10, {first2, second1}));

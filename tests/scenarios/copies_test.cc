@@ -20,30 +20,29 @@ struct Story : PartitionBench {
   }
   void wipe(int i) {
     ledger(i).died(sim::Death::wipe);
-    copies.taken(NodeId(i));
+    copies.taken(NodeId(i), true);
   }
-  Copies copies{{NodeId(1), NodeId(2), NodeId(3)}, ledgers, ghost};
+  Copies copies{ledgers, ghost};
 };
 
 }  // namespace
 
-TEST_CASE("given one disk that is emptied, then nothing is destroyed; with a second one before the first takes part again, the quorum is") {
+TEST_CASE("given disks that are emptied one after the other, then what was committed is destroyed with the last that had it") {
   Story s;
   s.wipe(1);
-  CHECK_FALSE(s.copies.any_destroyed());
   s.wipe(2);
-  CHECK(s.copies.quorum_destroyed());
-  CHECK_FALSE(s.copies.destroyed(kOrders));
+  CHECK_FALSE(s.copies.any_destroyed());
   s.wipe(3);
   CHECK(s.copies.destroyed(kOrders));
+  CHECK_FALSE(s.copies.quorum_destroyed());
 }
 
-TEST_CASE("given two disks that are emptied one after the other, when the first node has registered in between, then the quorum lives") {
+TEST_CASE("given a majority of the voters that does not remember, then the quorum is destroyed for good") {
   Story s;
-  s.wipe(1);
-  s.copies.registered(NodeId(1));
-  s.wipe(2);
-  CHECK_FALSE(s.copies.quorum_destroyed());
+  s.copies.taken(NodeId(1), false);
+  s.copies.taken(NodeId(2), true);
+  CHECK(s.copies.quorum_destroyed());
+  CHECK(s.copies.any_destroyed());
 }
 
 TEST_CASE("given the last whole copy on a disk that is only away, then it is not destroyed") {
@@ -53,7 +52,7 @@ TEST_CASE("given the last whole copy on a disk that is only away, then it is not
   std::map<MachineId, Ledger> kept;
   kept.emplace(NodeId(3), s.ledger(3));
   s.ledger(3).died(sim::Death::wipe);
-  s.copies.taken(NodeId(3), kept);
+  s.copies.taken(NodeId(3), true, kept);
   CHECK_FALSE(s.copies.destroyed(kOrders));
 }
 
@@ -68,7 +67,7 @@ TEST_CASE("given a copy that a node itself gave up, then the faults have not des
 
 TEST_CASE("given a spare machine, then nothing counts that is taken from it") {
   Story s;
-  s.copies.taken(kFirstSpare);
-  s.copies.taken(kFirstSpare + 1);
+  s.copies.taken(kFirstSpare, false);
+  s.copies.taken(kFirstSpare + 1, false);
   CHECK_FALSE(s.copies.quorum_destroyed());
 }

@@ -147,11 +147,12 @@ class Bench : public LedgerEvents {
     for (auto& n : nodes) n->commit(items);
   }
   void set_term(int i, int64_t term, int32_t vote) {
-    node(i).hard = {Term(term), NodeId(vote)};
+    node(i).hard = {Term(term), NodeId(vote), VoterId(static_cast<uint64_t>(vote))};
     node(i).commit({});
   }
   raft::Message message(int from, int to, int64_t term, raft::MessageBody body) const {
-    return {NodeId(from), NodeId(to), sg::test::nth_run(1), sg::test::nth_run(1), Term(term), std::move(body)};
+    const VoterId voter(static_cast<uint64_t>(from));
+    return {NodeId(from), NodeId(to), voter, sg::test::nth_run(1), sg::test::nth_run(1), Term(term), std::move(body)};
   }
   void say(int from, int to, int64_t term, raft::MessageBody body) {
     raft.on_message(NodeId(from), NodeId(to), message(from, to, term, std::move(body)));
@@ -209,7 +210,13 @@ class Bench : public LedgerEvents {
   Judge judge{[this](Check check, const std::string& text) { reports.emplace_back(to_string(check), text); }};
   Ledgers ledgers;
   Ghost ghost;
-  RaftChecks raft{{NodeId(1), NodeId(2), NodeId(3)}, ledgers, ghost.raft, judge, [](LogIndex, raft::EntryKind, ByteSpan) {}};
+  // Nodes 1, 2 and 3 vote, each under its number.
+  static RaftChecks::Voters three_voters() {
+    raft::Configuration c;
+    for (int32_t i = 1; i <= 3; ++i) c.voters.push_back({NodeId(i), VoterId(static_cast<uint64_t>(i))});
+    return std::make_shared<const raft::Configuration>(std::move(c));
+  }
+  RaftChecks raft{ledgers, ghost.raft, judge, [](LogIndex, raft::EntryKind, ByteSpan) {}, three_voters()};
   CatalogueChecks catalogue{ghost, judge};
   PartitionChecks partitions{ledgers, ghost, judge};
   std::vector<std::unique_ptr<FakeJournal>> nodes;
@@ -220,6 +227,7 @@ class Bench : public LedgerEvents {
 struct RaftBench : Bench {
   RaftBench() {
     for (int i = 1; i <= 3; ++i) node(i).commit({fact(wal::RecordKind::advance_start, wal::kRaftLog, 1)});
+    for (int i = 1; i <= 3; ++i) say(i, i % 3 + 1, 0, raft::RequestVoteReply{true, false});  // under which id each promises
     for (int i = 1; i <= 3; ++i) set_term(i, 1, 1);
     say(1, 2, 1, raft::AppendEntries{});
     node(1).commit({raft_entry(1, 1), raft_entry(2, 1)});
@@ -228,7 +236,7 @@ struct RaftBench : Bench {
   static raft::AppendEntries commit(int64_t index) { return {LogIndex(index), Term(1), LogIndex(index), {}}; }
   static raft::AppendEntriesReply matched(int64_t index) {
     raft::AppendEntriesReply r;
-    r.success = r.counts = true;
+    r.success = true;
     r.match = LogIndex(index);
     return r;
   }

@@ -72,7 +72,7 @@ TEST_CASE("taps: a message is of the machines that it goes between, whatever it 
   Fixture f;
   f.taps.add_node(5, kFirstSpare);
   sim::ConnectionInfo twin{3, {"spare1", 5002}, {"node2", 9192}, 5, 1};
-  const raft::Message says_node1{NodeId(1), NodeId(2), {}, {}, Term(3), raft::AppendEntries{}};
+  const raft::Message says_node1{NodeId(1), NodeId(2), VoterId(1), {}, {}, Term(3), raft::AppendEntries{}};
   const ByteVec bytes = broker::peer::encode_head(broker::peer::FrameKind::raft, pack(says_node1), 0);
   f.taps.on_send(twin, true, bytes);
   f.taps.on_send(twin, false, bytes);
