@@ -307,12 +307,19 @@ class Run {
     return !world_.failure();
   }
 
+  // From a partition that nobody can lead any more, nobody is owed the rest of the log.
+  void release_followers() {
+    const std::vector<PartitionName> living = quorum_destroyed() ? std::vector<PartitionName>() : living_partitions();
+    std::erase_if(history_.followers, [&](const Follower& f) { return std::ranges::find(living, f.partition) == living.end(); });
+  }
+
   bool judge() {
     control_.running = false;
     if (!world_.run_until(world_.now() + 1s)) return false;
     watching_ = false;
     leader_changes_ = cluster_.leader_changes();
     if (options_.judging == Judging::nothing) return true;
+    release_followers();
     if (observers_ && !judge_from_outside()) return false;
     std::vector<ReplicaContents> replicas = what_is_left();
     if (world_.failure()) return false;

@@ -51,7 +51,7 @@ Answer produced(int16_t acks, kafka::ErrorCode error = kafka::ErrorCode::none, T
   return {.kind = Answer::Kind::produced, .error = error, .asked = asked, .acks = acks};
 }
 Answer fetched(int32_t named_epoch, bool has_records) {
-  return {.kind = Answer::Kind::fetched, .named_epoch = LeaderEpoch(named_epoch), .has_records = has_records};
+  return {.kind = Answer::Kind::fetched, .asked = at_ms(4000), .named_epoch = LeaderEpoch(named_epoch), .has_records = has_records};
 }
 
 // Node 1 was heard last by a heartbeat of 1 s: it is silent from 3 s on.
