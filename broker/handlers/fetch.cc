@@ -84,7 +84,7 @@ void fetch_partition(Task& task, Services& services, const FetchRequest& request
     out.diverging_epoch = {answer.diverging->epoch, answer.diverging->end};
     return;
   }
-  out.high_watermark = answer.bound;
+  out.high_watermark = replica->core.log().high_watermark();
   out.last_stable_offset = out.high_watermark;
   out.log_start_offset = replica->core.log().log_start();
   if (answer.outcome != replica::Outcome::ok) return refuse(services, topic.topic, to_kafka(answer.outcome), out);

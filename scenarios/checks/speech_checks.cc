@@ -148,7 +148,9 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
   std::string wrong;
   if (is_word(a)) {
     wrong = wrong_outside(now, process, from, a);
-    if (wrong.empty() && is_silent) wrong = wrong_in_silence(a);
+    // Answers leave in the order of their requests: one that was made in time may have stood behind one that waited.
+    const bool made_before = a.kind == Answer::Kind::claimed && a.asked < silent;
+    if (wrong.empty() && is_silent && !made_before) wrong = wrong_in_silence(a);
   }
   // Nobody waits then: a Fetch not at all, acks=all for a moment. (acks=1 is refused as it comes.)
   if (wrong.empty() && is_silent && (a.kind == Answer::Kind::produced || a.kind == Answer::Kind::fetched)) {

@@ -180,6 +180,9 @@ TEST_CASE("partition: what the simulator destroyed is not held against a node un
   f.ledger(2).died(sim::Death::wipe);
   f.partitions.finish();
   CHECK(f.found() == "");
+  // It registers again, and as the very disk that was meant.
+  f.node(2).end = {};
+  f.node(2).open();
   f.ledger(2).registered();
   f.partitions.finish();
   CHECK(f.found() == "E11");

@@ -96,7 +96,8 @@ namespace {
 const AddPairs kSpeechPairs({
     {"E25", "acks=1 is accepted without a controller", [](bool broken) { return in_silence(produced(1), broken); }},
     {"E25", "an offset is told without a controller", [](bool broken) { return in_silence({.kind = Answer::Kind::offsets}, broken); }},
-    {"E25", "a leader without a controller names itself", [](bool broken) { return in_silence({.kind = Answer::Kind::claimed}, broken); }},
+    {"E25", "a leader without a controller names itself",
+     [](bool broken) { return in_silence({.kind = Answer::Kind::claimed, .asked = at_ms(3990)}, broken); }},
     {"E25", "an empty success without a controller", [](bool broken) { return Story().says(at_ms(4000), fetched(0, !broken)); }},
     {"E25", "records without a controller, for who does not name the epoch",
      [](bool broken) { return Story().says(at_ms(4000), fetched(broken ? -1 : 0, true)); }},
