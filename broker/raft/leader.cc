@@ -51,7 +51,9 @@ bool Raft::states_less(const Message& m, const AppendEntriesReply& r) {
   auto promised = promised_.find(m.sender());
   if (promised == promised_.end() || !m.from_run.newer_than(promised->second.run)) return false;
   const LogIndex counted = promised->second.match;
-  if (r.rejected > counted && r.conflict_index > counted) return false;
+  // Its log ends before that, or differs there. (The hint of a longer log may name the first index of a term that lies below.)
+  const bool ends_before = r.conflict_term.v == 0 && r.conflict_index <= counted;
+  if (r.rejected > counted && !ends_before) return false;
   REACHED("raft.voter_distrusted");
   distrusted_.insert(m.sender());
   send(m.from, Distrust{counted});

@@ -77,7 +77,8 @@ std::optional<Violation> LivenessChecks::look_at_controller(const ClusterView& v
 }
 
 std::optional<Violation> LivenessChecks::look_at_partitions(const ClusterView& view) {
-  auto is_led = [](const ClusterView::Partition& p) { return p.damaged || p.leader != kNoNode; };
+  // Or offline, where nobody has what was promised: both are for the controller to find out.
+  auto is_led = [](const ClusterView::Partition& p) { return p.damaged == (p.leader == kNoNode); };
   auto is_full = [&](const ClusterView::Partition& p) {
     return p.damaged || std::ranges::all_of(p.replicas, [&](NodeId replica) {
              auto node = std::ranges::find(view.nodes, replica, &ClusterView::Node::id);
@@ -85,7 +86,7 @@ std::optional<Violation> LivenessChecks::look_at_partitions(const ClusterView& v
            });
   };
   auto hidden = std::ranges::find_if(view.partitions, [](const auto& p) { return p.damaged && p.leader != kNoNode; });
-  if (hidden != view.partitions.end())
+  if (hidden != view.partitions.end() && overdue(led_since_, ready_since_, bounds_.leaders, view.now))
     return Violation{"L2", fmt::format("{} is led by node {}, although its last copy was destroyed; expected: it is offline", hidden->name,
                                        hidden->leader)};
   auto unled = std::ranges::find_if_not(view.partitions, is_led);

@@ -126,7 +126,7 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
   bool own_term = proposal != proposals_.end();
   auto held = [&](const raft::Voter& voter) { return holds(voter, commit, proposal->second.chain); };
   bool decided = own_term && majority(proposal->second.in_force, held);
-  if (own_term && !decided) decided = joint_is_committed(proposal) && majority(newest_of(from), held);
+  if (own_term && !decided) decided = joint_is_committed(proposal) && majority(final_of(proposal->second.in_force), held);
   judge_.check(Check::e5, decided, [&] {
     if (!own_term)
       return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
@@ -259,7 +259,7 @@ RaftChecks::Voters RaftChecks::in_force_behind(MachineId node, LogIndex index) c
 }
 
 // What is in force at this entry is a joint configuration which both sets have committed: from the append of its final entry on, which the
-// leader may have appended meanwhile, the new set alone counts, also for what stands between the two (§4.3).
+// leader may have appended meanwhile and not written yet, the new set alone counts, also for what stands between the two (§4.3).
 bool RaftChecks::joint_is_committed(Proposals::const_iterator entry) const {
   const Voters& joint = entry->second.in_force;
   if (!joint || !joint->joint()) return false;
@@ -268,6 +268,13 @@ bool RaftChecks::joint_is_committed(Proposals::const_iterator entry) const {
   if (brought->second.kind != raft::EntryKind::configuration) return true;  // at or below what is known to be committed
   const LogIndex index(brought->first.first);
   return majority(joint, [&](const raft::Voter& voter) { return holds(voter, index, brought->second.chain); });
+}
+
+RaftChecks::Voters RaftChecks::final_of(const Voters& joint) {
+  auto final = std::make_shared<raft::Configuration>(*joint);
+  final->voters = std::move(final->next);
+  final->next.clear();
+  return final;
 }
 
 RaftChecks::Voters RaftChecks::newest_of(MachineId node) const {

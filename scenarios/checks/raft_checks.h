@@ -66,6 +66,7 @@ class RaftChecks {
   void check_commit(MachineId from, const raft::Message& m, LogIndex commit);
   Voters in_force_behind(MachineId node, LogIndex index) const;
   Voters newest_of(MachineId node) const;
+  static Voters final_of(const Voters& joint);
   bool joint_is_committed(Proposals::const_iterator entry) const;
   // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
   static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);

@@ -240,6 +240,21 @@ TEST_CASE("raft: given a refusal of the same run that comes late, then nobody is
   CHECK(n.raft.commit() == LogIndex(2));
 }
 
+TEST_CASE("raft: given a later run whose log is longer and differs behind what was counted, then its hint below that is no lie") {
+  Solo n(3, found(2, kNoVoter, {command(1, 1), command(2, 2), command(2, 3)}));
+  n.elect();
+  n.disk_done();
+  n.acknowledge(2, 3);
+  AppendEntriesReply longer;  // entries of term 2 up to index 4, where this log has one of its own
+  longer.rejected = LogIndex(4);
+  longer.conflict_index = LogIndex(2);
+  longer.conflict_term = Term(2);
+  Texts said = n.receive(2, n.raft.term().v, longer, 2);
+  CHECK(std::ranges::none_of(said, [](const std::string& s) { return s.find("Distrust") != std::string::npos; }));
+  n.receive(voter(2), n.raft.term().v, AppendEntriesReply{true, LogIndex(4), {}, {}, {}}, sg::test::nth_run(2));
+  CHECK(n.raft.commit() == LogIndex(4));
+}
+
 TEST_CASE("raft: given a follower that is told of more than its directory holds, then it asks to be stopped") {
   Solo n(3, found(1, kNoVoter, {command(1, 1)}));
   n.receive(2, 1, append(1, 1, 0));

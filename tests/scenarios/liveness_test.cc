@@ -197,7 +197,7 @@ const AddPairs kLivenessPairs({
      [](bool broken) {
        Story s;
        s.p().damaged = broken;
-       s.look(1s);
+       s.look(10s);
        return s.found;
      }},
     {"L3", "a live replica outside the ISR by its bound",
