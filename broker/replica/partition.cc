@@ -75,8 +75,11 @@ void Partition::fault(std::string why, Output& out) {
 }
 
 void Partition::damaged(Offset from, Offset to, Output& out) {
-  if (!faulted_)
-    fault(fmt::format("records in [{}, {}) that were promised are missing from the journal", from, std::min(to, log_.log_end())), out);
+  if (faulted_) return;
+  const Offset end = std::min(to, log_.log_end());
+  fault(from < end ? fmt::format("records in [{}, {}) that were promised are missing from the journal", from, end)
+                   : "records that were promised may be missing from the journal, and nobody knows which",
+        out);
 }
 
 // Whoever names a later epoch has it from the catalogue, which this node will hear too: until then it answers nobody.
