@@ -215,10 +215,7 @@ Result<> Node::learn_cluster(Task& task) {
 // What Raft goes on from, if the operator's list of voters does not contradict it.  Errc::invalid: it does.
 Result<raft::Recovered> Node::recover_raft(Task& task, const wal::OpenResult& opened) {
   TRY(auto recovered, RaftDriver::recover(task, *journal_, opened, config_.voters.size() <= 1));
-  raft::Configuration newest;
-  if (recovered.snapshot) newest = recovered.snapshot->configuration;
-  for (const raft::Entry& e : recovered.entries)
-    if (e.kind == raft::EntryKind::configuration) newest = raft::decode_configuration(e.data).value();
+  const raft::Configuration newest = raft::newest_configuration(recovered);
   std::vector<NodeId> list;
   for (const Voter& v : config_.voters) list.push_back(v.id);
   const JudgedList judged = judge_voters_list(std::move(list), config_.node_id, newest);

@@ -28,10 +28,7 @@ bool has_damage(const wal::OpenResult& opened, StreamId stream) {
 constexpr NodeId kBarredVote{-2};
 
 bool is_only_voter(const raft::Recovered& found, bool alone) {
-  raft::Configuration newest;
-  if (found.snapshot) newest = found.snapshot->configuration;
-  for (const raft::Entry& e : found.entries)
-    if (e.kind == raft::EntryKind::configuration) newest = raft::decode_configuration(e.data).value();
+  const raft::Configuration newest = raft::newest_configuration(found);
   return newest.known() ? newest.members().size() == 1 : alone;
 }
 

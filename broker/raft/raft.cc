@@ -17,6 +17,12 @@ std::string_view to_string(Role role) {
   return "?";
 }
 
+Configuration newest_configuration(const Recovered& recovered) {
+  for (auto e = recovered.entries.rbegin(); e != recovered.entries.rend(); ++e)
+    if (e->kind == EntryKind::configuration) return decode_configuration(e->data).value();
+  return recovered.snapshot ? recovered.snapshot->configuration : Configuration{};
+}
+
 Raft::Raft(Config config, Recovered recovered, Rng rng) : config_(std::move(config)), rng_(rng), may_lead_(recovered.may_lead) {
   ENSURE(config_.heartbeat_interval.count() > 0 && config_.heartbeat_interval < config_.election_timeout_min);
   ENSURE(config_.election_timeout_min <= config_.election_timeout_max && config_.suspicion_delay_max.count() >= 0);

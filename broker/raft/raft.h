@@ -68,6 +68,9 @@ struct Recovered {
   bool may_lead = true;  // false: the only voter of a cluster, and something that it had promised is gone
 };
 
+// The newest that snapshot and log name; unknown if they name none.
+Configuration newest_configuration(const Recovered& recovered);
+
 enum class Role : uint8_t { follower, pre_candidate, candidate, leader };
 std::string_view to_string(Role role);
 
@@ -178,8 +181,6 @@ class Raft {
   // Of each follower, while this node leads.
   const std::map<NodeId, Progress>& progress() const { return progress_; }
   Run run_of(NodeId node) const;  // the one that was heard last; none if there is none
-  // When a voter was last heard in this term, of those who answer a leader or were asked for a vote; none since the term began if absent.
-  const std::map<Voter, Time>& heard() const { return heard_; }
 
  private:
   struct PendingWrite {
