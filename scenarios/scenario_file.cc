@@ -354,6 +354,9 @@ Result<Scenario> find_scenario(const std::string& name_or_path) {
     stems.push_back(fs::path(file).stem().string());
     if (stems.back() == name_or_path) return load_scenario_file(file);
   }
+  if (stems.empty())
+    return fail(Errc::not_found, fmt::format("no scenario '{}': {} holds none; start in the project's root, or name a TOML file",
+                                             name_or_path, scenario_folder()));
   std::vector<std::string_view> names(stems.begin(), stems.end());
   return fail(Errc::not_found, fmt::format("no scenario '{}' in {}; did you mean '{}'? (stormglass list shows all)", name_or_path,
                                            scenario_folder(), nearest(name_or_path, names)));
