@@ -40,7 +40,7 @@ sim::Node& Cluster::add_machine(Rng& clocks, std::string name) {
   options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
   auto program = [this, i](Task& task, sim::NodeEnv& env) { return reading_ ? run_reader(task, env, i) : run_broker(task, env, i); };
   machines_.push_back(&world_.add_node(std::move(name), program, options));
-  starts_.push_back({.node = broker_id(i), .choice = {}, .mistake = {}, .since = {}});
+  starts_.push_back({.node = broker_id(i), .choice = {}, .mistake = {}, .since = {}, .used = {}});
   brokers_.push_back(nullptr);
   return *machines_.back();
 }
@@ -110,13 +110,14 @@ void Cluster::begin(sim::Node& machine, const sim::Fault& mistake) {
   start.informed = mistake.kind != sim::FaultKind::operator_start || start.exchanges == 0;
 }
 
-void Cluster::end(sim::Node& machine) {
+bool Cluster::end(sim::Node& machine) {
   Start& start = start_of(machine);
   mistakes_.push_back({.node = machine.name(), .mistake = start.mistake, .refused = start.refused});
   if (machine.running() && start.informed && machine.disk().exchanges() == start.exchanges)
     mistakes_.back().running = world_.now() - start.since;
   start.choice.clear();
   start.mistake.clear();
+  return !start.used || start.used->first != machine.disk().exchanges() || start.used->second == start.node;
 }
 
 sim::Node* Cluster::spare(const sim::Node& of) {
@@ -142,6 +143,8 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   // An empty disk without voters is a new cluster of one: that, too, would be a wish.
   const bool alone = start.choice == "no_voters" && machines_[index]->disk().exchanges() > 0;
   config = mistaken(std::move(config), alone ? "" : start.choice);
+  auto& used = starts_[index].used;
+  if (const uint64_t disk = machines_[index]->disk().exchanges(); !used || used->first != disk) used.emplace(disk, config.node_id);
   std::string why;
   broker::Node node({env.scheduler, env.clock, env.network, env.disk, env.rng, env.log}, config,
                     {.ready = nullptr, .failed = [&why](const std::string& line) { why = line; }});

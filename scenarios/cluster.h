@@ -3,6 +3,7 @@
 // Invariant: what the nodes are configured with is a function of (scenario, seed) and is printed with every run.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,7 +45,7 @@ class Cluster final : public sim::Operator {
 
   // sim::Operator: how machines are started.
   void begin(sim::Node& machine, const sim::Fault& mistake) override;
-  void end(sim::Node& machine) override;
+  bool end(sim::Node& machine) override;
   sim::Node* spare(const sim::Node& of) override;
 
   // For sim::FaultExecutor. "leader": of a random partition; "leader(topic-n)"; "controller"; "follower": a node that leads nothing,
@@ -84,6 +85,8 @@ class Cluster final : public sim::Operator {
     Time since;              // of the last process
     uint64_t exchanges = 0;  // of the disk when the mistake began: on another disk it may be another mistake
     bool informed = true;    // the disk holds what contradicts the mistake
+    // As whom the disk that was there at so many exchanges was used first: no other node will use it.
+    std::optional<std::pair<uint64_t, NodeId>> used;
   };
   sim::Node& add_machine(Rng& clocks, std::string name);
   size_t index_of(MachineId id) const;

@@ -111,8 +111,7 @@ void People::start_wrongly(const Fault& fault, Node& target) {
     harness_.begin(target, fault);
     start_later(target, handling(fault));
     keep(fault, target, [this, &fault, &target](bool restart) {
-      harness_.end(target);
-      target.die(Death::kill);
+      target.die(harness_.end(target) ? Death::kill : Death::wipe);
       if (restart) start_later(target, handling(fault));
     });
   });

@@ -21,7 +21,8 @@ class Operator {
   virtual ~Operator() = default;
   // From now on the machine's program is started as the mistake says; until end(), before which a process that runs so has not been ended.
   virtual void begin(Node& machine, const Fault& mistake) = 0;
-  virtual void end(Node& machine) = 0;
+  // False: what the mistaken process has made of an empty disk no other process will use; whoever made the mistake empties it again.
+  virtual bool end(Node& machine) = 0;
   // A machine that nothing runs on, for a second process with the identity of `of`, from the next begin() to end(); null: there is none.
   virtual Node* spare(const Node& of) = 0;
 };

@@ -1,7 +1,8 @@
 // The ledgers of all machines: what the checks over several nodes ask; and which machine is meant by a node's id.
 //
 // Invariant: a node id means the machine whose directory was registered last under it, whatever other processes claim it; before any
-// registration, its own.
+// registration, its own. What a disk held when a fault took it out of its machine stays known: whoever counted it while it was there
+// was right.
 #pragma once
 
 #include <map>
@@ -22,6 +23,17 @@ class Ledgers {
     return it == ledgers_.end() ? nullptr : it->second.get();
   }
   const std::map<MachineId, std::unique_ptr<Ledger>>& all() const { return ledgers_; }
+
+  // The machine's disk is about to leave it, or to be wiped.
+  void taken_out(MachineId machine) {
+    if (const Ledger* l = find(machine); l && l->directory() != Uuid()) former_.insert_or_assign(l->directory(), *l);
+  }
+  // The copy on that disk, in its machine or as it was when it was taken out; null: there was none.
+  const Ledger* copy(MachineId machine, const Uuid& disk) const {
+    if (const Ledger* l = find(machine); l && l->directory() == disk) return l;
+    auto it = former_.find(disk);
+    return it == former_.end() ? nullptr : &it->second;
+  }
 
   MachineId machine_of(NodeId node) const {
     auto it = holders_.find(node);
@@ -45,6 +57,7 @@ class Ledgers {
  private:
   std::map<MachineId, std::unique_ptr<Ledger>> ledgers_;
   std::map<NodeId, MachineId> holders_;
+  std::map<Uuid, Ledger> former_;  // by directory
 };
 
 }  // namespace sg::scenario

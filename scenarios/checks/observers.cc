@@ -99,15 +99,19 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   }
   void on_death(uint32_t node, sim::Death death) override {
     Broker& broker = brokers.at(node);
-    if (death == sim::Death::wipe) raft.forgotten(broker.machine);
+    if (death == sim::Death::wipe) is_taken_out(broker.machine);
     broker.ledger->died(death);
     speech.on_died(broker.machine);
     if (death == sim::Death::wipe) copies.taken(broker.machine, raft.majority_remembers(), away);
   }
+  void is_taken_out(MachineId machine) {
+    raft.forgotten(machine);
+    ledgers.taken_out(machine);
+  }
   // What a disk holds goes with it, and so does what is known of it.
   void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
     Broker& broker = brokers.at(node);
-    if (what != sim::DiskExchange::image) raft.forgotten(broker.machine);
+    if (what != sim::DiskExchange::image) is_taken_out(broker.machine);
     switch (what) {
       case sim::DiskExchange::image: images.emplace(image, *broker.ledger); return;
       case sim::DiskExchange::put: broker.ledger->becomes(images.at(image)); break;

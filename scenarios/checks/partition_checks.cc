@@ -90,7 +90,7 @@ void PartitionChecks::on_newcomer(NodeId node, MachineId registered, MachineId n
 void PartitionChecks::check_leader(StreamId stream, const PartitionGhost& ghost) {
   const PartitionState& s = *ghost.newest();
   const int64_t end = ghost.high_watermark();
-  judge_.check(Check::e15, holds(s.leader, stream, end, ghost.committed.chain_at(end)), [&] {
+  judge_.check(Check::e15, holds(ledgers_.find(s.leader), stream, end, ghost.committed.chain_at(end)), [&] {
     const Ledger* l = ledgers_.find(s.leader);
     return fmt::format(
         "{}: node {} is elected (epoch {}), but its durable log, up to {}, lacks or differs from what was acknowledged up to {}",
@@ -110,7 +110,7 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
     const MachineId member = s.isr[i];
     // A fault has taken the disk that was meant; whatever its machine has now is another copy, and nobody says that it is this one.
     if (const Ledger* l = ledgers_.find(member); l && i < s.disks.size() && l->directory() != s.disks[i]) continue;
-    judge_.check(Check::e11, holds(member, stream, end, chain), [&] {
+    judge_.check(Check::e11, holds(ledgers_.find(member), stream, end, chain), [&] {
       const Ledger* l = ledgers_.find(member);
       return fmt::format(
           "{}: node {} is in the ISR ({}), but does not durably hold the log up to the high watermark {}; its durable end is {}",
@@ -119,13 +119,17 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   }
 }
 
-bool PartitionChecks::holds(NodeId node, StreamId stream, int64_t end, std::optional<uint64_t> chain) const {
-  const Ledger* l = ledgers_.find(node);
-  if (!l) return false;
-  if (l->damaged()) return true;  // the simulator took it away
-  const DurableLog* log = l->log(stream);
+bool PartitionChecks::holds(const Ledger* copy, StreamId stream, int64_t end, std::optional<uint64_t> chain) {
+  if (!copy) return false;
+  if (copy->damaged()) return true;  // the simulator took it away
+  const DurableLog* log = copy->log(stream);
   if (log && log->start() > end) return true;  // deleted by retention: below it nothing is compared
-  return l->chain_at(stream, end) == chain;
+  return copy->chain_at(stream, end) == chain;
+}
+
+const Ledger* PartitionChecks::copy_of(const PartitionState& state, size_t member) const {
+  const MachineId machine = state.isr[member];
+  return member < state.disks.size() ? ledgers_.copy(machine, state.disks[member]) : ledgers_.find(machine);
 }
 
 // --- Journals --------------------------------------------------------------------------------------------------------------------
@@ -150,18 +154,22 @@ bool PartitionChecks::whole_isr_holds(const PartitionState& state, NodeId leader
   const Ledger* l = ledgers_.find(leader);
   const std::optional<uint64_t> chain = l ? l->chain_at(stream, end) : std::nullopt;
   if (!chain || static_cast<int32_t>(state.isr.size()) < state.min_isr) return false;
-  return std::ranges::all_of(state.isr, [&](NodeId member) { return holds(member, stream, end, chain); });
+  // As its members are, or were when a fault took their disks: the leader may have heard of a copy that is gone by now, and not yet of
+  // the registration that says so.
+  for (size_t i = 0; i < state.isr.size(); ++i)
+    if (!holds(copy_of(state, i), stream, end, chain)) return false;
+  return true;
 }
 
 std::string PartitionChecks::who_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const {
   const Ledger* l = ledgers_.find(leader);
   const std::optional<uint64_t> chain = l ? l->chain_at(stream, end) : std::nullopt;
   std::string out;
-  for (NodeId member : state.isr) {
-    const Ledger* m = ledgers_.find(member);
+  for (size_t i = 0; i < state.isr.size(); ++i) {
+    const Ledger* m = copy_of(state, i);
     const int64_t durable = m ? m->durable_end(stream) : 0;
-    const char* verdict = chain && holds(member, stream, end, chain) ? "" : durable >= end ? " (another log)" : " (short)";
-    out += fmt::format("{}node {} to {}{}", out.empty() ? "" : ", ", member, durable, verdict);
+    const char* verdict = chain && holds(m, stream, end, chain) ? "" : durable >= end ? " (another log)" : " (short)";
+    out += fmt::format("{}node {} to {}{}", out.empty() ? "" : ", ", state.isr[i], durable, verdict);
   }
   return out;
 }

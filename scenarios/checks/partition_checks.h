@@ -88,7 +88,9 @@ class PartitionChecks {
   void advance(PartitionGhost& ghost, NodeId from, StreamId stream, int64_t end);
   void check_isr(StreamId stream, const PartitionGhost& ghost);
   void check_leader(StreamId stream, const PartitionGhost& ghost);
-  bool holds(NodeId node, StreamId stream, int64_t end, std::optional<uint64_t> chain) const;
+  static bool holds(const Ledger* copy, StreamId stream, int64_t end, std::optional<uint64_t> chain);
+  // Of the ISR's member at that place.
+  const Ledger* copy_of(const PartitionState& state, size_t member) const;
 
   Ledgers& ledgers_;
   Ghost& ghost_;

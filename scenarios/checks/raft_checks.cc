@@ -125,8 +125,7 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
   auto proposal = proposals_.find({commit.v, m.term.v});
   bool own_term = proposal != proposals_.end();
   auto held = [&](const raft::Voter& voter) { return holds(voter, commit, proposal->second.chain); };
-  bool decided = own_term && majority(proposal->second.in_force, held);
-  if (own_term && !decided) decided = joint_is_committed(proposal) && majority(final_of(proposal->second.in_force), held);
+  const bool decided = own_term && is_decided(proposal, held);
   judge_.check(Check::e5, decided, [&] {
     if (!own_term)
       return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
@@ -204,17 +203,15 @@ void RaftChecks::on_durable() {
   for (const auto& [id, machine] : speaks_as_)
     if (const Ledger* l = ledgers_.find(machine)) last = std::max(last, l->durable_end(wal::kRaftLog) - 1);
   for (int64_t index = last; index > ghost_.commit().v; --index) {
-    std::map<uint64_t, Voters> candidates;
-    for (auto p = proposals_.lower_bound({index, 0}); p != proposals_.end() && p->first.first == index; ++p)
-      candidates[p->second.chain] = p->second.in_force;
-    for (const auto& [chain, voters] : candidates) {
-      auto wrote_it = [&, chain = chain](const raft::Voter& voter) {
+    for (auto p = proposals_.lower_bound({index, 0}); p != proposals_.end() && p->first.first == index; ++p) {
+      const uint64_t chain = p->second.chain;
+      auto wrote_it = [&](const raft::Voter& voter) {
         const Ledger* l = memory_of(voter);
         const DurableLog* log = l ? l->log(wal::kRaftLog) : nullptr;
         const LogEntry* entry = log ? log->ending_at(index + 1) : nullptr;
         return entry && entry->term == entry->epoch && entry->chain == chain;
       };
-      if (majority(voters, wrote_it)) return commit_to(LogIndex(index), chain);
+      if (is_decided(p, wrote_it)) return commit_to(LogIndex(index), chain);
     }
   }
 }
@@ -268,6 +265,11 @@ bool RaftChecks::joint_is_committed(Proposals::const_iterator entry) const {
   if (brought->second.kind != raft::EntryKind::configuration) return true;  // at or below what is known to be committed
   const LogIndex index(brought->first.first);
   return majority(joint, [&](const raft::Voter& voter) { return holds(voter, index, brought->second.chain); });
+}
+
+bool RaftChecks::is_decided(Proposals::const_iterator entry, const std::function<bool(const raft::Voter&)>& says) const {
+  const Voters& voters = entry->second.in_force;
+  return majority(voters, says) || (joint_is_committed(entry) && majority(final_of(voters), says));
 }
 
 RaftChecks::Voters RaftChecks::final_of(const Voters& joint) {

@@ -68,6 +68,8 @@ class RaftChecks {
   Voters newest_of(MachineId node) const;
   static Voters final_of(const Voters& joint);
   bool joint_is_committed(Proposals::const_iterator entry) const;
+  // Whether no other outcome is possible than that the entry is committed, if those for whom `says` holds have it.
+  bool is_decided(Proposals::const_iterator entry, const std::function<bool(const raft::Voter&)>& says) const;
   // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
   static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);
   const Ledger* memory_of(const raft::Voter& voter) const;  // null: a fault has taken it, or it has never spoken

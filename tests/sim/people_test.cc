@@ -16,12 +16,16 @@ struct Notes final : Operator {
   void begin(Node& machine, const Fault& mistake) override {
     wrong[machine.name()] = mistake.choice.empty() ? std::string(to_string(mistake.kind)) : mistake.choice;
   }
-  void end(Node& machine) override { wrong.erase(machine.name()); }
+  bool end(Node& machine) override {
+    wrong.erase(machine.name());
+    return useful;
+  }
   Node* spare(const Node& of) override {
     identity = of.name();
     return free;
   }
   std::map<std::string, std::string> wrong;
+  bool useful = true;
   std::string identity;
   Node* free = nullptr;
 };
@@ -71,6 +75,17 @@ TEST_CASE("given a wrong start, then the next processes are started so, and afte
   CHECK(o.a.incarnation() == 3);
   CHECK(o.b.incarnation() == 1);
   CHECK(o.executor->executed() == 1);
+}
+
+TEST_CASE("given a wrong start whose disk nobody else will use, then it is emptied when the mistake ends") {
+  Office o("1.0 operator_start target=a choice=other_node duration=2.0\n");
+  o.until(1500);
+  o.write(o.a, "f");
+  CHECK(o.files(o.a) == Files{"f"});
+  o.notes.useful = false;
+  o.until(3500);
+  CHECK(o.files(o.a).empty());
+  CHECK(o.a.running());
 }
 
 TEST_CASE("given a mistake without an end, when everything is mended, then the node is down, to be started rightly") {
