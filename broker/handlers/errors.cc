@@ -12,6 +12,7 @@ ErrorCode to_kafka(replica::Outcome outcome) {
     case not_leader: return ErrorCode::not_leader_or_follower;
     case out_of_order_sequence: return ErrorCode::out_of_order_sequence_number;
     case producer_unknown:
+    case earlier_awaited:
       return ErrorCode::not_enough_replicas;  // nothing was appended; of all errors that clients retry, they do
                                               // the least besides (docs/decisions/first-sequence-at-second-try.md)
     case invalid_producer_epoch: return ErrorCode::invalid_producer_epoch;

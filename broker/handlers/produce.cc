@@ -19,6 +19,8 @@ constexpr int32_t kMaxTimeoutMs = 3'600'000;
 
 // Said with an error code where that alone would mislead.
 std::string explanation(replica::Outcome outcome) {
+  if (outcome == replica::Outcome::earlier_awaited)
+    return "batches of this producer that come before this one are not here, and may be on their way: send them again, oldest first";
   if (outcome != replica::Outcome::producer_unknown) return {};
   return "nothing is known here of this producer, whose first batch is not its first: it is taken when it is sent again";
 }

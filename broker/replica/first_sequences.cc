@@ -21,21 +21,41 @@ bool precedes(int32_t a, int32_t b) {
 
 bool FirstSequences::may_begin(Time now, const BatchInfo& batch) {
   ENSURE(batch.base_sequence >= 0);
+  if (batch.base_sequence == 0 && !seen_.contains(batch.producer_id)) return true;
+  if (returns(now, batch)) {
+    REACHED("replica: a producer without state begins in mid-sequence");
+    return true;
+  }
+  auto found = seen_.find(batch.producer_id);
+  return batch.base_sequence == 0 && found != seen_.end() && found->second.producer_epoch == batch.producer_epoch &&
+         found->second.lowest == 0;
+}
+
+bool FirstSequences::is_gap(Time now, const BatchInfo& batch, bool is_new) {
+  ENSURE(batch.base_sequence >= 0);
+  if (!is_new && !seen_.contains(batch.producer_id)) return true;
+  if (returns(now, batch)) return true;
+  REACHED("replica: a batch waits for those before it");
+  return false;
+}
+
+bool FirstSequences::returns(Time now, const BatchInfo& batch) {
+  if (batch.producer_id == kNoProducerId || batch.base_sequence < 0) return false;
   auto found = seen_.find(batch.producer_id);
   if (found == seen_.end()) {
-    if (batch.base_sequence == 0) return true;
     remember(now, batch);
     return false;
   }
   Seen& seen = found->second;
   if (batch.producer_epoch < seen.producer_epoch) return false;
-  bool newer = batch.producer_epoch > seen.producer_epoch;
-  bool returns = !newer && batch.base_sequence == seen.lowest;
-  bool lower = newer || precedes(batch.base_sequence, seen.lowest);
-  seen.heard = now;
-  if (lower) seen = {batch.producer_epoch, batch.base_sequence, now};
-  if (returns) REACHED("replica: a producer without state begins in mid-sequence");
-  return returns || (lower && batch.base_sequence == 0);
+  const bool newer = batch.producer_epoch > seen.producer_epoch;
+  if (!newer && batch.base_sequence == seen.lowest) {
+    seen.heard = now;
+    return true;
+  }
+  if (newer || precedes(batch.base_sequence, seen.lowest) || now >= seen.heard + kForgotten)
+    seen = {batch.producer_epoch, batch.base_sequence, now};
+  return false;
 }
 
 void FirstSequences::remember(Time now, const BatchInfo& batch) {

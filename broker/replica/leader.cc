@@ -147,9 +147,13 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
     end = verdict.end;
     if (end > log_.high_watermark()) REACHED("replica: retry of a batch that is not committed yet");
   } else {
+    if (verdict.outcome == Outcome::out_of_order_sequence && !is_gap(now, batch)) return refuse(Outcome::earlier_awaited);
     if (verdict.outcome != Outcome::ok) return refuse(verdict.outcome);
-    if (acks == Acks::all && !in_sync_.enough()) return refuse(Outcome::not_enough_replicas);
-    if (log_full) return refuse(Outcome::log_full);
+    const bool alone = acks == Acks::all && !in_sync_.enough();
+    if (alone || log_full) {
+      first_sequences_.refused(now, batch);
+      return refuse(alone ? Outcome::not_enough_replicas : Outcome::log_full);
+    }
     for (Progress& peer : peers_) peer.before_append(log_.log_end(), now);
     log_.append({base, state_.leader_epoch, batch});
     first_sequences_.begun(batch.producer_id);
@@ -165,6 +169,13 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
     durable_waits_.reach(log_.durable_end(), out);
   }
   return {verdict.outcome, base, state_.leader_epoch, log_.generation()};
+}
+
+bool Leader::is_gap(Time now, const BatchInfo& batch) {
+  if (batch.base_sequence < 0) return true;
+  const auto known = log_.producers().cached(batch.producer_id);
+  const bool is_new = !known.empty() && known.back().end <= epoch_start_;
+  return first_sequences_.is_gap(now, batch, is_new);
 }
 
 OffsetAnswer Leader::latest() const {

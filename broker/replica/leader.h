@@ -54,6 +54,7 @@ class Leader {
   bool may_join(const Progress& peer) const;
   void consider_isr(Time now, Output& out);
   void let_go(Time now, Output& out);
+  bool is_gap(Time now, const BatchInfo& batch);
   void advance_high_watermark(Time now, Output& out);
 
   NodeId self_;

@@ -9,6 +9,7 @@ std::string_view to_string(Outcome outcome) {
     case Outcome::not_leader: return "not_leader";
     case Outcome::out_of_order_sequence: return "out_of_order_sequence";
     case Outcome::producer_unknown: return "producer_unknown";
+    case Outcome::earlier_awaited: return "earlier_awaited";
     case Outcome::invalid_producer_epoch: return "invalid_producer_epoch";
     case Outcome::not_enough_replicas: return "not_enough_replicas";
     case Outcome::not_enough_replicas_after_append: return "not_enough_replicas_after_append";

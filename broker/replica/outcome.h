@@ -12,6 +12,7 @@ enum class Outcome : uint8_t {
   not_leader,                        // this replica does not lead (any more); whether an appended batch survives is unknown
   out_of_order_sequence,             // a gap, or older than the last five batches of its producer
   producer_unknown,                  // no state of the producer, and it begins in mid-sequence: retriable, taken when it returns
+  earlier_awaited,                   // a gap that may be filled by what the client sends again: retriable
   invalid_producer_epoch,            // a newer epoch of this producer has written
   not_enough_replicas,               // acks=all while |ISR| < min: nothing was appended
   not_enough_replicas_after_append,  // appended; the ISR was below min when the deadline passed

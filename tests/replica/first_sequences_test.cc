@@ -94,6 +94,75 @@ TEST_CASE("given as many producers as are remembered, then others wait until one
   CHECK(m.first.size() == FirstSequences::kProducers);
 }
 
+TEST_CASE("given a gap, then it is one at once for who was heard here, and at its second try for who was not") {
+  Memory m;
+  CHECK(m.first.is_gap(m.now, batch(5), false));
+  CHECK(m.first.size() == 0);
+  CHECK(!m.first.is_gap(m.now, batch(7), true));
+  CHECK(!m.first.is_gap(m.now, batch(5), true));
+  CHECK(!m.first.is_gap(m.now, batch(7), true));
+  CHECK(m.first.is_gap(m.now, batch(5), true));
+  m.first.begun(ProducerId(7));
+  CHECK(m.first.is_gap(m.now, batch(7), false));
+}
+
+TEST_CASE("given a refused batch that is not sent again, then who waits for it waits a minute, and is heard at its second try") {
+  Memory m;
+  m.first.refused(m.now, batch(3));
+  CHECK(!m.first.is_gap(m.now, batch(5), false));
+  CHECK(!m.first.is_gap(m.now, batch(5), false));
+  m.now = m.now + FirstSequences::kForgotten;
+  CHECK(!m.first.is_gap(m.now, batch(5), false));
+  CHECK(m.first.is_gap(m.now, batch(5), false));
+
+  Memory unknown;
+  CHECK(!unknown.ask(3));
+  CHECK(!unknown.ask(5));
+  unknown.now = unknown.now + FirstSequences::kForgotten;
+  CHECK(!unknown.ask(5));
+  CHECK(unknown.ask(5));
+}
+
+// As librdkafka does behind a time-out: at its new leader it may begin with any of the five, and sends everything unfinished, oldest first,
+// when that is refused.
+TEST_CASE("given a client that takes up with a later batch at each new leader, then nothing is called a gap, and all comes in order") {
+  CHECK(rc::check([](const std::vector<uint8_t>& hasty) {
+    constexpr int kBatches = 12;
+    std::vector<int> log;
+    Producers producers;
+    FirstSequences memory;
+    Offset epoch_start;
+    auto offer = [&](int k) {
+      BatchInfo b = batch(k);
+      auto verdict = producers.check(b);
+      if (verdict.outcome == Outcome::producer_unknown && memory.may_begin(Time{}, b)) verdict.outcome = Outcome::ok;
+      if (verdict.outcome == Outcome::out_of_order_sequence) {
+        const auto known = producers.cached(b.producer_id);
+        RC_ASSERT(!memory.is_gap(Time{}, b, known.back().end <= epoch_start));
+      }
+      if (verdict.outcome != Outcome::ok) return false;
+      producers.fold({Offset(k), LeaderEpoch(1), b}, Offset(k));
+      memory.begun(b.producer_id);
+      log.push_back(k);
+      return true;
+    };
+    size_t round = 0;
+    while (log.size() < kBatches) {
+      const int open = static_cast<int>(log.size());
+      if (round < hasty.size()) {  // a new leader
+        memory = FirstSequences();
+        epoch_start = Offset(open);
+        const int first = open + hasty[round] % 5;
+        ++round;
+        if (first > open && first < kBatches) RC_ASSERT(!offer(first));
+      }
+      for (int k = open; k < std::min(open + 3, kBatches); ++k) offer(k);
+      RC_ASSERT(round < hasty.size() || ++round < hasty.size() + 3 * kBatches);
+    }
+    for (int k = 0; k < kBatches; ++k) RC_ASSERT(log[static_cast<size_t>(k)] == k);
+  }));
+}
+
 // A client as Kafka's are: up to five batches under way; after a refusal it waits for what is under way, and sends everything unfinished
 // again, oldest first. The leader may change between any two batches; what went to the old one was appended by it, or came too late.
 TEST_CASE("given one client and leaders that change, then every batch is appended once, in the order of its sequence") {

@@ -125,6 +125,43 @@ TEST_CASE("given a first batch that was refused once and then for want of replic
   CHECK(t.append(9, records(2, 6))[0] == "ok");
 }
 
+TEST_CASE("given a new leader to which a producer turns with its second batch, then it is refused once, and called a gap when it returns") {
+  Timeline t;
+  t.lead(1, {1, 2});
+  CHECK(t.append(7, records(2, 0))[0] == "ok");
+  CHECK(t.append(8, records(2, 4)) == Lines{"out_of_order_sequence"});  // this leader has heard what came before
+  t.follow(kTwo, 2);
+  t.lead(3, {1, 2});
+  CHECK(t.append(9, records(2, 4)) == Lines{"earlier_awaited"});
+  CHECK(t.append(10, records(2, 2))[0] == "ok");
+  CHECK(t.append(11, records(2, 4))[0] == "ok");
+  CHECK(t.append(12, records(2, 8)) == Lines{"out_of_order_sequence"});
+
+  t.follow(kTwo, 4);
+  t.lead(5, {1, 2});
+  CHECK(t.append(13, records(2, 8)) == Lines{"earlier_awaited"});
+  CHECK(t.append(14, records(2, 10)) == Lines{"earlier_awaited"});
+  CHECK(t.append(15, records(2, 8)) == Lines{"out_of_order_sequence"});
+}
+
+TEST_CASE("given a batch that was refused for want of replicas or room, then those behind it wait for it") {
+  Timeline t;
+  t.lead(1, {1, 2});
+  CHECK(t.append(7, records(2, 0))[0] == "ok");
+  t.isr({1});
+  CHECK(t.append(8, records(2, 2)) == Lines{"not_enough_replicas"});
+  t.isr({1, 2});
+  CHECK(t.append(9, records(2, 4)) == Lines{"earlier_awaited"});
+  CHECK(t.append(10, records(2, 4)) == Lines{"earlier_awaited"});
+  CHECK(t.append(11, records(2, 2))[0] == "ok");
+  CHECK(t.append(12, records(2, 4))[0] == "ok");
+  t.partition().set_log_full(true);
+  CHECK(t.append(13, records(2, 6)) == Lines{"log_full"});
+  t.partition().set_log_full(false);
+  CHECK(t.append(14, records(2, 8)) == Lines{"earlier_awaited"});
+  CHECK(t.append(15, records(2, 6))[0] == "ok");
+}
+
 TEST_CASE("given a full log, new batches are refused and repetitions are answered") {
   Timeline t;
   t.lead(1, {1, 2});
