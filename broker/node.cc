@@ -285,6 +285,11 @@ Result<> Node::on_link_up(NodeId node, Run run, VoterId voter, const net::Addres
   return {};
 }
 
+// A restart or a replaced disk may make it the bearer; the link follows when it dials, or is dialed again.
+void Node::on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) {
+  (void)bearers_->answered(env_.clock.now(), {node, run, voter, address});
+}
+
 void Node::on_link_down(NodeId node, Run run) { bearers_->link_closed(node, run); }
 
 void Node::on_suspicion(NodeId node, Run run) {

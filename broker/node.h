@@ -66,6 +66,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_damaged(std::span<const StreamId> streams, const Error& what) override;
   void on_failed(const Error& error) override;
   Result<> on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) override;
+  void on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) override;
   void on_link_down(NodeId node, Run run) override;
   void on_suspicion(NodeId node, Run run) override;
   void on_probe_refused(NodeId node) override;

@@ -37,7 +37,7 @@ Result<std::string> inspect(Task& task, disk::Disk& disk, const std::string& dir
     if (!identity->is_home(info)) out += "a copy or a restored backup: its lock file is not the one that the identity names\n";
   }
   wal::Segments segments(disk, directory, wal::kBlockBytes, false);
-  TRY(auto files, segments.open_all(task, wal::Options().lock_wait));
+  TRY(auto files, segments.open_all(task, task.now() + wal::Options().lock_wait));
   TRY(auto found, wal::recover(task, segments, std::move(files), *identity, Log()));
   for (const wal::SegmentPtr& s : segments.used())
     out += s->file ? fmt::format("segment {} file {} bytes {} run {} voter {} commits {}\n", s->generation(), s->path, s->file_bytes,

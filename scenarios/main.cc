@@ -54,6 +54,7 @@ void print_run(const Scenario& scenario, uint64_t seed, const RunResult& r) {
   fmt::print("Drawn configuration:\n{}\nFault plan ({} faults, {} struck):\n{}\n", r.drawn, r.plan.faults.size(), r.faults_struck,
              sim::to_string(r.plan));
   fmt::print("What happened: {} records acknowledged, {} changes of leader, {} events\n", r.acked, r.leader_changes, r.events);
+  for (const std::string& e : r.exits) fmt::print("  {}\n", e);
   if (r.verdict != Verdict::pass) {
     fmt::print("\n{}\n", r.verdict == Verdict::fail ? r.text : "This run cannot be judged: " + r.check);
     fmt::print("\nReplay: stormglass run {} --seed {} --trace FILE\n", scenario.name, seed);

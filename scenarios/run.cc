@@ -419,6 +419,7 @@ class Run {
     out.drawn = cluster_.drawn();
     out.plan = plan_;
     out.faults_struck = executor_->executed();
+    for (const Cluster::Exit& e : cluster_.exits()) out.exits.push_back(fmt::format("{} ended with code {}: {}", e.machine, e.code, e.why));
     out.leader_changes = leader_changes_;
     if (world_.failure()) {
       out.verdict = Verdict::fail;

@@ -50,6 +50,7 @@ struct RunResult {
   std::string drawn;   // the configuration that the seed drew, one line each
   sim::FaultPlan plan;
   std::vector<std::string> last_events;  // of the nodes involved
+  std::vector<std::string> exits;        // of processes that ended by themselves: machine, code, why
   uint64_t faults_struck = 0;
   uint64_t leader_changes = 0;
 };

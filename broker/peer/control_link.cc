@@ -95,11 +95,7 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
   Duration refused_pause = kRedialPause;
   while (!task.stopping()) {
     const net::Address address = link.addresses[link.turn % link.addresses.size()];
-    Result<Greeted> greeted = dial(task, env_, identity_, link.node, address, LinkKind::control, task.now() + kDialTimeout);
-    if (greeted) {
-      if (Result<> used = events_.on_link_up(link.node, greeted->run, greeted->voter, address); !used)
-        greeted = std::unexpected(used.error());
-    }
+    Result<Greeted> greeted = try_link(task, link.node, address);
     if (greeted) {
       refused_pause = kRedialPause;
       link.run = greeted->run;
@@ -212,11 +208,30 @@ Result<Exchange> greet(Task& task, Env& env, const Identity& identity, NodeId to
 
 }  // namespace
 
-Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
-  TRY(Exchange e, greet(task, env, identity, to, address, kind, deadline));
+namespace {
+
+Result<Greeted> accepted(Exchange e, NodeId to, const net::Address& address) {
   if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
   if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));
   return Greeted{std::move(e.connection), std::move(e.reader), e.reply.run, e.reply.voter};
+}
+
+}  // namespace
+
+Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, const net::Address& address, LinkKind kind, Time deadline) {
+  TRY(Exchange e, greet(task, env, identity, to, address, kind, deadline));
+  return accepted(std::move(e), to, address);
+}
+
+Result<Greeted> ControlLinks::try_link(Task& task, NodeId node, const net::Address& address) {
+  TRY(Exchange e, greet(task, env_, identity_, node, address, LinkKind::control, task.now() + kDialTimeout));
+  const HelloReply reply = e.reply;
+  const bool of_this_cluster =
+      !reply.cluster_id.is_zero() && reply.cluster_id == identity_.cluster_id && reply.lineage == identity_.lineage;
+  if (!reply.accepted && reply.from == node && of_this_cluster) events_.on_refused_by(node, reply.run, reply.voter, address);
+  TRY(Greeted greeted, accepted(std::move(e), node, address));
+  TRY_DO(events_.on_link_up(node, greeted.run, greeted.voter, address));
+  return greeted;
 }
 
 Result<metadata::Answer> ControlLinks::inquire(Task& task, NodeId node, const net::Address& address) {

@@ -67,13 +67,14 @@ struct Hello {
 struct HelloReply {
   bool accepted = false;
   std::string reason{};
+  Uuid cluster_id{};  // zero while it is not known
   uint64_t lineage = 0;
   NodeId from;
   Run run;
   VoterId voter;
   template <class A>
   void serialize(A& a) {
-    a(accepted, reason, lineage, from, run, voter);
+    a(accepted, reason, cluster_id, lineage, from, run, voter);
   }
 };
 

@@ -59,8 +59,12 @@ Result<> PeerServer::serve(Task& task, LiveConnection& connection) {
   TRY(Hello hello, unpack<Hello>(frame.metadata));
   if (hello.magic != kHelloMagic) return fail(Errc::corrupt, "the greeting's magic is wrong: not a Stormglass node");
 
-  HelloReply reply{
-      .reason = objection(hello), .lineage = identity_.lineage, .from = identity_.node, .run = identity_.run, .voter = identity_.voter};
+  HelloReply reply{.reason = objection(hello),
+                   .cluster_id = identity_.cluster_id,
+                   .lineage = identity_.lineage,
+                   .from = identity_.node,
+                   .run = identity_.run,
+                   .voter = identity_.voter};
   reply.accepted = reply.reason.empty();
   if (!reply.accepted) REACHED("peer: greeting refused");
   ByteVec metadata;

@@ -1,5 +1,7 @@
 #include "broker/wal/adopt.h"
 
+#include "broker/wal/file_lock.h"
+
 namespace sg::wal {
 
 Result<Identity> adopt(Task& task, disk::Disk& disk, const std::string& directory, Adoption how, Rng rng) {
@@ -13,7 +15,7 @@ Result<Identity> adopt(Task& task, disk::Disk& disk, const std::string& director
   if (locked.is(Errc::busy)) return fail(Errc::busy, "the data directory is in use by another process; stop it first");
   TRY_DO(std::move(locked));
   TRY_DO(disk.sync_directory(task, directory));
-  TRY(auto file, IdentityFile::open(task, disk, directory));
+  TRY(auto file, IdentityFile::open(task, disk, directory, task.now() + kLockWait));
   TRY(disk::FileInfo info, lock->info(task));
 
   Identity& identity = file->edit();

@@ -56,10 +56,12 @@ Result<Identity> decode_old_identity(ByteSpan bytes);
 // The file. Several tasks may change and save it; who waits for the same write shares it.
 class IdentityFile {
  public:
-  // Errc::not_found; Errc::corrupt, Errc::invalid as above. A file of the older format is replaced by one of this.
-  static Result<std::unique_ptr<IdentityFile>> open(Task& task, disk::Disk& disk, const std::string& directory);
+  // Opens and locks it: waits until `give_up` for the last write of a killed process, which would take this run's back.
+  // Errc::not_found; Errc::corrupt, Errc::invalid as above; Errc::busy. A file of the older format is replaced by one of this.
+  static Result<std::unique_ptr<IdentityFile>> open(Task& task, disk::Disk& disk, const std::string& directory, Time give_up);
   // Durable, name and all, when it returns.
-  static Result<std::unique_ptr<IdentityFile>> create(Task& task, disk::Disk& disk, const std::string& directory, Identity identity);
+  static Result<std::unique_ptr<IdentityFile>> create(Task& task, disk::Disk& disk, const std::string& directory, Identity identity,
+                                                      Time give_up);
 
   // For people: changes nothing.
   static Result<Identity> read(Task& task, disk::Disk& disk, const std::string& directory);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/probe.h"
+#include "broker/wal/file_lock.h"
 #include "broker/wal/identity.h"
 
 namespace sg::wal {
@@ -13,22 +14,21 @@ std::string path_in(const std::string& directory) { return directory + "/identit
 
 }  // namespace
 
-Result<std::unique_ptr<IdentityFile>> IdentityFile::create(Task& task, disk::Disk& disk, const std::string& directory, Identity identity) {
+Result<std::unique_ptr<IdentityFile>> IdentityFile::create(Task& task, disk::Disk& disk, const std::string& directory, Identity identity,
+                                                           Time give_up) {
   const std::string path = path_in(directory);
   IdentitySlot slot{1, std::move(identity)};
   ByteVec both(kIdentitySlots * kIdentitySlotBytes);
   for (; slot.sequence <= kIdentitySlots; ++slot.sequence)
     std::ranges::copy(encode_identity_slot(slot), both.begin() + static_cast<std::ptrdiff_t>(place_of(slot.sequence)));
   --slot.sequence;
-  {
-    TRY(auto file, disk.open(task, path + ".new", disk::OpenMode::create));
-    TRY_DO(file->truncate(task, 0));
-    TRY_DO(file->write(task, 0, both, disk::Durability::buffered));
-    TRY_DO(file->sync(task));
-  }
+  TRY(auto file, disk.open(task, path + ".new", disk::OpenMode::create));
+  TRY_DO(lock_file(task, *file, path + ".new", give_up));
+  TRY_DO(file->truncate(task, 0));
+  TRY_DO(file->write(task, 0, both, disk::Durability::buffered));
+  TRY_DO(file->sync(task));
   TRY_DO(disk.rename(task, path + ".new", path));
   TRY_DO(disk.sync_directory(task, directory));
-  TRY(auto file, disk.open(task, path, disk::OpenMode::read_write));
   return std::unique_ptr<IdentityFile>(new IdentityFile(std::move(file), std::move(slot)));
 }
 
@@ -67,12 +67,13 @@ Result<Found> read_file(Task& task, disk::File& file) {
 
 }  // namespace
 
-Result<std::unique_ptr<IdentityFile>> IdentityFile::open(Task& task, disk::Disk& disk, const std::string& directory) {
+Result<std::unique_ptr<IdentityFile>> IdentityFile::open(Task& task, disk::Disk& disk, const std::string& directory, Time give_up) {
   TRY(auto file, disk.open(task, path_in(directory), disk::OpenMode::read_write));
+  TRY_DO(lock_file(task, *file, path_in(directory), give_up));
   TRY(Found found, read_file(task, *file));
   if (!found.old_format) return std::unique_ptr<IdentityFile>(new IdentityFile(std::move(file), std::move(found.slot)));
   file.reset();
-  return create(task, disk, directory, std::move(found.slot.identity));
+  return create(task, disk, directory, std::move(found.slot.identity), give_up);
 }
 
 Result<Identity> IdentityFile::read(Task& task, disk::Disk& disk, const std::string& directory) {

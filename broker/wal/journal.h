@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "base/sync.h"
 #include "broker/wal/commit_queue.h"
+#include "broker/wal/file_lock.h"
 #include "broker/wal/recovery.h"
 #include "broker/wal/segments.h"
 #include "broker/wal/stream_log.h"
@@ -42,8 +43,8 @@ struct Options {
   size_t block_bytes = kBlockBytes;
   size_t max_commit_bytes = 1 << 20;
   Duration idle_vouch = 10ms;
-  Duration watch_every = 3s;  // between two looks at the names and sizes of the segment files
-  Duration lock_wait = 10s;   // for the last write of a killed predecessor; another live process is refused at once
+  Duration watch_every = 3s;       // between two looks at the names and sizes of the segment files
+  Duration lock_wait = kLockWait;  // for the last write of a killed predecessor; another live process is refused at once
   bool direct = true;
 };
 
@@ -209,6 +210,7 @@ class Journal {
   Log log_;
   Rng rng_;
   std::unique_ptr<disk::File> lock_;
+  Time lock_deadline_{};  // until when the last writes of a killed predecessor are waited for
   std::unique_ptr<IdentityFile> identity_file_;
   Run run_;
   JournalListener* listener_ = nullptr;

@@ -58,13 +58,13 @@ Result<> Journal::make_identity(Task& task, const disk::FileInfo& lock) {
   made.directory_id.low = rng_.next() | 1;  // never zero
   made.voter_id = VoterId(rng_.next() | 1);
   made.settle_in(lock);
-  TRY(identity_file_, IdentityFile::create(task, disk_, options_.directory, std::move(made)));
+  TRY(identity_file_, IdentityFile::create(task, disk_, options_.directory, std::move(made), lock_deadline_));
   return {};
 }
 
 Result<> Journal::identify(Task& task) {
   TRY(disk::FileInfo lock, lock_->info(task));
-  auto opened = IdentityFile::open(task, disk_, options_.directory);
+  auto opened = IdentityFile::open(task, disk_, options_.directory, lock_deadline_);
   if (opened.is(Errc::not_found)) return make_identity(task, lock);
   if (!opened) return std::unexpected(opened.error());
   identity_file_ = std::move(*opened);
@@ -94,7 +94,7 @@ Result<> Journal::set_cluster_id(Task& task, const Uuid& cluster_id) {
 }
 
 Result<Recovered> Journal::recover_files(Task& task) {
-  TRY(auto files, segments_.open_all(task, options_.lock_wait));
+  TRY(auto files, segments_.open_all(task, lock_deadline_));
   return recover(task, segments_, std::move(files), identity(), log_);
 }
 
@@ -155,6 +155,7 @@ Result<VoterId> Journal::draw_voter_id(Task& task, const Damage& damage) {
 Result<OpenResult> Journal::open(Task& task, disk::Disk& disk, Options options, Rng rng, Log log) {
   std::unique_ptr<Journal> journal(new Journal(disk, std::move(options), rng, std::move(log)));
   Journal& j = *journal;
+  j.lock_deadline_ = task.now() + j.options_.lock_wait;
   TRY_DO(j.take_lock(task));
   TRY_DO(j.identify(task));
   TRY(auto found, j.recover_files(task));

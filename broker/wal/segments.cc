@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/probe.h"
+#include "broker/wal/file_lock.h"
 
 namespace sg::wal {
 namespace {
@@ -21,7 +22,7 @@ std::optional<uint64_t> slot_of(std::string_view name) {
 
 }  // namespace
 
-Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk::OpenMode mode) {
+Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk::OpenMode mode, Time give_up) {
   auto segment = std::make_shared<Segment>();
   segment->path = directory_ + "/" + name;
   auto caching = direct_ ? disk::Caching::direct : disk::Caching::cached;
@@ -29,10 +30,7 @@ Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk:
   if (block_bytes_ % file->alignment() != 0)
     return fail(Errc::invalid, fmt::format("{}: the device wants blocks of {} bytes, the journal's have {}; set direct = false",
                                            segment->path, file->alignment(), block_bytes_));
-  if (auto locked = file->lock(); !locked) {
-    if (!locked.error().what.empty() || locked.code() != Errc::busy) return std::unexpected(locked.error());
-    return fail(Errc::busy, segment->path + " is locked by another process");
-  }
+  TRY_DO(lock_file(task, *file, segment->path, give_up));
   TRY(disk::FileInfo info, file->info(task));
   segment->file_bytes = info.size;
   segment->inode = info.inode;
@@ -40,25 +38,14 @@ Result<SegmentPtr> Segments::open_one(Task& task, const std::string& name, disk:
   return segment;
 }
 
-Result<std::vector<SegmentPtr>> Segments::open_all(Task& task, Duration lock_wait) {
-  const Time give_up = task.now() + lock_wait;
-  auto files = try_open_all(task);
-  while (files.is(Errc::busy) && task.now() < give_up) {
-    REACHED("wal: waited for the last write of a killed process");
-    TRY_DO(task.sleep_for(5ms));
-    files = try_open_all(task);
-  }
-  return files;
-}
-
-Result<std::vector<SegmentPtr>> Segments::try_open_all(Task& task) {
+Result<std::vector<SegmentPtr>> Segments::open_all(Task& task, Time give_up) {
   TRY(auto names, disk_.list(task, directory_));
   std::vector<SegmentPtr> files;
   for (const std::string& name : names) {
     auto slot = slot_of(name);
     if (!slot) continue;
     next_slot_ = std::max(next_slot_, *slot + 1);
-    TRY(auto segment, open_one(task, name, disk::OpenMode::read_write));
+    TRY(auto segment, open_one(task, name, disk::OpenMode::read_write, give_up));
     files.push_back(std::move(segment));
   }
   return files;

@@ -41,9 +41,9 @@ class Segments {
   Segments(disk::Disk& disk, std::string directory, size_t block_bytes, bool direct)
       : disk_(disk), directory_(std::move(directory)), block_bytes_(block_bytes), direct_(direct) {}
 
-  // Opens and locks every segment file; waits for the last write of a killed process for at most `lock_wait`.
+  // Opens and locks every segment file; waits for the last write of a killed process until `give_up`.
   // Errc::busy: somebody still holds one.
-  Result<std::vector<SegmentPtr>> open_all(Task& task, Duration lock_wait);
+  Result<std::vector<SegmentPtr>> open_all(Task& task, Time give_up);
   // A new, empty, locked file; its name is durable.
   Result<SegmentPtr> create(Task& task);
   Result<> remove(Task& task, SegmentPtr segment);
@@ -72,8 +72,7 @@ class Segments {
   size_t block_bytes() const { return block_bytes_; }
 
  private:
-  Result<std::vector<SegmentPtr>> try_open_all(Task& task);
-  Result<SegmentPtr> open_one(Task& task, const std::string& name, disk::OpenMode mode);
+  Result<SegmentPtr> open_one(Task& task, const std::string& name, disk::OpenMode mode, Time give_up = {});
 
   disk::Disk& disk_;
   std::string directory_;

@@ -22,11 +22,13 @@ struct Heard final : LinkEvents {
     ++ups;
     return {};
   }
+  void on_refused_by(NodeId, Run run, VoterId, const net::Address&) override { refuser = run; }
   void on_link_down(NodeId, Run) override {}
   void on_suspicion(NodeId, Run run) override { suspected = {world.now(), run}; }
   void on_probe_refused(NodeId) override {}
   sim::World& world;
   int ups = 0;
+  std::optional<Run> refuser;
   std::optional<std::pair<Time, Run>> suspected;
 };
 
@@ -171,5 +173,22 @@ TEST_CASE("given nodes of one cluster, when they belong to different histories o
       p.stage.run_for(2s);
       CHECK(p.heard.ups == (lineage == 4 || !knows_cluster ? 1 : 0));
     }
+  }
+}
+
+// Two nodes that came back on other disks each know the other by a former run, and refuse it: who refuses says who it is.
+TEST_CASE("given a refusal from a node of this cluster, then it says who is there; one from elsewhere says nothing") {
+  struct Case {
+    Uuid cluster;
+    uint64_t lineage;
+    bool heard;
+  };
+  for (const Case& c : {Case{{1, 1}, 4, true}, Case{{1, 1}, 3, false}, Case{{1, 2}, 4, false}, Case{{}, 4, false}}) {
+    Pair p({.node = NodeId{1}, .run = nth_run(10), .cluster_id = c.cluster, .lineage = c.lineage});
+    p.silent.refusal = "node 1 is another process";
+    p.dial();
+    p.stage.run_for(2s);
+    CHECK(p.heard.ups == 0);
+    CHECK(p.heard.refuser == (c.heard ? std::optional(nth_run(20)) : std::nullopt));
   }
 }

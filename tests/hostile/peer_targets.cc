@@ -187,7 +187,7 @@ const std::vector<Hello> kHellos{{.link = LinkKind::replication,
                                   .voter = VoterId(6),
                                   .host = "10.0.0.3",
                                   .port = 9192}};
-const std::vector<HelloReply> kHelloReplies{{false, "another cluster", 3, NodeId(4), sg::test::nth_run(5), VoterId(6)}};
+const std::vector<HelloReply> kHelloReplies{{false, "another cluster", Uuid{1, 2}, 3, NodeId(4), sg::test::nth_run(5), VoterId(6)}};
 const std::vector<Heartbeat> kHeartbeats{{NodeId(1), sg::test::nth_run(4), BrokerEpoch(2), LogIndex(9), 7}};
 const std::vector<HeartbeatReply> kHeartbeatReplies{{NodeId(1), sg::test::nth_run(4), 7, HeartbeatStatus::ok, LogIndex(3)}};
 const std::vector<replica::Subscribe> kSubscribes{{StreamId(16), LeaderEpoch(1), BrokerEpoch(2), 3, Offset(4), LeaderEpoch(0)}};

@@ -215,7 +215,7 @@ TEST_CASE("given a lock file with its number and another birth, then it is a cop
   without->births = false;
   CHECK(start(world, *without));
   world.run([&](Task& task) {
-    auto file = *IdentityFile::open(task, disk, "journal");
+    auto file = *IdentityFile::open(task, disk, "journal", {});
     file->edit().lock_birth_ns -= 1;
     CHECK(file->save(task));
   });

@@ -339,11 +339,13 @@ TEST_CASE("given a directory in use, of another node or of another cluster, then
     CHECK(other.is(Errc::invalid));
     CHECK(other.error().what == "the data directory belongs to node 1, this process is node 5");
     options.node_id = NodeId{1};
-    disk.at("journal/00000001.seg").locked = true;  // the last write of a killed process has not ended
-    Time before = task.now();
-    CHECK(open(task, disk, options).is(Errc::busy));
-    CHECK(task.now() - before >= options.lock_wait);
-    disk.at("journal/00000001.seg").locked = false;
+    for (const char* file : {"journal/00000001.seg", "journal/identity"}) {
+      disk.at(file).locked = true;  // the last write of a killed process has not ended
+      Time before = task.now();
+      CHECK(open(task, disk, options).is(Errc::busy));
+      CHECK(task.now() - before >= options.lock_wait);
+      disk.at(file).locked = false;
+    }
     for (size_t slot : {0, 1}) disk.at("journal/identity").now[slot * kIdentitySlotBytes + 20] ^= 1;
     CHECK(open(task, disk, options).is(Errc::corrupt));
     disk.names.erase("journal/identity");
