@@ -72,7 +72,9 @@ size_t encoded_bytes(RecordKind kind, size_t aux_bytes) {
   return kind == RecordKind::append ? kAppendRecordBytes + aux_bytes : kOtherRecordBytes;
 }
 
-void begin_header(ByteVec& out, uint16_t version) { out.assign(fixed_bytes(version), 0); }
+void begin_header(ByteVec& out) { out.assign(kOldCommitFixedBytes, 0); }
+
+size_t finished_bytes(const ByteVec& begun, uint16_t version) { return begun.size() + fixed_bytes(version) - kOldCommitFixedBytes; }
 
 void append_record(ByteVec& out, const Record& record) {
   ByteWriter w(out);
@@ -97,7 +99,9 @@ void append_record(ByteVec& out, const Record& record) {
 }
 
 uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record_count) {
-  ENSURE(out.size() >= fixed_bytes(header.version));
+  ENSURE(out.size() >= kOldCommitFixedBytes);
+  const size_t records_end = out.size();
+  out.resize(finished_bytes(out, header.version));
   FixedWriter w{out.data()};
   w.le(kCommitMagic);
   w.le(static_cast<uint32_t>(out.size()));
@@ -118,8 +122,8 @@ uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record
   w.le(header.hard_state.term.v);
   w.le(header.hard_state.vote.v);
   w.le(uint32_t{0});
-  if (header.version != kOldestVersion) w.le(header.hard_state.vote_id.v);
-  ENSURE(w.at == out.data() + fixed_bytes(header.version));
+  ENSURE(w.at == out.data() + kOldCommitFixedBytes);
+  if (header.version != kOldestVersion) store_le(out.data() + records_end, header.hard_state.vote_id.v);
   uint32_t crc = header_crc(out);
   store_le(out.data() + kCrcAt, crc);
   return crc;
@@ -181,7 +185,6 @@ Result<CommitHeader> decode_header(ByteSpan bytes) {
   h.hard_state.term = Term(r.le<int64_t>());
   h.hard_state.vote = NodeId(r.le<int32_t>());
   if (r.le<uint32_t>() != 0) r.fail();
-  if (h.version != kOldestVersion) h.hard_state.vote_id = VoterId(r.le<uint64_t>());
 
   uint64_t at = h.header_bytes;
   h.records.reserve(std::min<size_t>(count, r.remaining() / kOtherRecordBytes + 1));
@@ -191,6 +194,7 @@ Result<CommitHeader> decode_header(ByteSpan bytes) {
     at += record.payload_bytes;
     h.records.push_back(std::move(record));
   }
+  if (h.version != kOldestVersion) h.hard_state.vote_id = VoterId(r.le<uint64_t>());
   bool fits = at == uint64_t{h.header_bytes} + h.payload_bytes &&
               uint64_t{2} * h.header_bytes + h.payload_bytes + kFooterBytes <= h.commit_bytes && h.commit_bytes <= kMaxCommitBytes;
   if (!r.ok() || r.remaining() != 0 || !fits) return fail(Errc::corrupt, "commit header: records and sizes do not agree");

@@ -20,8 +20,9 @@ inline constexpr size_t kBlockBytes = 4096;  // the least a commit occupies; dev
 inline constexpr uint16_t kFormatVersion = 2;
 inline constexpr uint16_t kOldestVersion = 1;
 inline constexpr size_t kSegmentHeaderBytes = 128;
-inline constexpr size_t kCommitFixedBytes = 128;
+// A commit's header without its records. What version 2 added stands behind them, so that whoever reads the records of version 1 reads on.
 inline constexpr size_t kOldCommitFixedBytes = 120;
+inline constexpr size_t kCommitFixedBytes = kOldCommitFixedBytes + 8;
 inline constexpr size_t kFooterBytes = 16;
 inline constexpr size_t kIndexFixedBytes = 56;
 
@@ -107,9 +108,11 @@ constexpr uint64_t commit_bytes_for(size_t header_bytes, uint64_t payload_bytes,
   return round_up(2 * header_bytes + payload_bytes + kFooterBytes, block);
 }
 
-// Encodes a header in two steps, into memory that the caller reuses: each record, then the fixed part in front of them.
-void begin_header(ByteVec& out, uint16_t version = kFormatVersion);
+// Encodes a header in two steps, into memory that the caller reuses: each record, then what stands in front of them and behind.
+void begin_header(ByteVec& out);
 void append_record(ByteVec& out, const Record& record);
+// How long it will be once it is finished.
+size_t finished_bytes(const ByteVec& begun, uint16_t version = kFormatVersion);
 // Fills in everything of `header` but its records; returns the header's CRC.
 uint32_t finish_header(ByteVec& out, const CommitHeader& header, uint32_t record_count);
 

@@ -153,9 +153,9 @@ Journal::Commit Journal::compose(uint16_t flags, Tickets upto) {
   add_requests(commit);
   add_marks(commit);
   if (h.floor > floor_) add_bases(commit);
-  h.header_bytes = static_cast<uint32_t>(header_.size());
+  h.header_bytes = static_cast<uint32_t>(finished_bytes(header_));
   h.hard_state = commit.hard_state;
-  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(header_.size(), h.payload_bytes, options_.block_bytes));
+  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(h.header_bytes, h.payload_bytes, options_.block_bytes));
   h.crc = finish_header(header_, h, commit.records);
   fill(commit);
   return commit;

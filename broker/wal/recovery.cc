@@ -216,7 +216,7 @@ class Recovery {
   static void remember_headers(Segment& segment, const Scan& scan) {
     ByteVec header;
     for (const ScannedCommit& c : scan.commits) {
-      begin_header(header, c.header.version);
+      begin_header(header);
       for (const Record& r : c.header.records) append_record(header, r);
       finish_header(header, c.header, static_cast<uint32_t>(c.header.records.size()));
       segment.headers.insert(segment.headers.end(), header.begin(), header.end());

@@ -62,6 +62,7 @@ struct Peer final : LinkEvents, PeerEvents {
     ups.push_back(stage.world.now());
     return {};
   }
+  void on_refused_by(NodeId, Run, VoterId, const net::Address&) override {}
   void on_link_down(NodeId, Run) override {}
   void on_suspicion(NodeId, Run) override { ++suspicions; }
   void on_probe_refused(NodeId) override {}

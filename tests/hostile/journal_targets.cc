@@ -42,7 +42,7 @@ struct SampleCommit {
 SampleCommit sample_commit(uint64_t sequence, const std::vector<wal::Record>& records, std::string_view payloads,
                            uint16_t version = kFormatVersion) {
   SampleCommit commit;
-  begin_header(commit.header, version);
+  begin_header(commit.header);
   for (const wal::Record& r : records) append_record(commit.header, r);
   CommitHeader h{.version = version,
                  .flags = kOrderlyStop,
@@ -57,7 +57,7 @@ SampleCommit sample_commit(uint64_t sequence, const std::vector<wal::Record>& re
                  .hard_state = HardState{Term{11}, NodeId{3}, VoterId{7}},
                  .records = {}};
   h.payload_bytes = static_cast<uint32_t>(payloads.size());
-  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(commit.header.size(), payloads.size(), 64));
+  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(finished_bytes(commit.header, version), payloads.size(), 64));
   finish_header(commit.header, h, static_cast<uint32_t>(records.size()));
   commit.whole.resize(h.commit_bytes);
   std::ranges::copy(commit.header, commit.whole.begin());
@@ -84,7 +84,7 @@ std::vector<SampleCommit> sample_commits() {
 
 void check_header(const CommitHeader& h, ByteSpan encoded, Verdict& verdict) {
   ByteVec again;
-  begin_header(again, h.version);
+  begin_header(again);
   for (const wal::Record& r : h.records) append_record(again, r);
   uint32_t crc = finish_header(again, h, static_cast<uint32_t>(h.records.size()));
   if (crc != h.crc || !equal(again, encoded)) verdict.complain("one header, two encodings; the other: " + to_hex(again));
@@ -178,7 +178,7 @@ Verdict decode_segment_index(const SharedBytes& bytes) {
   ByteVec headers;
   for (const CommitHeader& h : index->commits) {
     ByteVec header;
-    begin_header(header, h.version);
+    begin_header(header);
     for (const wal::Record& r : h.records) append_record(header, r);
     finish_header(header, h, static_cast<uint32_t>(h.records.size()));
     headers.insert(headers.end(), header.begin(), header.end());

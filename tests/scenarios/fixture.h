@@ -106,8 +106,8 @@ class FakeJournal {
       wal::append_record(header, item.record);
       h.payload_bytes += static_cast<uint32_t>(item.payload.size());
     }
-    h.commit_bytes = static_cast<uint32_t>(wal::commit_bytes_for(header.size(), h.payload_bytes, wal::kBlockBytes));
-    h.header_bytes = static_cast<uint32_t>(header.size());
+    h.commit_bytes = static_cast<uint32_t>(wal::commit_bytes_for(wal::finished_bytes(header), h.payload_bytes, wal::kBlockBytes));
+    h.header_bytes = static_cast<uint32_t>(wal::finished_bytes(header));
     h.crc = wal::finish_header(header, h, static_cast<uint32_t>(items.size()));
     ByteVec bytes = header;
     for (const Item& item : items) bytes.insert(bytes.end(), item.payload.begin(), item.payload.end());

@@ -34,11 +34,11 @@ ByteVec sample_commit(CommitHeader& h, ByteVec& header) {
                {.kind = RecordKind::base, .stream = StreamId{19}, .first = 1, .next = 2, .epoch = 3, .mark = 4}};
   begin_header(header);
   for (const Record& r : h.records) append_record(header, r);
-  h.header_bytes = static_cast<uint32_t>(header.size());
+  h.header_bytes = static_cast<uint32_t>(finished_bytes(header));
   h.payload_bytes = 107;
-  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(header.size(), 107, kBlockBytes));
-  h.records[0].payload_at = header.size();
-  h.records[2].payload_at = header.size() + 100;
+  h.commit_bytes = static_cast<uint32_t>(commit_bytes_for(h.header_bytes, 107, kBlockBytes));
+  h.records[0].payload_at = h.header_bytes;
+  h.records[2].payload_at = h.header_bytes + 100;
   h.crc = finish_header(header, h, static_cast<uint32_t>(h.records.size()));
   ByteVec commit(h.commit_bytes);
   std::ranges::copy(header, commit.begin());
@@ -155,10 +155,10 @@ TEST_CASE("given an index, when decoded, then it holds the commits; any damaged 
 
 namespace {
 
-// As a program before voter ids wrote them: 120 bytes in front of a commit's records, 112 of a segment's header.
+// As a program before voter ids wrote them: nothing behind a commit's records, 112 bytes of a segment's header.
 ByteVec of_version_1(const CommitHeader& h) {
   ByteVec header;
-  begin_header(header, kOldestVersion);
+  begin_header(header);
   for (const Record& r : h.records) append_record(header, r);
   CommitHeader old = h;
   old.version = kOldestVersion;
