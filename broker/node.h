@@ -59,6 +59,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void hand_over(Task& task);
   Result<> learn_cluster(Task& task);
   Result<raft::Recovered> recover_raft(Task& task, const wal::OpenResult& opened);
+  Result<> judge_list(const raft::Recovered& found) const;
   void update_links();
   void tell_voters();
 
