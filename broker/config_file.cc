@@ -243,7 +243,10 @@ CommandLine parse_command_line(int argc, char** argv) {
   OfflineCommand offline;
   CLI::App* inspect = app.add_subcommand("inspect", "prints whose data directory DIR is, its segments, its streams and known damage");
   CLI::App* adopt = app.add_subcommand("adopt", "makes a copied or restored data directory DIR another directory of its node");
-  for (CLI::App* command : {inspect, adopt}) command->add_option("DIR", offline.directory, "data directory of a stopped node")->required();
+  CLI::App* accept =
+      app.add_subcommand("accept-damage", "lets the only voter of a cluster lead again without what is missing of its metadata in DIR");
+  for (CLI::App* command : {inspect, adopt, accept})
+    command->add_option("DIR", offline.directory, "data directory of a stopped node")->required();
   adopt->add_flag("--moved", offline.moved, "it stays the same one: DIR is complete, and the original is gone for good");
   try {
     app.parse(argc, argv);
@@ -252,8 +255,10 @@ CommandLine parse_command_line(int argc, char** argv) {
     out.exit_code = code == 0 ? 0 : 2;
     return out;
   }
-  if (inspect->parsed() || adopt->parsed()) {
-    offline.kind = adopt->parsed() ? OfflineCommand::Kind::adopt : OfflineCommand::Kind::inspect;
+  using Kind = OfflineCommand::Kind;
+  for (auto [command, kind] : {std::pair{inspect, Kind::inspect}, {adopt, Kind::adopt}, {accept, Kind::accept_damage}}) {
+    if (!command->parsed()) continue;
+    offline.kind = kind;
     out.offline = std::move(offline);
     return out;
   }

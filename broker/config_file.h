@@ -18,7 +18,7 @@ Result<> load_config_file(Config& config, const std::string& path);
 
 // A command on the data directory of a node that is stopped.
 struct OfflineCommand {
-  enum class Kind : uint8_t { inspect, adopt } kind = Kind::inspect;
+  enum class Kind : uint8_t { inspect, adopt, accept_damage } kind = Kind::inspect;
   std::string directory;
   bool moved = false;  // adopt: the original is gone, and this is all of it
 };

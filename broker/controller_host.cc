@@ -38,7 +38,7 @@ void ControllerHost::inquire(const metadata::Inquiry& inquiry) {
   inquiries_->spawn(fmt::format("ask node {}", inquiry.node), [this, inquiry](Task& task) {
     Result<metadata::Answer> answer = links_.inquire(task, inquiry.node, {inquiry.address.host, inquiry.address.port});
     if (answer.is(Errc::stopped)) return;
-    feed(controller_.on_answer(env_.clock.now(), inquiry, answer ? std::optional(*answer) : std::nullopt));
+    feed(controller_.on_answer(env_.clock.now(), inquiry, answer));
   });
 }
 

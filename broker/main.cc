@@ -90,7 +90,7 @@ int run(broker::CommandLine& line) {
   return exit_code;
 }
 
-// adopt and inspect: the node is stopped, so there is only its disk.
+// inspect, adopt, accept-damage: the node is stopped, so there is only its disk.
 int run_offline(const broker::CommandLine& line) {
   const std::string& root = line.offline->directory;
   net::LineWriter log_lines(STDERR_FILENO);

@@ -5,6 +5,7 @@
 #include "base/archive.h"
 #include "base/probe.h"
 #include "broker/cluster/voters_list.h"
+#include "broker/raft_recovery.h"
 
 namespace sg::broker {
 namespace {
@@ -214,17 +215,33 @@ Result<> Node::learn_cluster(Task& task) {
 
 // What Raft goes on from, if the operator's list of voters does not contradict it.  Errc::invalid: it does.
 Result<raft::Recovered> Node::recover_raft(Task& task, const wal::OpenResult& opened) {
-  TRY(auto recovered, RaftDriver::recover(task, *journal_, opened, config_.voters.size() <= 1));
-  const raft::Configuration newest = raft::newest_configuration(recovered);
+  TRY(KeptRaft kept, read_raft(task, *journal_, opened));
+  TRY_DO(judge_list(kept.raft));
+  TRY(auto recovered, settle_raft(task, *journal_, std::move(kept), config_.voters.size() <= 1));
+  if (!recovered.may_lead)
+    log_.error(
+        "does_not_lead reason=\"this is the only voter of its cluster, and something that it had promised is missing\" what=\"stop it; "
+        "'stormglassd accept-damage {}' says what is lost, and lets it lead without that\"",
+        config_.data_dir);
+  identity_.lineage = raft::newest_configuration(recovered).lineage;
+  return recovered;
+}
+
+Result<> Node::judge_list(const raft::Recovered& found) const {
   std::vector<NodeId> list;
   for (const Voter& v : config_.voters) list.push_back(v.id);
-  const JudgedList judged = judge_voters_list(std::move(list), config_.node_id, newest);
+  JudgedList judged;
+  if (const raft::Configuration newest = raft::newest_configuration(found); newest.known()) {
+    judged = judge_voters_list(std::move(list), config_.node_id, newest);
+  } else {
+    TRY(const metadata::Catalogue catalogue, catalogue_of(found));
+    std::vector<NodeId> named;
+    for (const auto& [node, broker] : catalogue.brokers()) named.push_back(node);
+    judged = judge_first_list(std::move(list), config_.node_id, named);
+  }
   if (judged.verdict == ListVerdict::refused) return fail(Errc::invalid, judged.line);
   if (judged.verdict == ListVerdict::warning) log_.warn("voters_list {}", judged.line);
-  if (!recovered.may_lead)
-    log_.error("this is the only voter of its cluster, and something that it had promised is missing: it does not lead");
-  identity_.lineage = newest.lineage;
-  return recovered;
+  return {};
 }
 
 // A peer is looked for where this node's operator said, then where the configuration says, then where it has registered.
@@ -289,6 +306,8 @@ Result<> Node::on_link_up(NodeId node, Run run, VoterId voter, const net::Addres
 void Node::on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) {
   (void)bearers_->answered(env_.clock.now(), {node, run, voter, address});
 }
+
+void Node::on_nobody_at(NodeId node, const net::Address& address) { bearers_->nobody_at(node, address); }
 
 void Node::on_link_down(NodeId node, Run run) { bearers_->link_closed(node, run); }
 

@@ -59,6 +59,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void hand_over(Task& task);
   Result<> learn_cluster(Task& task);
   Result<raft::Recovered> recover_raft(Task& task, const wal::OpenResult& opened);
+  Result<> judge_list(const raft::Recovered& found) const;
   void update_links();
   void tell_voters();
 
@@ -67,6 +68,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   void on_failed(const Error& error) override;
   Result<> on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) override;
   void on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) override;
+  void on_nobody_at(NodeId node, const net::Address& address) override;
   void on_link_down(NodeId node, Run run) override;
   void on_suspicion(NodeId node, Run run) override;
   void on_probe_refused(NodeId node) override;

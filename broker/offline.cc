@@ -1,9 +1,10 @@
 #include "broker/offline.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "broker/accept_damage.h"
 #include "broker/wal/adopt.h"
 #include "broker/wal/journal.h"
 
@@ -25,20 +26,24 @@ std::string describe(const wal::KnownDamage& k) {
   return fmt::format("damage {} segment {}{}\n", where, d.generation, k.answered ? ", a voter id was drawn for it" : "");
 }
 
+Result<wal::Identity> identity_of(Task& task, disk::Disk& disk, const std::string& directory) {
+  auto identity = wal::IdentityFile::read(task, disk, directory);
+  if (identity.is(Errc::not_found)) return fail(Errc::not_found, "there is no journal: this is not the data directory of a node");
+  return identity;
+}
+
 Result<std::string> inspect(Task& task, disk::Disk& disk, const std::string& directory) {
   auto lock = disk.open(task, directory + "/LOCK", disk::OpenMode::read_only);
   if (lock && (*lock)->lock().is(Errc::busy)) return fail(Errc::busy, "the data directory is in use by another process; stop it first");
-  auto identity = wal::IdentityFile::read(task, disk, directory);
-  if (identity.is(Errc::not_found)) return fail(Errc::not_found, "there is no journal: this is not the data directory of a node");
-  if (!identity) return std::unexpected(identity.error());
-  std::string out = describe(*identity);
+  TRY(const wal::Identity identity, identity_of(task, disk, directory));
+  std::string out = describe(identity);
   if (lock) {
     TRY(disk::FileInfo info, (*lock)->info(task));
-    if (!identity->is_home(info)) out += "a copy or a restored backup: its lock file is not the one that the identity names\n";
+    if (!identity.is_home(info)) out += "a copy or a restored backup: its lock file is not the one that the identity names\n";
   }
   wal::Segments segments(disk, directory, wal::kBlockBytes, false);
   TRY(auto files, segments.open_all(task, task.now() + wal::Options().lock_wait));
-  TRY(auto found, wal::recover(task, segments, std::move(files), *identity, Log()));
+  TRY(auto found, wal::recover(task, segments, std::move(files), identity, Log()));
   for (const wal::SegmentPtr& s : segments.used())
     out += s->file ? fmt::format("segment {} file {} bytes {} run {} voter {} commits {}\n", s->generation(), s->path, s->file_bytes,
                                  s->header.incarnation, s->header.voter_id, s->commits)
@@ -53,11 +58,36 @@ Result<std::string> inspect(Task& task, disk::Disk& disk, const std::string& dir
   return out;
 }
 
+std::string describe(const AcceptedDamage& a) {
+  std::string out = fmt::format("kept: the metadata up to entry {}, with {}\n", a.kept_to,
+                                a.topics.empty() ? "no topics" : fmt::format("the topics {}", fmt::join(a.topics, ", ")));
+  if (a.lost_to > a.kept_to)
+    out += fmt::format("lost: the entries from {} to {}, and what they made, changed or deleted\n", a.kept_to + 1, a.lost_to);
+  if (a.end_unknown) out += "lost: perhaps entries behind that; nothing of them is left\n";
+  if (!a.unnamed.empty())
+    out += fmt::format("lost: {} partitions of topics that are not known any more; the next start drops their records\n", a.unnamed.size());
+  if (a.partitions_suspect) out += "not accepted: partitions lack records, too; they stay as they are\n";
+  return out;
+}
+
+Result<std::string> accept(Task& task, disk::Disk& disk, const OfflineCommand& command, const std::string& directory, Rng rng) {
+  TRY(const wal::Identity identity, identity_of(task, disk, directory));
+  wal::Options options;
+  options.node_id = identity.node_id;
+  options.named = command.directory;
+  options.direct = false;
+  TRY(auto opened, wal::Journal::open(task, disk, options, rng, Log()));
+  TRY(AcceptedDamage accepted, accept_damage(task, opened, identity.node_id));
+  return fmt::format("accepted what is missing of the metadata in {}: the node leads again when it is started\n{}", command.directory,
+                     describe(accepted));
+}
+
 }  // namespace
 
 Result<std::string> run_offline(Task& task, disk::Disk& disk, const OfflineCommand& command, Rng rng) {
   const std::string directory = wal::Options().directory;
   if (command.kind == OfflineCommand::Kind::inspect) return inspect(task, disk, directory);
+  if (command.kind == OfflineCommand::Kind::accept_damage) return accept(task, disk, command, directory, rng);
   auto how = command.moved ? wal::Adoption::moved : wal::Adoption::anew;
   TRY(wal::Identity identity, wal::adopt(task, disk, directory, how, rng));
   return fmt::format("adopted {} as {}\n{}", command.directory, command.moved ? "the same directory" : "a new directory",

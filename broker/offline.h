@@ -1,4 +1,4 @@
-// `stormglassd adopt` and `stormglassd inspect`: what an operator does with the data directory of a node that is stopped.
+// `stormglassd inspect`, `adopt` and `accept-damage`: what an operator does with the data directory of a node that is stopped.
 #pragma once
 
 #include "base/rng.h"

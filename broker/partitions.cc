@@ -25,7 +25,8 @@ replica::PartitionState state_of(const metadata::Catalogue& catalogue, const met
   state.min_isr = p.min_isr;
   for (NodeId node : p.replicas) {
     const metadata::Broker* broker = catalogue.broker(node);
-    state.replicas.push_back({node, broker ? broker->epoch : kNoBrokerEpoch, !catalogue.may_join(p, node)});
+    state.replicas.push_back(
+        {node, broker ? broker->epoch : kNoBrokerEpoch, !catalogue.may_join(p, node), broker ? broker->run.directory : Uuid{}});
   }
   return state;
 }
@@ -86,11 +87,12 @@ void Partitions::refresh(const metadata::Catalogue& catalogue, BrokerEpoch own, 
     perform(*replica, out);
   }
   replication_.want_sessions(leaders);
-  // What recovery found and no topic owns belonged to topics that were deleted while this node was away.
+  // What recovery found and no topic owns belonged to topics that were deleted while this node was away, or that nobody knows any more
+  // since an operator has accepted the loss of metadata.
   for (const auto& [stream, mark] : recovered_marks_) {
     if (stream >= catalogue.next_stream()) continue;
     REACHED("partitions: a stream of a topic that was deleted meanwhile");
-    log_.info("dropped stream={} reason=\"its topic was deleted\"", stream);
+    log_.info("dropped stream={} reason=\"no topic owns it\"", stream);
     journal_.drop(stream);
   }
   recovered_marks_.clear();

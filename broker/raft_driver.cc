@@ -2,46 +2,14 @@
 
 #include "base/archive.h"
 #include "base/probe.h"
+#include "broker/raft_recovery.h"
 #include "broker/raft_snapshot.h"
 #include "broker/stall.h"
 
 namespace sg::broker {
 namespace {
 
-constexpr size_t kRecoveryReadBytes = 1 << 20;
 constexpr int64_t kLeastSnapshotEntries = 8;  // between two snapshots that are taken to free a segment
-
-wal::Append to_append(const raft::Entry& e) {
-  wal::Append append = wal::Append::whole_payload(wal::kRaftLog, e.index.v, e.index.v + 1, e.term.v, e.data);
-  uint8_t kind = static_cast<uint8_t>(e.kind);
-  append.aux = wal::Aux({&kind, 1});
-  return append;
-}
-
-bool has_damage(const wal::OpenResult& opened, StreamId stream) {
-  for (const wal::StreamState& s : opened.streams)
-    if (s.stream == stream) return s.damaged;
-  return opened.unattributed_damage;  // nothing is left of it, and something is missing
-}
-
-// Of directories of the older format: a voter that had been found damaged, and waited to be readmitted.
-constexpr NodeId kBarredVote{-2};
-
-bool is_only_voter(const raft::Recovered& found, bool alone) {
-  const raft::Configuration newest = raft::newest_configuration(found);
-  return newest.known() ? newest.members().size() == 1 : alone;
-}
-
-// For each damage of Raft's streams a voter id is drawn, but for that which was answered so before.
-Result<> become_another_voter(Task& task, wal::Journal& journal, bool barred) {
-  std::vector<wal::Damage> found;
-  for (StreamId stream : {wal::kRaftLog, wal::kRaftSnapshots})
-    for (const wal::Damage& damage : journal.damage_of(stream)) found.push_back(damage);
-  // Barred before, or a log that begins behind nothing: of that the journal knows nothing.
-  if (barred || found.empty()) found.push_back({.stream = wal::kRaftLog});
-  for (const wal::Damage& damage : found) TRY_DO(journal.draw_voter_id(task, damage));
-  return {};
-}
 
 }  // namespace
 
@@ -54,72 +22,6 @@ RaftDriver::RaftDriver(Env& env, raft::Config config, raft::Recovered recovered,
       machine_(machine),
       snapshot_every_(snapshot_every),
       raft_(std::move(config), std::move(recovered), env.rng.split("raft")) {}
-
-Result<raft::Recovered> RaftDriver::recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool alone) {
-  raft::Recovered out;
-  out.term = opened.hard_state.term;
-  out.vote = {opened.hard_state.vote, opened.hard_state.vote_id};
-  const bool barred = opened.hard_state.vote == kBarredVote;
-  if (barred) out.vote = raft::kNoVoter;
-  bool snapshot_lost = false;
-  std::optional<int64_t> log_lost_from;
-
-  const int64_t snapshots_end = journal.end_of(wal::kRaftSnapshots);
-  if (snapshots_end > journal.start_of(wal::kRaftSnapshots)) {
-    auto read = journal.read(task, wal::kRaftSnapshots, snapshots_end - 1, kRecoveryReadBytes, true);
-    snapshot_lost = read.is(Errc::corrupt);
-    if (!read && (!snapshot_lost || alone)) return std::unexpected(read.error());
-    if (read) {
-      ENSURE(read->size() == 1, "{} snapshots at {}", read->size(), snapshots_end - 1);
-      const wal::ReadBatch& s = read->front();
-      const wal::Aux& aux = journal.entries(wal::kRaftSnapshots, s.first).begin()->aux;
-      TRY(out.snapshot, snapshot_from(aux, LogIndex(s.first), Term(s.epoch), s.payload));
-    }
-  }
-  int64_t position = journal.start_of(wal::kRaftLog);
-  const int64_t end = journal.end_of(wal::kRaftLog);
-  // The log goes on behind a snapshot. A younger one may have been lost together with the word that this one is no longer needed.
-  if (position > 1 && (!out.snapshot || out.snapshot->index.v + 1 < position)) {
-    REACHED("raft: the snapshot behind which the log goes on is gone");
-    out.snapshot.reset();
-    snapshot_lost = true;
-  }
-  while (position < end && !snapshot_lost) {
-    auto batch = journal.read(task, wal::kRaftLog, position, kRecoveryReadBytes, true);
-    if (batch.is(Errc::corrupt)) {
-      log_lost_from = position;
-      break;
-    }
-    if (!batch) return std::unexpected(batch.error());
-    ENSURE(!batch->empty());
-    auto kinds = journal.entries(wal::kRaftLog, position).begin();
-    for (const wal::ReadBatch& b : *batch) {
-      const wal::Entry& descriptor = *kinds++;
-      ENSURE(descriptor.first == b.first && descriptor.aux.size == 1);
-      raft::Entry entry{Term(b.epoch), LogIndex(b.first), static_cast<raft::EntryKind>(descriptor.aux.bytes[0]),
-                        SharedBytes::copy_of(b.payload)};
-      if (entry.kind == raft::EntryKind::configuration) TRY_DO(raft::decode_configuration(entry.data));
-      out.entries.push_back(std::move(entry));
-      position = b.next;
-    }
-  }
-  const bool damaged = has_damage(opened, wal::kRaftLog) || has_damage(opened, wal::kRaftSnapshots);
-  if (!damaged && !barred && !snapshot_lost && !log_lost_from) return out;
-  REACHED("raft: recovery finds damage in what was promised");
-  if (is_only_voter(out, alone)) {
-    out.may_lead = false;
-    return out;
-  }
-  TRY_DO(become_another_voter(task, journal, barred));
-  journal.set_hard_state({out.term, out.vote.node, out.vote.id});
-  if (snapshot_lost) {
-    journal.drop(wal::kRaftLog);
-    journal.drop(wal::kRaftSnapshots);
-  }
-  if (log_lost_from) journal.truncate(wal::kRaftLog, *log_lost_from, out.term.v);
-  TRY_DO(journal.settle(task));
-  return out;
-}
 
 void RaftDriver::start() { feed(raft_.start(env_.clock.now())); }
 

@@ -1,8 +1,6 @@
 // Drives the Raft core (raft/raft.h): persists its steps through the journal, sends its messages over the control links, hands
 // committed entries to the state machine above, and wakes it at its deadlines.
-//
-// In the journal a Raft entry is one entry of stream kRaftLog (position = log index, epoch = term, aux = kind, payload = data); a
-// snapshot is one entry of kRaftSnapshots (raft_snapshot.h). Term and vote ride in every commit's header.
+// How Raft lies in the journal, and what a start makes of it: raft_recovery.h.
 // Invariant: steps reach the journal in the order of their sequence, so that durability is reported in that order as well.
 #pragma once
 
@@ -37,12 +35,6 @@ class RaftDriver {
  public:
   RaftDriver(Env& env, raft::Config config, raft::Recovered recovered, wal::Journal& journal, peer::ControlLinks& links,
              RaftMachine& machine, int64_t snapshot_every);
-
-  // What the journal kept of an earlier run. Where something that Raft had promised is missing, this directory goes on as another voter
-  // (journal.voter()), whose log is what can still be read: the rest is cut once the new voter id is durable. Not so of the only voter,
-  // whose journal nobody else could fill again: it cuts nothing and does not lead. `alone`: the operator's list names nobody else; it
-  // counts where the log cannot tell. The journal has not been started.
-  static Result<raft::Recovered> recover(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool alone);
 
   void start();
   // Wakes the core at its deadlines until stopped.

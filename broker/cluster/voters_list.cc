@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/probe.h"
+
 namespace sg::broker {
 
 JudgedList judge_voters_list(std::vector<NodeId> list, NodeId self, const raft::Configuration& configuration) {
@@ -19,6 +21,20 @@ JudgedList judge_voters_list(std::vector<NodeId> list, NodeId self, const raft::
           both +
               ": this directory belongs to another cluster, or the list is wrong. Correct the list (or leave it out), or "
               "start with the right data directory"};
+}
+
+JudgedList judge_first_list(std::vector<NodeId> list, NodeId self, const std::vector<NodeId>& named) {
+  std::ranges::sort(list);
+  if (!list.empty() && !std::ranges::binary_search(list, self))
+    return {ListVerdict::refused, fmt::format("--voters names the nodes {}, and not this node {}: correct the list, or the node's id",
+                                              fmt::join(list, ","), self)};
+  const bool knows_others = std::ranges::any_of(named, [&](NodeId node) { return node != self; });
+  if (list.size() > 1 || !knows_others) return {};
+  REACHED("voters: an older log knows others, the list names none");
+  return {ListVerdict::refused,
+          fmt::format("{}, the catalogue of this directory names the nodes {}, and its log is of an older release, which does not say who "
+                      "votes: start this node with --voters and the list that the other nodes have, or with the right data directory",
+                      list.empty() ? "--voters is absent" : fmt::format("--voters names the node {} alone", self), fmt::join(named, ","))};
 }
 
 }  // namespace sg::broker

@@ -24,4 +24,9 @@ struct JudgedList {
 // `configuration`: the newest that this directory knows; unknown: nothing contradicts.
 JudgedList judge_voters_list(std::vector<NodeId> list, NodeId self, const raft::Configuration& configuration);
 
+// Of a directory that knows of no voters: it is empty, or its log is of the older format, whose set is taken from the list. `named`: the
+// nodes that its log speaks of none the less, ascending. So a list has to name this node, and where the log knows others it may not be
+// absent, nor name this node alone: what they hold as well would be decided here alone.
+JudgedList judge_first_list(std::vector<NodeId> list, NodeId self, const std::vector<NodeId>& named);
+
 }  // namespace sg::broker

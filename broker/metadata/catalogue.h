@@ -179,6 +179,7 @@ class Catalogue {
   Result<> on(const ChangeIsr& r, Applied& out);
   Result<> on(const AllocateProducerIds& r, Applied& out);
   Result<> on(const Healed& r, Applied& out);
+  Result<> on(const HistoryCut& r, Applied& out);
 
   Result<Broker*> current_broker(NodeId node, BrokerEpoch epoch);
   void restarted(Partition& p, const RegisterBroker& r, bool kept, Applied& out);

@@ -203,6 +203,23 @@ Result<> Catalogue::on(const Healed& r, Applied& out) {
   return {};
 }
 
+// Each leadership begins anew, behind all that the lost records may have begun.
+Result<> Catalogue::on(const HistoryCut& r, Applied& out) {
+  const bool too_far = r.leader_epoch.v == std::numeric_limits<int32_t>::max();
+  if (too_far || state_.next_producer_id.v > std::numeric_limits<int64_t>::max() - kLostProducerIds)
+    return fail(Errc::invalid, fmt::format("leader epochs up to {}, producer ids from {}", r.leader_epoch, state_.next_producer_id));
+  state_.next_stream = std::max(state_.next_stream, r.next_stream);
+  state_.next_producer_id = state_.next_producer_id + kLostProducerIds;
+  for (auto& [stream, p] : state_.partitions) {
+    const int32_t begun = std::max(0, r.leader_epoch.v - p.leader_epoch.v);  // as many changes, at least, are not known any more
+    p.leader_epoch.v += begun;
+    p.partition_epoch.v += begun;
+    elect(p);
+    touch(p, out);
+  }
+  return {};
+}
+
 // --- Topics and partitions -----------------------------------------------------------------------------------------------------------
 
 Result<> Catalogue::on(const CreateTopic& r, Applied& out) {

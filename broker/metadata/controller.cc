@@ -100,7 +100,7 @@ ControllerOutput Controller::on_alive(Time now, NodeId node, Run run) {
     w.heard = std::max(w.heard, now);
     w.suspected = false;
     if (b->fenced) w.fence_at.reset();
-    if (w.found == Found::another) w.found.reset();  // it lives, wherever it was not found
+    if (w.found == Found::another || w.found == Found::closed) w.found.reset();  // it lives, wherever it was not found
   } else if (run.newer_than(b->run) && !b->fenced && !w.fence_at) {
     out.notes.push_back(fmt::format("broker_restarted node={} run={} was={}", node, run, b->run));
     w.fence_at = now + options_.registration_grace;

@@ -99,8 +99,8 @@ class Controller {
   // The metadata group is these now. A fact to remember, active or not.
   void on_voters(Voters voters) { voters_ = std::move(voters); }
 
-  // What became of an inquiry; no answer: refused, or none in time.
-  ControllerOutput on_answer(Time now, const Inquiry& inquiry, std::optional<Answer> answer);
+  // What became of an inquiry. Errc::refused: nobody listens there; any other error: there was no answer.
+  ControllerOutput on_answer(Time now, const Inquiry& inquiry, const Result<Answer>& answer);
 
   // The entry with this token has been applied to the catalogue, with this outcome. Unknown tokens (of before a stop()) are ignored.
   ControllerOutput on_applied(Time now, Token token, const Result<Applied>& outcome);
@@ -112,7 +112,8 @@ class Controller {
   ControllerOutput on_deadline(Time now);
 
  private:
-  enum class Found : uint8_t { nobody, itself, another };  // at the address of a registration
+  // At the address of a registration. Closed: its host says that nobody listens there.
+  enum class Found : uint8_t { nobody, closed, itself, another };
 
   // What this controller has seen of one broker's process.
   struct Watch {

@@ -2,7 +2,8 @@
 //
 // Why waiting is enough: the registered run is asked where it is registered, on a connection that nobody else's silence can hold up, and
 // any message from it counts as well. A claimant is let in when somebody else answers there (a port is held by one process), or when
-// nobody does and nothing was heard from the registered run for a session. If that was wrong, it costs an election and a copy: another
+// nobody does and nothing was heard from the registered run for a session. A later run of the same directory is let in as soon as the host
+// there says that nobody listens: the process lives as long as its listener. If that was wrong, it costs an election and a copy: another
 // directory is another copy, and the run that it replaced is told by the catalogue. A later run of the same directory elsewhere is a node
 // that moved; that it is no copy of the directory is for the directory to know.
 #include "broker/metadata/controller.h"
@@ -42,7 +43,11 @@ bool Controller::may_register(Time now, NodeId from, uint64_t id, const Register
     note("admitted", "another process answers at its address");
     return true;
   }
-  if (w.found == Found::nobody && now >= w.heard + options_.session_timeout) {
+  if (w.found == Found::closed && r.run.newer_than(b.run)) {
+    note("admitted", "nobody listens at its address any more");
+    return true;
+  }
+  if ((w.found == Found::nobody || w.found == Found::closed) && now >= w.heard + options_.session_timeout) {
     note("admitted", "it does not answer, and nothing was heard of it for a session");
     return true;
   }
@@ -52,7 +57,7 @@ bool Controller::may_register(Time now, NodeId from, uint64_t id, const Register
   return refuse(ControllerError::claimed, two_bearers(b, r));
 }
 
-ControllerOutput Controller::on_answer(Time now, const Inquiry& inquiry, std::optional<Answer> answer) {
+ControllerOutput Controller::on_answer(Time now, const Inquiry& inquiry, const Result<Answer>& answer) {
   ControllerOutput out;
   const Broker* b = catalogue_.broker(inquiry.node);
   if (!active_ || !b || b->run != inquiry.run) return out;
@@ -62,7 +67,10 @@ ControllerOutput Controller::on_answer(Time now, const Inquiry& inquiry, std::op
   Watch& w = watches_.at(inquiry.node);
   w.asking = false;
   w.found_at = now;
-  w.found = !answer ? Found::nobody : itself ? Found::itself : Found::another;
+  if (answer)
+    w.found = itself ? Found::itself : Found::another;
+  else
+    w.found = answer.is(Errc::refused) ? Found::closed : Found::nobody;
   return out;
 }
 

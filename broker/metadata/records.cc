@@ -94,6 +94,9 @@ struct Describe {
   std::string operator()(const Healed& r) const {
     return fmt::format("healed node={} epoch={} streams=[{}]", r.node, r.broker_epoch, values(r.streams));
   }
+  std::string operator()(const HistoryCut& r) const {
+    return fmt::format("history_cut next_stream={} leader_epoch={}", r.next_stream, r.leader_epoch);
+  }
 };
 
 }  // namespace

@@ -193,9 +193,22 @@ struct Healed {
   }
 };
 
+// An operator has accepted that records behind this place are gone (`stormglassd accept-damage`). What they may have given out is not given
+// out again: streams below `next_stream`, leader epochs up to `leader_epoch`, kLostProducerIds producer ids.
+struct HistoryCut {
+  StreamId next_stream = kFirstPartitionStream;
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+  bool operator==(const HistoryCut&) const = default;
+  template <class A>
+  void serialize(A& a) {
+    a(next_stream, leader_epoch);
+  }
+};
+inline constexpr int64_t kLostProducerIds = int64_t{1} << 32;  // as many as millions of lost records could have given out
+
 // The order of the alternatives is the kind byte on disk: append only.
 using Record = std::variant<SetCluster, RegisterBroker, FenceBroker, UnfenceBroker, DrainBroker, ReportDamage, CreateTopic, DeleteTopic,
-                            ChangeIsr, AllocateProducerIds, Healed>;
+                            ChangeIsr, AllocateProducerIds, Healed, HistoryCut>;
 
 ByteVec encode(const Record& record);
 

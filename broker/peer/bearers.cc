@@ -23,7 +23,7 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   };
   if (run == present.run) {
     present.heard = now;
-    present.gone = false;
+    present.gone = present.closed = false;
     return {};
   }
   if (present.run.newer_than(run)) return refuse("refused as an earlier state of the same directory:");
@@ -31,7 +31,7 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   const metadata::Broker* registered = catalogue_.broker(node);
   const bool is_registered = registered && registered->run == run;
   const bool same_address = address == present.address;
-  const bool restart = run.newer_than(present.run) && same_address;
+  const bool restart = run.newer_than(present.run) && (same_address || present.closed);
   auto has_place = [&](const Run& of, VoterId as) { return catalogue_.has_place({claim.node, of.directory}) || votes_(claim.node, as); };
   const bool gives_way = !has_place(present.run, present.voter) && has_place(run, voter);
   const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + session_timeout_);
@@ -46,7 +46,7 @@ bool Bearers::heard(Time now, NodeId node, Run run) {
   Bearer& present = bearer(now, node);
   if (present.run != run) return false;
   present.heard = now;
-  present.gone = false;
+  present.gone = present.closed = false;
   return true;
 }
 
@@ -56,6 +56,12 @@ void Bearers::link_closed(NodeId node, Run run) {
   auto at = links_.find({node, run});
   ENSURE(at != links_.end(), "a link of node {} ends that never stood", node);
   if (--at->second == 0) links_.erase(at);
+}
+
+void Bearers::nobody_at(NodeId node, const net::Address& address) {
+  auto at = bearers_.find(node);
+  if (at == bearers_.end() || at->second.address != address || links_.contains({node, at->second.run})) return;
+  at->second.closed = true;
 }
 
 void Bearers::suspect(NodeId node, Run run) {

@@ -4,6 +4,8 @@
 //   the run that bears the id already: yes;  an earlier run of its directory: no, it is gone
 //   the run that the catalogue has registered: yes, the controller has decided
 //   a later run of the bearer's directory that says it is at the bearer's address: yes, a restart; it waits for nothing
+//   a later run of the bearer's directory elsewhere, once the bearer's host says that nobody listens at its address, and no link stands:
+//   yes, it has moved
 //   a run that answered when this node dialed the bearer's address: yes, a port is held by one process
 //   a run that has a place, in an ISR or as a voter, where the bearer has none: yes
 //   any other: only once the bearer has no link here and was not heard for a session, or is known to be gone (suspicion)
@@ -55,6 +57,8 @@ class Bearers {
   // A connection to or from this run, whose greeting was accepted, stands; or has ended.
   void link_opened(NodeId node, Run run);
   void link_closed(NodeId node, Run run);
+  // The host at this address says that nobody listens there.
+  void nobody_at(NodeId node, const net::Address& address);
   // This run seems to be gone.
   void suspect(NodeId node, Run run);
 
@@ -67,6 +71,7 @@ class Bearers {
     net::Address address;
     Time heard;
     bool gone = false;
+    bool closed = false;  // nobody listens at its address
   };
   Bearer& bearer(Time now, NodeId node);
   Result<> admit(Time now, const Claim& claim, bool dialed);

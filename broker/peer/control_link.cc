@@ -1,5 +1,7 @@
 #include "broker/peer/control_link.h"
 
+#include <algorithm>
+
 #include "base/archive.h"
 #include "base/probe.h"
 #include "broker/peer/reach.h"
@@ -8,7 +10,7 @@ namespace sg::broker::peer {
 namespace {
 
 constexpr size_t kMaxQueuedBytes = 16u << 20;
-constexpr Duration kDialTimeout = 1s;  // a silent node is asked every kReachStep meanwhile
+constexpr Duration kDialTimeout = 1s;  // a silent address is asked every kReachStep meanwhile
 constexpr Duration kRedialPause = 50ms;
 constexpr Duration kRefusedPause = 1s;  // the longest: whoever refuses a greeting will not soon think otherwise
 // A process that is killed may take connections for some milliseconds more, until the kernel has closed its listener; they are reset then.
@@ -28,7 +30,9 @@ Result<> hear_ping(Task& task, FrameReader& reader) {
 struct ControlLinks::Link {
   NodeId node;
   std::vector<net::Address> addresses;
-  size_t turn = 0;  // which of them is tried next
+  size_t turn = 0;                         // which of them is tried first
+  size_t refused_in_turn = 0;              // so many of them, one after the other
+  std::optional<net::Address> ended_at{};  // an established link has ended there, and nothing has said yet what became of its process
   bool up = false;
   bool broken = false;
   bool probing = false;  // somebody wants to know what becomes of the next attempt
@@ -86,18 +90,70 @@ void ControlLinks::silence() {
   }
 }
 
+// The address whose turn it is; the others beside it once it is silent for a step. Whatever it answers is the result, but of the others
+// only a greeting that was accepted: their turn comes.
+Result<Greeted> ControlLinks::dial_any(Task& task, const Link& link) {
+  const Time deadline = task.now() + kDialTimeout;
+  const NodeId node = link.node;
+  std::vector<net::Address> addresses = link.addresses;
+  std::ranges::rotate(addresses, addresses.begin() + static_cast<std::ptrdiff_t>(link.turn % addresses.size()));
+  std::optional<Result<Greeted>> answer;
+  Signal answered;
+  TaskGroup attempts(task.scheduler());
+  auto attempt = [&](const net::Address& address, bool first) {
+    attempts.spawn(fmt::format("dial {} at {}", node, to_string(address)), [&, address, first](Task& t) {
+      auto greeted = greet_at(t, node, address, deadline);
+      if (answer || greeted.is(Errc::stopped) || (!greeted && !first)) return;
+      if (!first) REACHED("peer: met at another address while one is silent");
+      answer = std::move(greeted);
+      answered.notify_all();
+    });
+  };
+  attempt(addresses.front(), true);
+  Result<> waited = answered.wait(task, task.now() + kReachStep, "an answer to a dial");
+  if (!answer && !waited.is(Errc::stopped))
+    for (size_t i = 1; i < addresses.size(); ++i) attempt(addresses[i], false);
+  while (!answer && !waited.is(Errc::stopped)) waited = answered.wait(task, Time::never(), "an answer to a dial");
+  attempts.stop();
+  attempts.join(task);
+  if (!answer) return fail(Errc::stopped);
+  return std::move(*answer);
+}
+
+// A refusal where a link stood says what became of its process, whenever it comes: the listener lives as long as the process. Of a process
+// that is only probed it is not known at which of its addresses it should be.
+void ControlLinks::note_refused(Link& link, const net::Address& address) {
+  ++link.refused_in_turn;
+  const bool ended = link.ended_at == address;
+  if (!ended && !(link.probing && link.refused_in_turn >= link.addresses.size())) return;
+  link.ended_at.reset();
+  link.probing = false;
+  if (!link.run.is_none()) {
+    REACHED("peer: suspicion after a refused reconnect");
+    events_.on_suspicion(link.node, link.run);
+  } else {
+    events_.on_probe_refused(link.node);
+  }
+}
+
 void ControlLinks::dial_loop(Task& task, Link& link) {
-  // An established link has ended, and no reconnect has said yet what became of its process. A refusal says it, whenever it comes: the
-  // listener lives as long as the process.
-  bool was_up = false;
   const std::string name = fmt::format("{}", link.node);
   int hasty = 0;
   Duration refused_pause = kRedialPause;
   while (!task.stopping()) {
-    const net::Address address = link.addresses[link.turn % link.addresses.size()];
-    Result<Greeted> greeted = try_link(task, link.node, address);
+    const net::Address first = link.addresses[link.turn % link.addresses.size()];
+    Result<Greeted> greeted = dial_any(task, link);
+    if (greeted) {
+      if (Result<> used = events_.on_link_up(link.node, greeted->run, greeted->voter, greeted->address); !used)
+        greeted = std::unexpected(used.error());
+    }
     if (greeted) {
       refused_pause = kRedialPause;
+      const net::Address address = greeted->address;
+      // It is looked for there first when it is gone; or at the first, should it be none of its addresses any more.
+      link.turn = static_cast<size_t>(std::ranges::find(link.addresses, address) - link.addresses.begin());
+      link.ended_at.reset();
+      link.refused_in_turn = 0;
       link.run = greeted->run;
       link.up = true;
       link.broken = false;
@@ -110,26 +166,22 @@ void ControlLinks::dial_loop(Task& task, Link& link) {
       link.queued_bytes = 0;
       events_.on_link_down(link.node, link.run);
       log_.info("link_down node={} run={} reason={} {}", link.node, link.run, to_string(ended.error().code), ended.error().what);
-      was_up = true;
+      link.ended_at = address;
       hasty = kHastyDials;
       continue;
     }
     ++link.turn;
-    if (greeted.is(Errc::refused) && (was_up || link.probing)) {
-      was_up = false;
-      link.probing = false;
-      if (!link.run.is_none()) {
-        REACHED("peer: suspicion after a refused reconnect");
-        events_.on_suspicion(link.node, link.run);
-      } else {
-        events_.on_probe_refused(link.node);
-      }
+    if (greeted.is(Errc::refused)) {
+      events_.on_nobody_at(link.node, first);
+      note_refused(link, first);
+    } else {
+      link.refused_in_turn = 0;
     }
     const bool refused = greeted.is(Errc::invalid);
     if (refused && refusals_.refused(name, greeted.error().what))
       log_.warn("link_refused node={} reason=\"{}\"", link.node, greeted.error().what);
     if (refused) refused_pause = std::min(2 * refused_pause, kRefusedPause);
-    const bool dying = was_up && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
+    const bool dying = link.ended_at == first && (greeted.is(Errc::reset) || greeted.is(Errc::closed)) && hasty-- > 0;
     if (dying) REACHED("peer: a reconnect was taken and ended at once");
     const Duration pause = dying ? kHastyPause : refused ? refused_pause : kRedialPause;
     if (link.wake.wait(task, task.now() + pause, "the next dial").is(Errc::stopped)) return;
@@ -213,7 +265,7 @@ namespace {
 Result<Greeted> accepted(Exchange e, NodeId to, const net::Address& address) {
   if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
   if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));
-  return Greeted{std::move(e.connection), std::move(e.reader), e.reply.run, e.reply.voter};
+  return Greeted{std::move(e.connection), std::move(e.reader), e.reply.run, e.reply.voter, address};
 }
 
 }  // namespace
@@ -223,15 +275,13 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
   return accepted(std::move(e), to, address);
 }
 
-Result<Greeted> ControlLinks::try_link(Task& task, NodeId node, const net::Address& address) {
-  TRY(Exchange e, greet(task, env_, identity_, node, address, LinkKind::control, task.now() + kDialTimeout));
-  const HelloReply reply = e.reply;
+Result<Greeted> ControlLinks::greet_at(Task& task, NodeId node, const net::Address& address, Time deadline) {
+  TRY(Exchange e, greet(task, env_, identity_, node, address, LinkKind::control, deadline));
+  const HelloReply& reply = e.reply;
   const bool of_this_cluster =
       !reply.cluster_id.is_zero() && reply.cluster_id == identity_.cluster_id && reply.lineage == identity_.lineage;
   if (!reply.accepted && reply.from == node && of_this_cluster) events_.on_refused_by(node, reply.run, reply.voter, address);
-  TRY(Greeted greeted, accepted(std::move(e), node, address));
-  TRY_DO(events_.on_link_up(node, greeted.run, greeted.voter, address));
-  return greeted;
+  return accepted(std::move(e), node, address);
 }
 
 Result<metadata::Answer> ControlLinks::inquire(Task& task, NodeId node, const net::Address& address) {

@@ -2,8 +2,8 @@
 // requests; what it receives comes over the links that the others dialed. Sending never waits and promises nothing: whatever must
 // arrive is sent again by its owner.
 //
-// Suspicion (architecture §5): an established link to a run ended and a reconnect was refused. The process is
-// gone, and its host says so; nobody needs to wait for a timeout.
+// Suspicion (architecture §5): an established link to a run ended, and a reconnect to where it stood was refused. The process is
+// gone, and its host says so; nobody needs to wait for a timeout. That nobody listens at another of a node's addresses says nothing.
 #pragma once
 
 #include <deque>
@@ -42,7 +42,9 @@ class LinkEvents {
   virtual void on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) = 0;
   virtual void on_link_down(NodeId node, Run run) = 0;
   virtual void on_suspicion(NodeId node, Run run) = 0;
-  // A probe of a node to which this process never had a link was refused.
+  // The host at one of its addresses says that nobody listens there.
+  virtual void on_nobody_at(NodeId node, const net::Address& address) = 0;
+  // A probe of a node to which this process never had a link was refused, at all of its addresses.
   virtual void on_probe_refused(NodeId node) = 0;
 };
 
@@ -52,6 +54,7 @@ struct Greeted {
   std::unique_ptr<FrameReader> reader;  // of what the other end says next; it may have begun
   Run run;                              // of the node that answered
   VoterId voter;
+  net::Address address;  // at which it did
 };
 
 class ControlLinks {
@@ -60,8 +63,9 @@ class ControlLinks {
   ControlLinks(Env& env, const Identity& identity, LinkEvents& events, Pulses& pulses);
   ~ControlLinks();
 
-  // Starts a dialer towards a node that is to be found at one of these addresses; they are tried in turn. Of a node that is known: replaces
-  // its addresses.
+  // Starts a dialer towards a node that is to be found at one of these addresses. They are tried in turn; where one is silent for
+  // kReachStep, the others are tried beside it, so that an address that leads nowhere any more costs no more than that. Of a node that is
+  // known: replaces its addresses.
   void add(TaskGroup& tasks, NodeId node, std::vector<net::Address> addresses);
 
   // Finds out at once whether a node without a link is there: on_link_up, on_suspicion or on_probe_refused follows unless there is
@@ -85,8 +89,10 @@ class ControlLinks {
   struct Link;
   Link* find(NodeId node);
   void dial_loop(Task& task, Link& link);
-  // One attempt. Errc::invalid: refused at one of the two ends.
-  Result<Greeted> try_link(Task& task, NodeId node, const net::Address& address);
+  // One greeting. Errc::invalid: it was refused.
+  Result<Greeted> greet_at(Task& task, NodeId node, const net::Address& address, Time deadline);
+  Result<Greeted> dial_any(Task& task, const Link& link);
+  void note_refused(Link& link, const net::Address& address);
   Result<> run_link(Task& task, Link& link, Greeted& greeted);
 
   Env& env_;

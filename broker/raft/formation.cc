@@ -16,7 +16,7 @@ std::string join(const std::vector<NodeId>& nodes) { return fmt::format("{}", fm
 
 Formation::Formation(Config config, FormationState recovered, bool formed, Uuid cluster_id, Rng rng)
     : config_(std::move(config)), rng_(rng), state_(std::move(recovered)), formed_(formed), cluster_id_(cluster_id) {
-  ENSURE(config_.list.empty() || config_.list.contains(config_.self.node), "node {} is not in its own list", config_.self.node);
+  ENSURE(formed_ || config_.list.empty() || config_.list.contains(config_.self.node), "node {} is not in its own list", config_.self.node);
   highest_seen_ = state_.answered.number;
 }
 
@@ -60,16 +60,20 @@ Formation::Output Formation::start(Time now) {
     if (config_.assume) ask_for_lists(now);
     return take();
   }
+  if (state_.promise && !cluster_id_.is_zero() && cluster_id_ == state_.promise->cluster_id) {
+    REACHED("formation: formed before, and its log had not begun");
+    form(*state_.promise);
+    return take();
+  }
+  if (!cluster_id_.is_zero()) {
+    note(fmt::format(
+        "this directory belongs to cluster {}, and nothing is left of its log: it forms no other one, and waits until the leader "
+        "of its cluster admits it{}",
+        cluster_id_, alone() ? ". Name the other nodes with --voters, if there are any; else start with an empty directory" : ""));
+    return take();
+  }
   if (alone()) {
-    // Nobody else is there to ask. The id of the cluster is durable with the log that it begins.
-    Configuration configuration;
-    configuration.voters = {config_.self};
-    configuration.founders = {config_.self.node};
-    configuration.addresses = config_.list;
-    Promise promise{{1, config_.self.node}, {}, std::move(configuration)};
-    promise.cluster_id.high = rng_.next();
-    promise.cluster_id.low = rng_.next() | 1;
-    form(promise);
+    form_alone();
     return take();
   }
   if (!forms()) {
@@ -83,6 +87,18 @@ Formation::Output Formation::start(Time now) {
   int64_t rank = std::distance(config_.list.begin(), config_.list.find(config_.self.node));
   deadline_ = now + rank * config_.turn;
   return take();
+}
+
+// Nobody else is there to ask. A promise to others is not taken back by a list that does not name them.
+void Formation::form_alone() {
+  if (state_.promise && state_.promise->configuration.voters != std::vector{config_.self})
+    return note(fmt::format("this directory has promised to form a cluster with {}: it forms none alone. Name them with --voters",
+                            to_string(state_.promise->configuration)));
+  Configuration configuration;
+  configuration.voters = {config_.self};
+  configuration.founders = {config_.self.node};
+  configuration.addresses = config_.list;
+  propose(Round{state_.answered.number + 1, config_.self.node}, std::move(configuration));
 }
 
 Formation::Output Formation::receive(Time now, NodeId from, const FormationMessage& message) {
@@ -194,7 +210,7 @@ void Formation::wait_for_others(Time now) {
 
 Answer Formation::answer_to(const Round& round) const {
   Answer answer{round, state_.answered, Standing::waiting, config_.self.id, ids(), {}};
-  if (config_.form || state_.promise) answer.standing = Standing::forming;
+  if (may_form()) answer.standing = Standing::forming;
   if (formed_) {
     answer.standing = Standing::formed;
     answer.cluster_id = state_.promise ? state_.promise->cluster_id : cluster_id_;
@@ -249,17 +265,21 @@ void Formation::consider_answers(Time now) {
   }
   if (!not_told.empty())
     return note(fmt::format("nodes {} are empty and were started without --form: no cluster is formed until they are", join(not_told)));
-  Promise promise{*round_, {}, {}};
-  promise.cluster_id.high = rng_.next();
-  promise.cluster_id.low = rng_.next() | 1;
-  Configuration& c = promise.configuration;
+  Configuration c;
   for (const auto& [node, answer] : answers_) c.voters.push_back({node, answer.voter});
   c.addresses = config_.list;
   c.founders = ids();
-  proposal_ = promise;
-  persist({*round_, promise});
-  proposal_step_ = steps_;
+  propose(*round_, std::move(c));
   ask_again(now);
+}
+
+void Formation::propose(const Round& round, Configuration configuration) {
+  Promise promise{round, {}, std::move(configuration)};
+  promise.cluster_id.high = rng_.next();
+  promise.cluster_id.low = rng_.next() | 1;
+  proposal_ = promise;
+  persist({round, promise});
+  proposal_step_ = steps_;
 }
 
 void Formation::on(Time now, NodeId from, const Propose& m) {
@@ -267,7 +287,7 @@ void Formation::on(Time now, NodeId from, const Propose& m) {
   highest_seen_ = std::max(highest_seen_, promise.round.number);
   bool names_this = well_formed(promise.configuration) && promise.configuration.votes(config_.self) && !promise.cluster_id.is_zero();
   if (formed_ || promise.round < state_.answered || promise.round.proposer != from || !names_this) return;
-  if (!config_.form && !state_.promise) return;
+  if (!may_form()) return;
   persist({promise.round, promise});
   wait_for_others(now);
   send(from, Promised{promise.round});

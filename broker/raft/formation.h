@@ -12,6 +12,9 @@
 //   - A promise alone counts as empty, and may be replaced in a higher round if every voter answers "not formed" there; that answer is
 //     durable, and who gave it takes no "all have promised" of a lower round any more. So if a cluster was formed in round R, one of its
 //     voters is known to be formed to itself, answers "formed" for ever, and no higher round finds all of them not formed.
+//   - A directory gets its cluster's id when it is handed the configuration, and before its log begins. So one that has both the id and the
+//     promise of that id is formed, though its log has not begun; one that has the id and neither promise nor log has lost them, and forms
+//     nothing.
 //   - The cluster id and the voter ids are part of the promise: "formed" counts only for the same promise. Who is told "formed" under
 //     another one (its disk was wiped) forms nothing: it waits to be admitted.
 // A directory of the older format has a log that names no voters. Its set is the operator's list, with voter id 0 each, once a majority of
@@ -159,12 +162,16 @@ class Formation {
   void ask_for_lists(Time now);
   void note_list(NodeId from, const std::vector<NodeId>& list);
   bool alone() const { return config_.list.size() <= 1; }
-  bool forms() const { return !formed_ && !foreign_ && (config_.form || state_.promise); }
+  // It is told to, or has promised already; and it does not belong to a cluster of which nothing else is left here.
+  bool may_form() const { return state_.promise || (config_.form && cluster_id_.is_zero()); }
+  bool forms() const { return !formed_ && !foreign_ && may_form(); }
   std::vector<NodeId> ids() const;
   Answer answer_to(const Round& round) const;
   void ask(Time now);
   void ask_again(Time now);
   void wait_for_others(Time now);
+  void form_alone();
+  void propose(const Round& round, Configuration configuration);
   void consider_answers(Time now);
   void consider_promises(Time now);
   void form(const Promise& promise);

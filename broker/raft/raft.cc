@@ -31,7 +31,6 @@ Raft::Raft(Config config, Recovered recovered, Rng rng) : config_(std::move(conf
   hard_ = {recovered.term, recovered.vote};
   if (recovered.snapshot) snapshot_ = *recovered.snapshot;
   log_ = Log(snapshot_.index, snapshot_.term);
-  if (!snapshot_.configuration.known()) snapshot_.configuration = std::move(recovered.assumed);
   configurations_ = ConfigurationLog(snapshot_.configuration, snapshot_.index);
   commit_ = applied_ = snapshot_.index;  // §3.8: the rest is learned again from a leader
   for (Entry& entry : recovered.entries) {

@@ -63,9 +63,7 @@ struct Recovered {
   Voter vote;
   std::optional<Snapshot> snapshot;
   std::vector<Entry> entries;  // contiguous; those up to the snapshot's index are ignored
-  // What is in force before the first configuration of snapshot and log: of directories of the older format, whose logs name none.
-  Configuration assumed;
-  bool may_lead = true;  // false: the only voter of a cluster, and something that it had promised is gone
+  bool may_lead = true;        // false: the only voter of a cluster, and something that it had promised is gone
 };
 
 // The newest that snapshot and log name; unknown if they name none.

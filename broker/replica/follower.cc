@@ -95,11 +95,17 @@ Result<> Follower::diverged(Time now, const Diverged& message, Output& out) {
   return {};
 }
 
-void Follower::refused(Time now, const Refused& message) {
+Result<> Follower::refused(Time now, const Refused& message) {
   // Its epoch is the leader's own, which may be any: the subscription alone says whether this is the answer to the newest question.
-  if (phase_ != Phase::asking || message.subscription != last_subscription_) return;
+  if (phase_ != Phase::asking || message.subscription != last_subscription_) return {};
+  if (message.reason == RefuseReason::holds_less && message.leader_epoch == leader_epoch_)
+    return fail(Errc::corrupt,
+                fmt::format("stream {}: node {} leads epoch {} and has counted more from this directory than it holds (its log "
+                            "ends at {}): records that it had acknowledged are missing",
+                            stream_, leader_, leader_epoch_, log_.log_end()));
   phase_ = Phase::pausing;
   retry_at_ = now + config_.subscribe_retry;
+  return {};
 }
 
 void Follower::acknowledge(Output& out) {

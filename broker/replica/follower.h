@@ -24,7 +24,8 @@ class Follower {
   Result<> data(Time now, const Data& message, std::span<const Descriptor> batches, Output& out);
   // Errc::corrupt: committed records here are not in the leader's log. Nothing was changed; this replica must not go on.
   Result<> diverged(Time now, const Diverged& message, Output& out);
-  void refused(Time now, const Refused& message);
+  // Errc::corrupt: this copy lacks what it has promised.
+  Result<> refused(Time now, const Refused& message);
   // The log's durable end moved.
   void durable(Output& out);
 

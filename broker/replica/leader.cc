@@ -35,16 +35,19 @@ void Leader::update(Time now, const PartitionState& state, Output& out) {
   consider_isr(now, out);
 }
 
-// Keeps what is known of a replica as long as it is the same registration of the same broker.
+// Keeps what is known of a replica as long as it is the same registration of the same broker; and what it has promised, as long as it is
+// the same copy.
 void Leader::sync_peers(Time now) {
   std::vector<Progress> peers;
   for (const ReplicaState& r : state_.replicas) {
     if (r.node == self_) continue;
     Progress* known = find(r.node);
-    if (known && known->broker_epoch() == r.broker_epoch)
+    if (known && known->broker_epoch() == r.broker_epoch) {
       peers.push_back(std::move(*known));
-    else
-      peers.emplace_back(r.node, r.broker_epoch, log_.log_end(), now);
+    } else {
+      peers.emplace_back(r.node, r.directory, r.broker_epoch, log_.log_end(), now);
+      if (known) peers.back().follow(*known);
+    }
   }
   peers_ = std::move(peers);
 }
@@ -80,6 +83,7 @@ void Leader::let_go(Time now, Output& out) {
 // ------------------------------------------------------------------------------------------------------------------- in-sync set
 
 bool Leader::lags(const Progress& peer, Time now) const {
+  if (peer.distrusted()) return true;
   Time since = peer.behind_since(log_.log_end());
   return since != Time::never() && now >= since + config_.lag_time_max;
 }
@@ -213,9 +217,16 @@ void Leader::subscribe(Time now, NodeId from, const Subscribe& message, Output& 
     return;
   }
   // Two logs that hold the same epoch at the same place are equal up to there: one leader per epoch wrote both.
-  bool empty = message.last_epoch == kNoLeaderEpoch && message.offset <= log_.log_end();
-  EpochEnd ours = log_.end_of(message.last_epoch);
-  if (!empty && (ours.epoch != message.last_epoch || ours.end < message.offset)) {
+  const bool empty = message.last_epoch == kNoLeaderEpoch && message.offset <= log_.log_end();
+  const EpochEnd ours = log_.end_of(message.last_epoch);
+  const bool fits = empty || (ours.epoch == message.last_epoch && ours.end >= message.offset);
+  if (peer->states_less(fits ? message.offset : ours.end)) {
+    REACHED("replica: a copy has come back with less than it had acknowledged");
+    out.add(Send{from, Refused{stream_, state_.leader_epoch, message.subscription, RefuseReason::holds_less}});
+    consider_isr(now, out);
+    return;
+  }
+  if (!fits) {
     out.add(Send{from, Diverged{stream_, state_.leader_epoch, message.subscription, ours.epoch, ours.end}});
     return;
   }

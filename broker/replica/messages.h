@@ -87,6 +87,7 @@ enum class RefuseReason : uint8_t {
   stale_broker_epoch,      // the follower has registered again since
   not_a_replica,           // the follower is not among the replicas
   offset_below_log_start,  // what the follower needs next has been deleted here
+  holds_less,              // than it has acknowledged in this leader epoch: what it had promised is missing
 };
 
 // "Not now": the follower asks again later.

@@ -207,7 +207,8 @@ Result<> Partition::diverged(Time now, NodeId from, const Diverged& message, Out
 
 void Partition::refused(Time now, NodeId from, const Refused& message, Output& out) {
   hear(message.leader_epoch, out);
-  if (following_ && following_->leader() == from) following_->refused(now, message);
+  if (!following_ || following_->leader() != from) return;
+  if (auto done = following_->refused(now, message); !done) fault(std::move(done.error().what), out);
 }
 
 // ------------------------------------------------------------------------------------------------------------------ time, reading

@@ -6,16 +6,27 @@
 
 namespace sg::replica {
 
-Progress::Progress(NodeId node, BrokerEpoch broker_epoch, Offset log_end, Time now)
-    : node_(node), broker_epoch_(broker_epoch), caught_up_(now), mark_end_(log_end), mark_time_(now) {}
+Progress::Progress(NodeId node, const Uuid& directory, BrokerEpoch broker_epoch, Offset log_end, Time now)
+    : node_(node), directory_(directory), broker_epoch_(broker_epoch), caught_up_(now), mark_end_(log_end), mark_time_(now) {}
+
+void Progress::follow(const Progress& earlier) {
+  if (earlier.directory_ != directory_) return;
+  promised_ = earlier.promised_;
+  distrusted_ = earlier.distrusted_;
+}
+
+bool Progress::states_less(Offset common) {
+  distrusted_ = distrusted_ || common < promised_;
+  if (distrusted_) durable_end_.reset();
+  return distrusted_;
+}
 
 void Progress::subscribe(uint64_t subscription, Offset offset) {
   unsubscribe();
   subscribed_ = true;
   subscription_ = subscription;
   next_ = offset;
-  // It breaks a promise if it ends below what it acknowledged. Then nothing is known of its disk until it speaks again.
-  if (durable_end_ && *durable_end_ > offset) durable_end_.reset();
+  ENSURE(!distrusted_ && promised_ <= offset, "subscribed at {} after {} was acknowledged", offset, promised_);
   high_watermark_sent_ = Offset(0);
   news_due_ = true;  // an answer, if only an empty one: it tells that the logs fit
 }
@@ -42,6 +53,7 @@ bool Progress::ack(Offset durable_end, Offset log_end, Time now) {
   ENSURE(durable_end <= next_ && durable_end <= log_end, "acknowledged {}, sent {}, log end {}", durable_end, next_, log_end);
   bool moved = !durable_end_ || durable_end > *durable_end_;
   if (moved) durable_end_ = durable_end;
+  promised_ = std::max(promised_, durable_end);
   while (!in_flight_.empty() && in_flight_.front().end <= durable_end) {
     bytes_in_flight_ -= in_flight_.front().bytes;
     in_flight_.pop_front();

@@ -1,6 +1,12 @@
 // One follower, as its leader sees it in one leader epoch: what was sent, what is on the follower's disk, and since when it lags.
 //
 // Invariant: acknowledged <= next_to_send; what is acknowledged was reported under this leader epoch and `broker_epoch`.
+//
+// What a copy has promised under this leader epoch outlives its process: an acknowledgement is for bytes that are on the disk and equal
+// to the leader's log, which only grows while it leads, so a later run in the same directory finds them there. One that ends below, or
+// parts from the leader's log below, has lost them without knowing (an older copy of its directory was put back; the end of its journal has
+// rotted away) and counts for nothing as long as this epoch lasts. Never so for what is legal: a tail that was not synced was not
+// acknowledged, another directory has promised nothing, and under another leader epoch nothing is held against it.
 #pragma once
 
 #include <deque>
@@ -13,7 +19,12 @@ namespace sg::replica {
 
 class Progress {
  public:
-  Progress(NodeId node, BrokerEpoch broker_epoch, Offset log_end, Time now);
+  Progress(NodeId node, const Uuid& directory, BrokerEpoch broker_epoch, Offset log_end, Time now);
+
+  // `earlier` is what was known of an earlier registration of this node.
+  void follow(const Progress& earlier);
+  // It comes back with a log that equals ours up to `common` at most. True if that is less than it has promised, now or before.
+  bool states_less(Offset common);
 
   // A subscription whose log fits ours up to `offset`: sending starts there.
   void subscribe(uint64_t subscription, Offset offset);
@@ -32,6 +43,7 @@ class Progress {
   Time behind_since(Offset log_end) const;
 
   NodeId node() const { return node_; }
+  bool distrusted() const { return distrusted_; }
   BrokerEpoch broker_epoch() const { return broker_epoch_; }
   bool subscribed() const { return subscribed_; }
   uint64_t subscription() const { return subscription_; }
@@ -52,7 +64,10 @@ class Progress {
   };
 
   NodeId node_;
+  Uuid directory_;
   BrokerEpoch broker_epoch_;
+  Offset promised_;  // the most that this copy has acknowledged, in whatever run
+  bool distrusted_ = false;
   bool subscribed_ = false;
   uint64_t subscription_ = 0;
   Offset next_;

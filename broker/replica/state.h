@@ -13,6 +13,7 @@ struct ReplicaState {
   NodeId node;
   BrokerEpoch broker_epoch = kNoBrokerEpoch;  // of its newest registration
   bool fenced = true;                         // may not join the ISR: its broker is taken for dead, or its copy is known to be damaged
+  Uuid directory{};                           // in which that registration keeps its copy
   bool operator==(const ReplicaState&) const = default;
 };
 

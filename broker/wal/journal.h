@@ -108,7 +108,7 @@ class Journal {
   uint64_t set_hard_state(HardState state);
   // The stream is gone with all its entries. The id of a partition is never used again; Raft's streams begin anew once that is durable.
   uint64_t drop(StreamId stream);
-  // What counted as damage of the stream until now is mended; after a restart it does not count either.
+  // What counted as damage of the stream until now is mended, or its loss accepted; after a restart it does not count either.
   uint64_t heal(StreamId stream);
   // Notes a high watermark. Rides along in later commits, starts none; after a restart it is a lower bound.
   void set_mark(StreamId stream, int64_t position);

@@ -210,6 +210,16 @@ bool CatalogueFold::on(const metadata::Healed& r) {
   return true;
 }
 
+bool CatalogueFold::on(const metadata::HistoryCut& r) {
+  next_stream_ = std::max(next_stream_, r.next_stream);
+  for (auto& [stream, p] : facts_.partitions) {
+    for (; p.leader_epoch < r.leader_epoch; ++p.leader_epoch) ++p.partition_epoch;
+    elect(p);
+    ++p.partition_epoch;
+  }
+  return true;
+}
+
 // --- Topics --------------------------------------------------------------------------------------------------------------------------
 
 bool CatalogueFold::on(const metadata::CreateTopic& r) {

@@ -72,6 +72,7 @@ class CatalogueFold {
   bool on(const metadata::SetCluster&) { return true; }
   bool on(const metadata::AllocateProducerIds&) { return true; }
   bool on(const metadata::Healed& r);
+  bool on(const metadata::HistoryCut& r);
 
   Broker* current(NodeId node, BrokerEpoch epoch);
   bool may_join(NodeId node) const;

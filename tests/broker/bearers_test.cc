@@ -89,6 +89,24 @@ TEST_CASE("given a living node, when a copy of its directory is started elsewher
   CHECK(t.bearer() == kFirst);
 }
 
+TEST_CASE("given a node that moved, when nobody listens at its old address and no link to it stands, then its next run is taken at once") {
+  Timeline t;
+  CHECK(t.greeted(kFirst));
+  t.bearers.link_opened(NodeId(2), kFirst);
+  t.bearers.nobody_at(NodeId(2), kHome);
+  CHECK(!t.greeted(kRestart, kElsewhere));  // it has a link
+  t.bearers.link_closed(NodeId(2), kFirst);
+  t.bearers.nobody_at(NodeId(2), kElsewhere);
+  CHECK(!t.greeted(kRestart, kElsewhere));
+  t.bearers.nobody_at(NodeId(2), kHome);
+  CHECK(!t.greeted(kTwin, kElsewhere));  // another directory has to wait
+  SUBCASE("then it is heard") {
+    CHECK(t.bearers.heard(t.now, NodeId(2), kFirst));
+    CHECK(!t.greeted(kRestart, kElsewhere));
+  }
+  SUBCASE("then it is not") { CHECK(t.greeted(kRestart, kElsewhere)); }
+}
+
 TEST_CASE("given a node that was silent, when a session has passed since the last sign and its links are gone, then another may come") {
   Timeline t;
   CHECK(t.greeted(kFirst));

@@ -23,6 +23,7 @@ struct Heard final : LinkEvents {
     return {};
   }
   void on_refused_by(NodeId, Run run, VoterId, const net::Address&) override { refuser = run; }
+  void on_nobody_at(NodeId, const net::Address&) override {}
   void on_link_down(NodeId, Run) override {}
   void on_suspicion(NodeId, Run run) override { suspected = {world.now(), run}; }
   void on_probe_refused(NodeId) override {}
@@ -191,4 +192,69 @@ TEST_CASE("given a refusal from a node of this cluster, then it says who is ther
     CHECK(p.heard.ups == 0);
     CHECK(p.heard.refuser == (c.heard ? std::optional(nth_run(20)) : std::nullopt));
   }
+}
+
+namespace {
+
+// Node 1 looks for node 2 at these hosts, in this order. Node 2 listens at its own, and nobody at that of node 3.
+struct Addresses {
+  explicit Addresses(std::vector<std::string> hosts)
+      : one(stage.node("node1")), two(stage.node("node2")), three(stage.node("node3")), heard(stage.world) {
+    stage.begin(two, [this](Task& task, sim::NodeEnv& e) {
+      Env env = env_of(e);
+      Pulses pulses(env, 100ms, 1s);
+      PeerServer server(env, other, silent, pulses, 8);
+      CHECK(server.listen({"node2", kPort}));
+      server.run(task);
+    });
+    stage.begin(three, [](Task& task, sim::NodeEnv&) { (void)task.sleep_for(1h); });
+    stage.begin(one, [this, hosts](Task& task, sim::NodeEnv& e) {
+      Env env = env_of(e);
+      Pulses pulses(env, 100ms, 1s);
+      Identity self{.node = NodeId{1}, .run = nth_run(10)};
+      ControlLinks links(env, self, heard, pulses);
+      TaskGroup tasks(task.scheduler());
+      tasks.spawn("pulses", [&](Task& t) { pulses.run(t); });
+      std::vector<net::Address> addresses;
+      for (const std::string& host : hosts) addresses.push_back({host, kPort});
+      links.add(tasks, NodeId{2}, addresses);
+      (void)task.sleep_for(1h);
+      tasks.stop();
+      tasks.join(task);
+    });
+  }
+  ~Addresses() {
+    for (sim::Node* n : {&one, &two, &three}) n->die(sim::Death::kill);
+  }
+  sim::Stage stage{11};
+  sim::Node& one;
+  sim::Node& two;
+  sim::Node& three;
+  Heard heard;
+  Silent silent;
+  Identity other{.node = NodeId{2}, .run = nth_run(20)};
+};
+
+}  // namespace
+
+TEST_CASE("given an address that leads nowhere before the one where the node is, then the node is met within a moment") {
+  Addresses a({"node3", "node2"});
+  a.stage.world.network().cut(a.one.index(), a.three.index());
+  const Time began = a.stage.world.now();
+  CHECK(a.stage.world.run_while([&] { return a.heard.ups == 0; }, began + 5s));
+  CHECK(a.stage.world.now() - began < 500ms);
+}
+
+TEST_CASE("given a node that is cut off, when another of its addresses refuses, then it is not suspected") {
+  Addresses a({"node3", "node2"});
+  CHECK(a.stage.world.run_while([&] { return a.heard.ups == 0; }, a.stage.world.now() + 5s));
+  a.stage.world.network().cut(a.one.index(), a.two.index());
+  a.stage.world.network().cut(a.two.index(), a.one.index());
+  a.stage.run_for(20s);
+  CHECK_FALSE(a.heard.suspected);
+  a.two.die(sim::Death::kill);
+  a.stage.world.network().heal(a.one.index(), a.two.index());
+  a.stage.world.network().heal(a.two.index(), a.one.index());
+  a.stage.run_for(5s);
+  CHECK(a.heard.suspected);
 }

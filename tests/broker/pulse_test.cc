@@ -63,6 +63,7 @@ struct Peer final : LinkEvents, PeerEvents {
     return {};
   }
   void on_refused_by(NodeId, Run, VoterId, const net::Address&) override {}
+  void on_nobody_at(NodeId, const net::Address&) override {}
   void on_link_down(NodeId, Run) override {}
   void on_suspicion(NodeId, Run) override { ++suspicions; }
   void on_probe_refused(NodeId) override {}

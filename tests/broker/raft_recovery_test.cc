@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "broker/raft_driver.h"
+#include "broker/raft_recovery.h"
 #include "broker/raft_snapshot.h"
 #include "tests/wal/world.h"
 
@@ -62,7 +62,7 @@ Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
     auto opened = wal::test::open(task, disk);
     REQUIRE(opened);
     found.before = opened->voter;
-    auto recovered = RaftDriver::recover(task, *opened->journal, *opened, only_voter);
+    auto recovered = recover_raft(task, *opened->journal, *opened, only_voter);
     REQUIRE(recovered);
     found.raft = std::move(*recovered);
     found.after = opened->journal->voter();
@@ -72,7 +72,7 @@ Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
   });
   world.run([&](Task& task) {
     auto opened = wal::test::open(task, disk);
-    REQUIRE(RaftDriver::recover(task, *opened->journal, *opened, only_voter));
+    REQUIRE(recover_raft(task, *opened->journal, *opened, only_voter));
     found.hard_state = opened->hard_state;
     found.again = opened->journal->voter();
   });

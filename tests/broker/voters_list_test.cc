@@ -45,4 +45,22 @@ TEST_CASE("list of voters: given a directory that knows of no voters, then any l
   CHECK(judge_voters_list(nodes({1, 2, 3}), NodeId(1), {}).verdict == ListVerdict::fine);
 }
 
+TEST_CASE("list of voters: given an older log that knows others, when the list is absent or names this node alone, then it is refused") {
+  auto judge = [](std::initializer_list<int> list, std::initializer_list<int> named) {
+    return judge_first_list(nodes(list), NodeId(1), nodes(named));
+  };
+  CHECK(judge({}, {}).verdict == ListVerdict::fine);
+  CHECK(judge({}, {1}).verdict == ListVerdict::fine);
+  CHECK(judge({1}, {1}).verdict == ListVerdict::fine);
+  CHECK(judge({3, 2, 1}, {1, 2, 3}).verdict == ListVerdict::fine);
+  CHECK(judge({1, 2, 3}, {2}).verdict == ListVerdict::fine);
+  CHECK(judge({}, {1, 2, 3}).verdict == ListVerdict::refused);
+  CHECK(judge({}, {2}).verdict == ListVerdict::refused);
+  CHECK(judge({1}, {1, 2, 3}).verdict == ListVerdict::refused);
+  CHECK(judge({2, 3, 4}, {}).verdict == ListVerdict::refused);  // without this node
+  CHECK(judge({}, {1, 2, 3}).line.find("--voters is absent, the catalogue of this directory names the nodes 1,2,3") == 0);
+  CHECK(judge({1}, {1, 2, 3}).line.find("--voters names the node 1 alone, the catalogue of this directory names the nodes 1,2,3") == 0);
+  CHECK(judge({2, 3, 4}, {}).line.find("--voters names the nodes 2,3,4, and not this node 1") == 0);
+}
+
 }  // namespace sg::broker

@@ -75,7 +75,8 @@ std::vector<Record> records() {
           DeleteTopic{Uuid{7, 7}},
           ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(2), LeaderEpoch(0), PartitionEpoch(0), {{NodeId(1), BrokerEpoch(2)}}},
           AllocateProducerIds{NodeId(1), BrokerEpoch(2), 1000},
-          Healed{NodeId(1), BrokerEpoch(2), {StreamId(16)}}};
+          Healed{NodeId(1), BrokerEpoch(2), {StreamId(16)}},
+          HistoryCut{StreamId(40), LeaderEpoch(7)}};
 }
 
 // Three live brokers, of epochs 2, 3 and 4, and one topic.

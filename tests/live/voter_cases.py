@@ -1,11 +1,14 @@
 """Who votes, on real processes: replaced disks, wrong and missing lists of voters, a cluster that is not to be formed."""
 
+import glob
+import os
 import shutil
 import signal
 import subprocess
 
 from clients import consume, create, expect, produce, values
 from cluster import wait_until
+from directory_cases import command
 
 
 def without(command, flag, takes_value):
@@ -80,4 +83,71 @@ def empty_directory_that_is_not_to_form(env):
         acknowledged(c, "kept", 0, 20)
 
 
-CASES = [replaced_disk_votes_again, list_of_voters_that_contradicts, empty_directory_that_is_not_to_form]
+def spoil(node, text):
+    """Flips a bit wherever this text stands in the journal of a stopped node."""
+    found = 0
+    for path in glob.glob(os.path.join(node.data, "journal", "*.seg")):
+        with open(path, "r+b") as file:
+            data = bytearray(file.read())
+            at = data.find(text)
+            while at >= 0:
+                data[at] ^= 1
+                found += 1
+                at = data.find(text, at + 1)
+            file.seek(0)
+            file.write(data)
+    assert found, f"{text} is nowhere in the journal"
+
+
+def damage_accepted_by_the_operator(env):
+    """The only voter lacks an entry of its metadata: it does not lead until the operator accepts that."""
+    with env.cluster(nodes=1) as c:
+        node = c.nodes[0]
+        create(c, "kept", 1)
+        acknowledged(c, "kept", 0, 20)
+        create(c, "forgotten", 1)
+        acknowledged(c, "forgotten", 0, 20)
+        node.end(signal.SIGKILL)
+        assert "there is nothing to accept" in command(env, "accept-damage", node.data, code=2)
+        spoil(node, b"forgotten")
+        node.start()
+        wait_until("the reason", lambda: said(node, "does_not_lead"))
+        assert f"stormglassd accept-damage {node.data}" in said(node, "does_not_lead")[0], node.tail()
+        assert "in use by another process" in command(env, "accept-damage", node.data, code=2)
+        node.end(signal.SIGTERM)
+        text = command(env, "accept-damage", node.data, code=0)
+        assert "with the topics kept\n" in text and "lost: 1 partitions of topics that are not known any more" in text, text
+        node.start()
+        c.leader("kept")
+        expect(consume(c, "kept", 20), values(0, 20))
+        create(c, "forgotten", 1)
+        acknowledged(c, "forgotten", 100, 120)
+        expect(consume(c, "forgotten", 20), values(100, 120))
+        acknowledged(c, "kept", 20, 40)
+        node.end(signal.SIGKILL)
+        node.start()
+        c.leader("kept")
+        expect(consume(c, "kept", 40), values(0, 40))
+        node.end(signal.SIGTERM)
+        assert "there is nothing to accept" in command(env, "accept-damage", node.data, code=2)
+
+
+def damage_of_one_of_several(env):
+    """It is no operator's to accept: it comes back as another voter by itself."""
+    with env.cluster() as c:
+        create(c, "kept", 3)
+        c.wait_in_sync("kept", 3)
+        acknowledged(c, "kept", 0, 20)
+        create(c, "spoiled", 3)
+        acknowledged(c, "spoiled", 0, 20)
+        third = c.node(3)
+        third.end(signal.SIGKILL)
+        spoil(third, b"spoiled")
+        assert "has the nodes 1,2 as well" in command(env, "accept-damage", third.data, code=2)
+        third.start()
+        wait_until("the new voter in its place", lambda: any(said(n, 'reason="proposes voters 1,2,3"') for n in c.nodes), 30)
+        expect(consume(c, "kept", 20), values(0, 20))
+
+
+CASES = [replaced_disk_votes_again, list_of_voters_that_contradicts, empty_directory_that_is_not_to_form, damage_accepted_by_the_operator,
+         damage_of_one_of_several]

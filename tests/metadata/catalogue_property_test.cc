@@ -30,10 +30,17 @@ class Commands {
       return rng_.chance(1, 4) ? Record(ReportDamage{node, epoch, some_streams(c)}) : Record(AllocateProducerIds{node, epoch, 10});
     if (kind <= 10) return create(c);
     if (kind == 11 && rng_.chance(1, 3) && !c.topics().empty()) return DeleteTopic{c.topics().begin()->second.id};
+    if (kind == 12 && rng_.chance(1, 6)) return history_cut(c);
     return change_isr(c);
   }
 
  private:
+  Record history_cut(const Catalogue& c) {
+    HistoryCut r;
+    r.next_stream = c.next_stream() + rng_.between(-3, 3);
+    r.leader_epoch = LeaderEpoch(static_cast<int32_t>(rng_.between(0, 9)));
+    return r;
+  }
   Record registration(NodeId node, const Broker* known) {
     RegisterBroker r{.node = node, .run = {}, .voter = {}, .kafka = {}, .peer = {}, .rack = "", .clean = true, .damaged = {}};
     r.run = known ? known->run : sg::test::nth_run(1);

@@ -45,6 +45,28 @@ TEST_CASE("given a registered broker, when the same or an older run registers, t
   CHECK(r.apply(Replayed::registration(1, 4, 2)).is(Errc::stale));
 }
 
+TEST_CASE("given lost history, when it is cut, then nothing that the lost records may have given out is given out again") {
+  Replayed r;
+  r.bring_up(1);
+  const StreamId led = r.create("t", nodes({1}));
+  const StreamId offline = r.create("u", nodes({1}));
+  r.must(ReportDamage{NodeId(1), r.epoch(1), {offline}});
+  const LeaderEpoch before = r.partition(offline).leader_epoch;
+  const ProducerId ids = r.catalogue().next_producer_id();
+  r.must(HistoryCut{StreamId(40), LeaderEpoch(7)});
+  CHECK(r.partition(led).leader == NodeId(1));
+  CHECK(r.partition(led).leader_epoch == LeaderEpoch(8));
+  CHECK(r.partition(offline).leader == kNoNode);
+  CHECK(before < LeaderEpoch(7));
+  CHECK(r.partition(offline).leader_epoch == LeaderEpoch(7));
+  CHECK(r.catalogue().next_producer_id() == ids + kLostProducerIds);
+  CHECK(r.create("v", nodes({1})) == StreamId(40));
+  // What was known of more stays so.
+  r.must(HistoryCut{StreamId(20), LeaderEpoch(3)});
+  CHECK(r.partition(led).leader_epoch == LeaderEpoch(9));
+  CHECK(r.create("w", nodes({1})) == StreamId(41));
+}
+
 TEST_CASE("given a new topic, then its stream ids are new for ever and the first live replica leads") {
   ThreeBrokers r;
   CHECK(r.p().leader == NodeId(1));

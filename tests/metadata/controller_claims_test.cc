@@ -121,6 +121,25 @@ TEST_CASE("given a restart of the same directory, when it is at the same address
   }
 }
 
+TEST_CASE("given a node that moved, when nobody listens at its old address, then it is let in at once; a silent one has its session") {
+  for (const Errc why : {Errc::refused, Errc::timeout}) {
+    for (const uint64_t directory : {1, 9}) {
+      Claimed t;
+      t.beat(2);
+      CHECK(t.claim(Claimed::claimant(11, directory, Claimed::kElsewhere)) == ControllerError::busy);
+      t.answer({}, why);
+      const bool moved = why == Errc::refused && directory == 1;
+      CHECK(t.claim(Claimed::claimant(11, directory, Claimed::kElsewhere)) == (moved ? ControllerError::none : ControllerError::claimed));
+    }
+  }
+  // It was heard since: whatever refused there was not its host.
+  Claimed t;
+  CHECK(t.claim(Claimed::claimant(11, 1, Claimed::kElsewhere)) == ControllerError::busy);
+  t.answer({}, Errc::refused);
+  t.beat(2);
+  CHECK(t.claim(Claimed::claimant(11, 1, Claimed::kElsewhere)) == ControllerError::busy);
+}
+
 TEST_CASE("given two copies of one directory, when both run under one counter, then the second is never taken for the first") {
   Claimed t;
   RegisterBroker copy = Claimed::claimant(10, 1, Claimed::kElsewhere);

@@ -31,6 +31,7 @@ std::vector<Record> one_of_each() {
       ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(9), LeaderEpoch(2), PartitionEpoch(5), {{NodeId(1), BrokerEpoch(9)}}},
       AllocateProducerIds{NodeId(1), BrokerEpoch(9), 1000},
       Healed{NodeId(3), BrokerEpoch(8), {StreamId(16)}},
+      HistoryCut{StreamId(40), LeaderEpoch(7)},
   };
 }
 

@@ -80,11 +80,11 @@ class Timeline {
     return heartbeats.back().status;
   }
   // What the oldest inquiry finds at the address.
-  void answer(std::optional<Run> run) {
+  void answer(std::optional<Run> run, Errc why = Errc::timeout) {
     REQUIRE(!inquiries.empty());
     Inquiry asked = inquiries.front();
     inquiries.pop_front();
-    take(controller_->on_answer(now, asked, run ? std::optional(Answer{asked.node, *run}) : std::nullopt));
+    take(controller_->on_answer(now, asked, run ? Result<Answer>(Answer{asked.node, *run}) : fail(why)));
   }
   // Registers a run of a broker at the broker's address, and lets it be heard of.
   void boot(int node, uint64_t run, uint64_t directory = 1) {

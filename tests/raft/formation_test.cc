@@ -174,10 +174,69 @@ TEST_CASE("formation: given a node that is alone in its list, then it forms itse
   config.self = {NodeId(1), VoterId(9)};
   Formation f(config, FormationState{}, false, Uuid{}, Rng(1));
   Formation::Output out = f.start(Time{});
+  CHECK_FALSE(out.formed);  // before its promise is durable
+  REQUIRE(out.persist);
+  out = f.durable(Time{});
   REQUIRE(out.formed);
   REQUIRE(out.formed->configuration.voters.size() == 1);
   CHECK((out.formed->configuration.voters.front() == Voter{NodeId(1), VoterId(9)}));
   CHECK(!out.formed->cluster_id.is_zero());
+}
+
+TEST_CASE(
+    "formation: given a node that was killed between the forming and the beginning of its log, then it goes on with the same cluster") {
+  for (const bool alone : {true, false}) {
+    Formation::Config config;
+    config.self = {NodeId(1), VoterId(9)};
+    if (!alone)
+      for (int i = 1; i <= 3; ++i) config.list[NodeId(i)] = {"host", static_cast<uint16_t>(i)};
+    FormationState promised;
+    promised.answered = {4, NodeId(1)};
+    promised.promise = Promise{{4, NodeId(1)}, Uuid{5, 6}, {}};
+    promised.promise->configuration.voters = {{NodeId(1), VoterId(9)}};
+    Formation f(config, promised, false, Uuid{5, 6}, Rng(2));
+    Formation::Output out = f.start(Time{});
+    REQUIRE(out.formed);
+    CHECK(out.formed == promised.promise);
+  }
+}
+
+TEST_CASE("formation: given a directory that knows its cluster and has no log of it any more, then it forms no other one, told to or not") {
+  for (const bool alone : {true, false}) {
+    Formation::Config config;
+    config.self = {NodeId(1), VoterId(9)};
+    config.form = true;
+    if (!alone)
+      for (int i = 1; i <= 3; ++i) config.list[NodeId(i)] = {"host", static_cast<uint16_t>(i)};
+    Formation f(config, FormationState{}, false, Uuid{5, 6}, Rng(2));
+    Formation::Output out = f.start(Time{});
+    CHECK_FALSE(out.formed);
+    CHECK_FALSE(out.persist);
+    REQUIRE(out.notes.size() == 1);
+    CHECK(out.notes[0].find("nothing is left of its log") != std::string::npos);
+    CHECK(f.deadline() == Time::never());
+    out = f.receive(Time{}, NodeId(2), Ask{{1, NodeId(2)}});
+    if (!alone) {
+      out = f.durable(Time{});
+      REQUIRE(out.messages.size() == 1);
+      CHECK(std::get<Answer>(out.messages[0].message).standing == Standing::waiting);
+    }
+  }
+}
+
+TEST_CASE("formation: given a promise to form with others, when the list is left out, then it forms none alone") {
+  Formation::Config config;
+  config.self = {NodeId(1), VoterId(9)};
+  FormationState promised;
+  promised.answered = {4, NodeId(2)};
+  promised.promise = Promise{{4, NodeId(2)}, Uuid{5, 6}, {}};
+  for (int i = 1; i <= 3; ++i) promised.promise->configuration.voters.push_back({NodeId(i), VoterId(9)});
+  Formation f(config, promised, false, Uuid{}, Rng(2));
+  Formation::Output out = f.start(Time{});
+  CHECK_FALSE(out.formed);
+  CHECK_FALSE(out.persist);
+  REQUIRE(out.notes.size() == 1);
+  CHECK(out.notes[0].find("has promised to form a cluster with voters 1,2,3") != std::string::npos);
 }
 
 TEST_CASE("formation: given one of three that was not told to form a cluster, then none is formed, and the log says of whom that is") {

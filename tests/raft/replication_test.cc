@@ -260,7 +260,6 @@ TEST_CASE("raft: given a restart with a snapshot and entries, then the snapshot 
               .vote = {},
               .snapshot = Snapshot{LogIndex(2), Term(1), {}, bytes_of("state")},
               .entries = {command(1, 2), command(2, 3)},
-              .assumed = {},
               .may_lead = true};
   Solo n(3, r);
   CHECK(n.last.restore->index == LogIndex(2));

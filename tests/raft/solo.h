@@ -54,8 +54,10 @@ class Solo {
   // Of a cluster of the nodes 1 to `voters`.
   explicit Solo(int voters, Recovered recovered = {}) : Solo(with(voters_to(voters), std::move(recovered))) {}
 
-  static Recovered with(Configuration assumed, Recovered recovered = {}) {
-    recovered.assumed = std::move(assumed);
+  // A log that begins behind this configuration.
+  static Recovered with(Configuration configuration, Recovered recovered = {}) {
+    if (!recovered.snapshot) recovered.snapshot.emplace();
+    if (!recovered.snapshot->configuration.known()) recovered.snapshot->configuration = std::move(configuration);
     return recovered;
   }
 

@@ -122,4 +122,21 @@ TEST_CASE("given a batch with the largest offset delta that its header can hold,
   CHECK(batch.end() == Offset(7 + (INT64_C(1) << 31)));
 }
 
+TEST_CASE("given a leader that has counted more from this directory, then it is damaged; not if the leader of another epoch says so") {
+  Timeline t;
+  t.follow(kTwo, 3);
+  t.open(kTwo);
+  auto told = [&](int32_t epoch, uint64_t subscription) {
+    return t.event([&](Partition& p, Time now, Output& out) {
+      p.refused(now, kTwo, Refused{kStream, LeaderEpoch(epoch), subscription, RefuseReason::holds_less}, out);
+    });
+  };
+  CHECK(told(2, 1) == Lines{});
+  CHECK_FALSE(t.partition().is_damaged());
+  t.at(2100ms);
+  CHECK(told(3, 1) == Lines{});  // an answer to an older question
+  CHECK(told(3, 2) == Lines{"send 2 unsubscribe", "faulted", "role 0 epoch 3"});
+  CHECK(t.partition().is_damaged());
+}
+
 }  // namespace sg::replica::test

@@ -199,4 +199,76 @@ TEST_CASE("given another registration than the catalogue's newest, no role is ta
   CHECK(t.lead(1, {1, 2, 3}) == Lines{"role 0 epoch 1"});
 }
 
+namespace {
+
+// Node 2 registers anew, in this directory, and its next subscription says where its log ends.
+Lines comes_back(Timeline& t, uint64_t directory, int64_t broker_epoch, int64_t offset, int32_t last_epoch) {
+  ReplicaState& two = t.state().replicas[1];
+  two.broker_epoch = BrokerEpoch(broker_epoch);
+  two.directory = Uuid{0, directory};
+  t.tell();
+  Subscribe m{kStream, t.state().leader_epoch, two.broker_epoch, 9, Offset(offset), LeaderEpoch(last_epoch)};
+  return t.event([&](Partition& p, Time now, Output& out) { p.subscribe(now, kTwo, m, out); });
+}
+
+// Node 2 of directory 1 has acknowledged 4 records in epoch 1.
+void two_has_four(Timeline& t) {
+  t.state().replicas[1].directory = Uuid{0, 1};
+  t.lead(1, {1, 2, 3});
+  t.catch_up(kTwo);
+  t.append(7, records(4));
+  t.durable(4);
+  t.send(kTwo);
+  t.ack(kTwo, 4);
+  t.append(8, records(2));  // sent, and not acknowledged
+  t.durable(6);
+  t.send(kTwo);
+}
+
+}  // namespace
+
+TEST_CASE("given a member that comes back with all it had acknowledged, with more or less of the rest, then it goes on") {
+  for (int64_t end : {4, 6}) {
+    Timeline t;
+    two_has_four(t);
+    CHECK(comes_back(t, 1, 40, end, 1) == Lines{"wake sender 2"});
+  }
+}
+
+TEST_CASE(
+    "given a member that comes back with less than it had acknowledged in this epoch, then it is told, counts no longer, and is voted "
+    "out") {
+  Timeline t;
+  two_has_four(t);
+  CHECK(comes_back(t, 1, 40, 3, 1) == Lines{"send 2 refused 5", "propose 1 3"});
+  // Nor does it count after another restart, with whatever it says then, or before it has registered again.
+  CHECK(comes_back(t, 1, 41, 6, 1) == Lines{"send 2 refused 5"});
+  t.state().replicas[1].fenced = false;
+  t.isr({1, 3});
+  CHECK(comes_back(t, 1, 42, 6, 1) == Lines{"send 2 refused 5"});
+}
+
+TEST_CASE("given a member that comes back with a log that parts from the leader's below what it had acknowledged, then it is told") {
+  Timeline t(quick_config(), Offset(0), {at_offset(0, 0, 2)});
+  t.state().replicas[1].directory = Uuid{0, 1};
+  t.lead(2, {1, 2, 3});
+  t.catch_up(kTwo);
+  t.append(7, records(4));
+  t.durable(6);
+  t.send(kTwo);
+  t.ack(kTwo, 6);
+  CHECK(comes_back(t, 1, 40, 5, 1) == Lines{"send 2 refused 5", "propose 1 3"});  // of an epoch that is not in this log
+}
+
+TEST_CASE("given another directory, or another leader epoch, then what was acknowledged before is held against nobody") {
+  Timeline t;
+  two_has_four(t);
+  CHECK(comes_back(t, 2, 40, 0, -1) == Lines{"wake sender 2"});
+  Timeline u;
+  two_has_four(u);
+  u.follow(kThree, 2);
+  u.lead(3, {1, 2, 3});
+  CHECK(comes_back(u, 1, 40, 3, 1) == Lines{"wake sender 2"});
+}
+
 }  // namespace sg::replica::test
