@@ -87,6 +87,9 @@ class IdentityFile {
   Identity identity_;
   uint64_t sequence_;  // of the last slot that was written
   uint64_t noted_segment_;
+  // What was read may be in the page cache of a process that was killed while it wrote, and nowhere else. It is synced before the slot that
+  // is durable for certain is written over.
+  bool settled_ = false;
   uint64_t edited_ = 0;
   uint64_t saved_ = 0;
   bool writing_ = false;

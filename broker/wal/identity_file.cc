@@ -29,7 +29,9 @@ Result<std::unique_ptr<IdentityFile>> IdentityFile::create(Task& task, disk::Dis
   TRY_DO(file->sync(task));
   TRY_DO(disk.rename(task, path + ".new", path));
   TRY_DO(disk.sync_directory(task, directory));
-  return std::unique_ptr<IdentityFile>(new IdentityFile(std::move(file), std::move(slot)));
+  std::unique_ptr<IdentityFile> made(new IdentityFile(std::move(file), std::move(slot)));
+  made->settled_ = true;
+  return made;
 }
 
 namespace {
@@ -91,11 +93,15 @@ Result<> IdentityFile::save(Task& task) {
       continue;
     }
     writing_ = true;
+    auto done = settled_ ? Result<>() : file_->sync(task);
+    settled_ = true;
     const uint64_t covers = edited_;
     const uint64_t noted = identity_.newest_segment;
-    ++sequence_;
-    ByteVec slot = encode_identity_slot({sequence_, identity_});
-    auto done = file_->write(task, place_of(sequence_), slot, disk::Durability::synced);
+    if (done) {
+      ++sequence_;
+      ByteVec slot = encode_identity_slot({sequence_, identity_});
+      done = file_->write(task, place_of(sequence_), slot, disk::Durability::synced);
+    }
     writing_ = false;
     if (done) {
       saved_ = covers;

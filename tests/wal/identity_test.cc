@@ -335,3 +335,34 @@ TEST_CASE("given a crash at any step of drawing a voter id, then the next run is
     }
   }
 }
+
+TEST_CASE(
+    "given a killed writer whose slot is in the page cache alone, when the power goes during the next write, then what was saved is "
+    "there") {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    for (uint64_t fatal = 1; fatal <= 3; ++fatal) {
+      World world;
+      MemoryDisk disk;
+      // Saves this counter; the process dies at the operation of that number, if it comes to it.
+      auto save = [&](uint64_t counter, uint64_t dies_at) {
+        bool saved = false;
+        world.run([&](Task& task) {
+          auto file = IdentityFile::open(task, disk, "journal");
+          REQUIRE(file);
+          disk.crash_at = dies_at == 0 ? 0 : disk.operations + dies_at;
+          (*file)->edit().counter = Incarnation(counter);
+          saved = (*file)->save(task).has_value();
+        });
+        return saved;
+      };
+      start(world, disk);
+      REQUIRE(save(20, 0));
+      CHECK_FALSE(save(30, 2));  // while it writes its slot
+      disk.kill();
+      const bool saved = save(40, fatal);
+      Rng rng(seed);
+      disk.power_cut(rng);
+      CHECK(identity_of(world, disk).counter >= Incarnation(saved ? 40 : 20));
+    }
+  }
+}
