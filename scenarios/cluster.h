@@ -42,6 +42,8 @@ class Cluster final : public sim::Operator {
 
   // The program that runs on a machine now; null while it is down.
   const broker::Node* running(MachineId id) const { return brokers_[index_of(id)]; }
+  // How long its process has been running; zero if none does.
+  Duration running_for(MachineId id) const { return running(id) ? world_.now() - starts_[index_of(id)].since : Duration(0); }
 
   // sim::Operator: how machines are started.
   void begin(sim::Node& machine, const sim::Fault& mistake) override;

@@ -8,7 +8,7 @@
 namespace sg::scenario {
 namespace {
 
-constexpr std::array<std::string_view, 5> kMistakes = {"no_voters", "other_voters", "a_stranger", "other_node", "no_form"};
+constexpr std::array<std::string_view, 6> kMistakes = {"no_voters", "other_voters", "a_stranger", "other_node", "unchecked", "no_form"};
 
 // A node that is nowhere.
 broker::Voter stranger(const broker::Voter& of) { return {of.id + 100, {fmt::format("stranger{}", of.id), of.address.port}}; }
@@ -29,6 +29,8 @@ broker::Config mistaken(broker::Config right, std::string_view mistake) {
     if (auto v = std::ranges::find_if(right.voters, other); v != right.voters.end()) *v = stranger(*v);
   } else if (mistake == "other_node") {
     if (auto v = std::ranges::find_if(right.voters, other); v != right.voters.end()) right.node_id = v->id;
+  } else if (mistake == "unchecked") {
+    right.journal.copy_check = false;
   } else if (mistake == "no_form") {
     right.form = false;
   }

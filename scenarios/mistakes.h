@@ -14,6 +14,7 @@ namespace sg::scenario {
 //   other_voters   the list names this node and others that do not exist
 //   a_stranger     one of the others in the list does not exist; the rest is right
 //   other_node     the id of another node, on this node's disk
+//   unchecked      the directory is taken for the original, whatever its lock file says: as where a block device is copied
 //   no_form        without the permission to form a cluster, as every start after the first may be
 std::span<const std::string_view> mistakes();
 

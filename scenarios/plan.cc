@@ -5,8 +5,8 @@
 namespace sg::scenario {
 
 sim::Fault fault_of(const EveryCall& every, uint64_t seed) {
-  ENSURE(!every.targets.empty() && !every.deaths.empty() && every.calls > 0);
-  uint64_t index = seed > 0 ? seed - 1 : 0;
+  ENSURE(!every.targets.empty() && !every.deaths.empty() && every.calls > 0 && every.one_in > 0);
+  uint64_t index = (seed > 0 ? seed - 1 : 0) / static_cast<uint64_t>(every.one_in);
   auto take = [&](uint64_t choices) {
     const uint64_t chosen = index % choices;
     index /= choices;
@@ -30,7 +30,8 @@ sim::FaultPlan draw_plan(const Scenario& scenario, const Rng& rng, uint64_t seed
     plan.faults.push_back(std::move(fault));
   };
   for (const sim::Fault& fault : scenario.at) add(fault);
-  for (const EveryCall& every : scenario.every_call) add(fault_of(every, seed));
+  for (const EveryCall& every : scenario.every_call)
+    if ((seed > 0 ? seed - 1 : 0) % static_cast<uint64_t>(every.one_in) == 0) add(fault_of(every, seed));
   std::ranges::stable_sort(plan.faults, {}, &sim::Fault::at);
   return plan;
 }

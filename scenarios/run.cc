@@ -121,21 +121,24 @@ class Run {
       workloads_.push_back(&add_client(fmt::format("maker of {}", topic.name), [this, topic](Task& task, ClientEnv& env) {
         if (!task.sleep_until(safety_begin_ + topic.made_after)) return;
         std::string failed = create_topics(task, env, {topic}, task.now() + kMakeLimit);
-        if (!failed.empty()) world_.fail("setup", fmt::format("a topic cannot be made now: {}", failed));
+        if (!failed.empty()) return world_.fail("setup", fmt::format("a topic cannot be made now: {}", failed));
+        made_.insert(topic.name);
       }));
     }
     add_client("admin", [this, first](Task& task, ClientEnv& env) {
       set_up_error_ = create_topics(task, env, first, task.now() + kSetUpLimit);
+      for (const TopicSpec& topic : first) made_.insert(topic.name);
       topics_ready_ = true;
     }).start();
     int32_t id = 0;
     for (const WorkloadSpec& spec : scenario_.workloads) {
       std::vector<PartitionName> partitions;
-      for (const PartitionName& p : partitions_of(first))
+      for (const PartitionName& p : spec.topics.empty() ? partitions_of(first) : partitions_)
         if (spec.topics.empty() || std::find(spec.topics.begin(), spec.topics.end(), p.topic) != spec.topics.end()) partitions.push_back(p);
       for (int i = 0; i < spec.clients; ++i) {
         const int32_t client = id++;
         workloads_.push_back(&add_client(fmt::format("client{}", client), [this, spec, client, partitions](Task& task, ClientEnv& env) {
+          while (!are_made(partitions) && task.sleep_for(kLook)) {}
           if (spec.kind == WorkloadKind::produce) {
             run_produce(task, env, spec, client, spec.clients, partitions, control_, history_);
           } else {
@@ -147,6 +150,11 @@ class Run {
       }
     }
     next_client_ = id;
+  }
+
+  // All topics of these partitions have been made.
+  bool are_made(const std::vector<PartitionName>& partitions) const {
+    return std::ranges::all_of(partitions, [&](const PartitionName& p) { return made_.contains(p.topic); });
   }
 
   bool set_up() {
@@ -463,6 +471,7 @@ class Run {
   WorkloadControl control_;
   bool topics_ready_ = false;
   std::string set_up_error_;
+  std::set<std::string> made_;  // topics
   std::string unmet_;
   int producers_ = 0;
   int producers_ended_ = 0;

@@ -22,7 +22,8 @@ struct TopicSpec {
   int32_t partitions = 1;
   int32_t replicas = 3;
   int32_t min_insync = 2;
-  Duration made_after{};  // zero: before the workloads start. Else a moment of the safety phase, and no workload writes to it
+  // Zero: before the workloads start. Else a moment of the safety phase: the workloads that name the topic begin when it is there.
+  Duration made_after{};
 };
 
 struct ClusterSpec {
@@ -38,7 +39,7 @@ enum class WorkloadKind : uint8_t { produce, consume };
 struct WorkloadSpec {
   WorkloadKind kind = WorkloadKind::produce;
   int clients = 1;
-  std::vector<std::string> topics;  // empty: all
+  std::vector<std::string> topics;  // empty: all that are there from the beginning
   int acks = -1;                    // -1 all, 1 leader, 0 none
   bool idempotent = true;
   IntRange rate_per_s{20, 60};                // all clients of this workload together
@@ -69,6 +70,7 @@ struct EveryCall {
   sim::CrashPoint point = sim::CrashPoint::any_storage;
   int64_t calls = 100;  // then the first again
   Duration down{0};
+  int64_t one_in = 1;  // of so many consecutive seeds it strikes in the first
 };
 
 struct Phases {

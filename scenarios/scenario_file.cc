@@ -169,7 +169,7 @@ Refusal read_refusal(const toml::table& toml) {
 }
 
 EveryCall read_every_call(const toml::table& toml) {
-  Table t(toml, {"t_s", "target", "death", "point", "calls", "down_s"});
+  Table t(toml, {"t_s", "target", "death", "point", "calls", "down_s", "one_in"});
   EveryCall out;
   out.at = Time{0} + t.seconds("t_s", {}).low;
   out.targets = t.texts("target");
@@ -178,6 +178,7 @@ EveryCall read_every_call(const toml::table& toml) {
   if (t.find("point")) out.point = named<sim::CrashPoint>(toml, "point", {t.text("point", "")}, sim::kCrashPoints).front();
   out.calls = t.integer("calls", out.calls, 1, 1'000'000);
   out.down = t.seconds("down_s", {}).low;
+  out.one_in = t.integer("one_in", out.one_in, 1, 1000);
   return out;
 }
 
@@ -221,8 +222,7 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
   out.topics = t.texts("topics");
   std::vector<std::string_view> existing;
-  for (const TopicSpec& topic : cluster.topics)
-    if (topic.made_after == Duration::zero()) existing.push_back(topic.name);
+  for (const TopicSpec& topic : cluster.topics) existing.push_back(topic.name);
   for (const std::string& topic : out.topics)
     if (std::find(existing.begin(), existing.end(), topic) == existing.end())
       refuse(*t.find("topics"), fmt::format("topics: the cluster has no '{}'; did you mean '{}'?", topic, nearest(topic, existing)));

@@ -146,10 +146,13 @@ void Ledger::recovered_short(const wal::ChainEnd& found, const std::string& who)
   crc_ = found.crc;
 }
 
-void Ledger::registered(bool reported) {
+void Ledger::registered(bool clean, std::span<const StreamId> damaged) {
   damaged_ = false;
   const std::string lost = std::exchange(unreported_, "");
-  judge_->check(Check::e21, lost.empty() || reported, [&] { return lost + "; and the node does not report any damage"; });
+  judge_->check(Check::e21, lost.empty() || !clean || !damaged.empty(), [&] { return lost + "; and the node does not report any damage"; });
+  for (StreamId stream : std::exchange(hurt_, {}))
+    judge_->check(Check::e21, !clean || std::ranges::find(damaged, stream) != damaged.end(),
+                  [&] { return fmt::format("{}; and the node does not report stream {}, which had entries there", lost, stream); });
 }
 
 void Ledger::flipped(std::string_view path, uint64_t offset) {
@@ -161,7 +164,7 @@ void Ledger::flipped(std::string_view path, uint64_t offset) {
 // The first commit of a segment is reported once the segment's number is noted beside it. A second one proves that this has happened.
 void Ledger::file_lost(std::string_view path) {
   // What was on its way there when the process died has nowhere to land any more.
-  std::erase_if(pending_, [&](const Pending& p) { return p.path == path; });
+  if (std::erase_if(pending_, [&](const Pending& p) { return p.path == path; }) > 0) rewind();
   auto file = files_.find(path);
   if (file == files_.end()) return;
   const FileUse use = file->second;
@@ -172,8 +175,11 @@ void Ledger::file_lost(std::string_view path) {
   if (use.generation < floor_ || use.commits == 0) return;
   exempt_ = true;
   hard_state_ = {};  // the youngest commits told it
-  if (use.commits > 1)
-    unreported_ = fmt::format("node {}: {} is gone, which held {} durable commits of segment {}", node_, path, use.commits, use.generation);
+  if (use.commits <= 1) return;
+  for (const auto& [stream, log] : logs_)
+    if (!wal::is_metadata(stream) && std::ranges::find(log.entries(), use.generation, &LogEntry::generation) != log.entries().end())
+      hurt_.insert(stream);
+  unreported_ = fmt::format("node {}: {} is gone, which held {} durable commits of segment {}", node_, path, use.commits, use.generation);
 }
 
 // What is believed to be written becomes what is durable, and what is still pending. Costs as much as the logs are long, so it is for
@@ -222,6 +228,8 @@ void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
     if (r.kind == wal::RecordKind::drop && wal::is_metadata(r.stream))
       judge_->check(Check::e21, rotten_,
                     [&] { return fmt::format("node {} drops stream {}, Raft's own, from an undamaged journal", node_, r.stream); });
+    if (r.kind == wal::RecordKind::drop && r.stream == wal::kRaftLog)
+      events_->on_truncate(node_, r.stream, 0, durable_end(r.stream), h.hard_state);
     if (r.kind != wal::RecordKind::append) {
       fold(written_, r, nullptr);
       continue;
@@ -404,6 +412,8 @@ void Ledger::died(sim::Death death) {
     sequence_ = generation_ = floor_ = 0;
     crc_ = 0;
     directory_ = {};
+    unreported_.clear();
+    hurt_.clear();
     damaged_ = true;
   }
   if (death == sim::Death::power_cut)

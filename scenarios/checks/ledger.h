@@ -11,6 +11,8 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +43,7 @@ class LedgerEvents {
   // The disk has received an entry, in a commit that carries this term and vote. Nothing is promised yet.
   virtual void on_append(NodeId, StreamId, const LogEntry&, [[maybe_unused]] ByteSpan aux, [[maybe_unused]] ByteSpan payload,
                          const wal::HardState&) {}
-  // The disk has received a truncation to `new_end`, of a log that reached to `old_end`.
+  // The disk has received a truncation to `new_end`, of a log that reached to `old_end`; Raft's may be dropped whole, to 0.
   virtual void on_truncate(NodeId, StreamId, [[maybe_unused]] int64_t new_end, [[maybe_unused]] int64_t old_end, const wal::HardState&) {}
   // More of a stream is durable.
   virtual void on_durable(NodeId, StreamId) {}
@@ -92,8 +94,8 @@ class Ledger {
   bool damaged() const { return damaged_ || exempt_; }
   // Some bit of its journal was flipped.
   bool rotten() const { return rotten_; }
-  // The node's registration is committed; `reported`: it says that its journal is damaged.
-  void registered(bool reported = false);
+  // The node's registration is committed: what it says of its journal. Not `clean`: damage that counts for every stream.
+  void registered(bool clean = true, std::span<const StreamId> damaged = {});
 
  private:
   void takes(const Ledger& other);
@@ -163,6 +165,7 @@ class Ledger {
   bool rotten_ = false;       // some bit of its journal was flipped
   bool exempt_ = false;       // it lost, unreported, what it could not know to be lost: for good
   std::string unreported_;    // what is lost and was damaged: the next registration has to say so
+  std::set<StreamId> hurt_;   // partitions with entries in a file that is gone: of these as well, be they ever so little known otherwise
 };
 
 }  // namespace sg::scenario

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "base/archive.h"
 #include "broker/kafka/record_batch.h"
 #include "broker/raft_snapshot.h"
 #include "scenarios/checks/catalogue_checks.h"
 #include "scenarios/checks/copies.h"
+#include "scenarios/checks/formation_checks.h"
 #include "scenarios/checks/partition_checks.h"
 #include "scenarios/checks/raft_checks.h"
 #include "scenarios/checks/speech_checks.h"
@@ -51,6 +53,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         journal(wal::Options().directory + "/"),
         judge([this](Check check, const std::string& text) { world.fail(std::string(to_string(check)), text); }),
         raft(ledgers, ghost.raft, judge, [this](LogIndex index, raft::EntryKind kind, ByteSpan data) { on_committed(index, kind, data); }),
+        formation(ledgers, judge),
         catalogue(ghost, judge),
         partitions(ledgers, ghost, judge),
         copies(ledgers, ghost),
@@ -99,7 +102,10 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   }
   void on_death(uint32_t node, sim::Death death) override {
     Broker& broker = brokers.at(node);
-    if (death == sim::Death::wipe) is_taken_out(broker.machine);
+    if (death == sim::Death::wipe) {
+      is_taken_out(broker.machine);
+      formation.emptied(broker.machine);
+    }
     broker.ledger->died(death);
     speech.on_died(broker.machine);
     if (death == sim::Death::wipe) copies.taken(broker.machine, raft.majority_remembers(), away);
@@ -111,7 +117,10 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   // What a disk holds goes with it, and so does what is known of it.
   void on_exchange(uint32_t node, sim::DiskExchange what, uint64_t image) override {
     Broker& broker = brokers.at(node);
-    if (what != sim::DiskExchange::image) is_taken_out(broker.machine);
+    if (what != sim::DiskExchange::image) {
+      is_taken_out(broker.machine);
+      formation.exchanged(broker.machine);
+    }
     switch (what) {
       case sim::DiskExchange::image: images.emplace(image, *broker.ledger); return;
       case sim::DiskExchange::put: broker.ledger->becomes(images.at(image)); break;
@@ -131,11 +140,23 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
 
   // --- journals ---
   void on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload, const wal::HardState&) override {
-    if (stream == wal::kRaftLog && aux.size() == 1) raft.on_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
+    if (stream == wal::kRaftFormation) on_formation_state(node, entry.first, payload);
+    if (stream == wal::kRaftLog && aux.size() == 1) on_log_append(node, entry, static_cast<raft::EntryKind>(aux[0]), payload);
     if (stream != wal::kRaftSnapshots || raft.is_elsewhere(node)) return;
     auto snapshot = broker::snapshot_from(wal::Aux(aux), LogIndex(entry.first), Term(entry.epoch), payload);
     judge.check(Check::e7, snapshot.has_value(), [&] { return fmt::format("node {} writes a snapshot that nobody can read", node); });
     if (snapshot) catalogue.on_snapshot(node, LogIndex(entry.first), snapshot->data);
+  }
+  void on_formation_state(MachineId node, int64_t position, ByteSpan payload) {
+    auto state = unpack<raft::FormationState>(payload);
+    judge.check(Check::format, state.has_value(),
+                [&] { return fmt::format("node {} writes a state of formation that nobody can read", node); });
+    if (state) formation.on_state(node, position, *state);
+  }
+  void on_log_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan payload) {
+    if (entry.first == 1 && kind == raft::EntryKind::configuration)
+      if (auto begun = raft::decode_configuration(payload)) formation.on_log_begins(node, *begun);
+    raft.on_append(node, entry, kind, payload);
   }
   using sim::DiskObserver::on_truncate;
   void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override {
@@ -144,6 +165,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   }
   void on_durable(MachineId node, StreamId stream) override {
     grown[{node, stream}] = world.now();
+    if (stream == wal::kRaftFormation) formation.on_durable(node);
     if (stream == wal::kRaftLog && !raft.is_elsewhere(node)) raft.on_durable();
   }
   bool installed(MachineId node, int64_t position) override { return raft.was_sent_snapshot(node, LogIndex(position - 1)); }
@@ -173,7 +195,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     const MachineId newcomer = ledgers.holder_of(r.node, r.run.directory);
     if (newcomer == before || !is_spare(newcomer)) return;
     const bool runs = cluster.running(before) && !cluster.machine(before).stalled();
-    partitions.on_newcomer(r.node, before, newcomer, runs && in_contact(before));
+    partitions.on_newcomer(r.node, before, newcomer, "registered as", runs && in_contact(before));
   }
 
   // --- messages ---
@@ -189,17 +211,29 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     if (seen) speech.on_seen(world.now(), machine, seen->applied(), broker->is_controller());
     return seen;
   }
+  void on_peer(MachineId from, MachineId to) override { between[{from, to}].note(world.now()); }
+  // A second process, on a machine of its own, may be taken for a node only by who has heard nothing of the first for a while, unless that
+  // one holds nothing that counts.
+  void on_accepted(MachineId from, MachineId to, const broker::peer::Hello& hello) override {
+    const MachineId first = ledgers.machine_of(hello.from);
+    if (!is_spare(to) || to == first || raft.is_elsewhere(from)) return;
+    const CatalogueFacts::Disk disk{hello.from, ledgers.find(first)->directory()};
+    const bool has_place = std::ranges::any_of(ghost.fold.facts().partitions,
+                                               [&](const auto& p) { return std::ranges::find(p.second.isr, disk) != p.second.isr.end(); });
+    const bool ran = cluster.running_for(first) >= kSettled && cluster.running_for(from) >= kSettled;
+    partitions.on_newcomer(hello.from, first, to, fmt::format("taken by machine {} for", from),
+                           has_place && ran && !cluster.machine(first).stalled() && between[{first, from}].lasts(world.now()));
+  }
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
     if (raft.is_elsewhere(from)) return;
     raft.on_message(from, to, m);
     speech.on_run(world.now(), from, m.from, m.from_run);
     if (const metadata::Catalogue* seen = see(from)) catalogue.on_seen(from, *seen);
     if (const auto* r = std::get_if<raft::AppendEntriesReply>(&m.body); r && r->success)
-      for (MachineId other : {from, to}) {
-        Contact& c = contact[other];
-        if (world.now() > c.last + kContactGap) c.since = world.now();
-        c.last = world.now();
-      }
+      for (MachineId other : {from, to}) contact[other].note(world.now());
+  }
+  void on_formation(MachineId from, const raft::FormationMessage& m) override {
+    if (!raft.is_elsewhere(from)) formation.on_message(from, m);
   }
   void on_replica(MachineId from, const replica::Message& m) override {
     const auto* ack = std::get_if<replica::Ack>(&m);
@@ -256,10 +290,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
-  bool in_contact(MachineId node) {
-    const Contact& c = contact[node];
-    return world.now() >= c.since + kSettled && world.now() <= c.last + kContactGap;
-  }
+  bool in_contact(MachineId node) { return contact[node].lasts(world.now()); }
   // Asks the broker itself: what it has not heard yet it cannot act upon.
   bool knows_newest_state(MachineId node, StreamId stream) const {
     auto partition = ghost.partitions.find(stream);
@@ -387,15 +418,22 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   struct Contact {
     Time since;
     Time last;
+    void note(Time now) {
+      if (now > last + kContactGap) since = now;
+      last = now;
+    }
+    bool lasts(Time now) const { return now >= since + kSettled && now <= last + kContactGap; }
   };
-  std::map<MachineId, Contact> contact;                  // of followers with Raft's leader, and of a leader with one of them
-  std::map<std::pair<MachineId, StreamId>, Time> grown;  // when more of a stream became durable last
+  std::map<std::pair<MachineId, MachineId>, Contact> between;  // from one machine to another
+  std::map<MachineId, Contact> contact;                        // of followers with Raft's leader, and of a leader with one of them
+  std::map<std::pair<MachineId, StreamId>, Time> grown;        // when more of a stream became durable last
   std::string journal;
   Time now;
   Judge judge;
   Ledgers ledgers;
   Ghost ghost;
   RaftChecks raft;
+  FormationChecks formation;
   CatalogueChecks catalogue;
   PartitionChecks partitions;
   Copies copies;
@@ -431,6 +469,7 @@ Term Observers::term() const {
 
 std::string Observers::idle_check(bool owes_silence) const {
   if (owes_silence && state_->speech.judged_in_silence() == 0) return "E25 never had an answer of a node without a controller to judge";
+  if (state_->cluster.nodes().size() > 1 && state_->judge.judged(Check::e27) == 0) return "E27 never had anything to judge";
   return scenario::idle_check(state_->judge);
 }
 

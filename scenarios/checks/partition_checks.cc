@@ -45,8 +45,7 @@ std::string PartitionChecks::name(StreamId stream) const {
 
 void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&record))
-    if (Ledger* ledger = ledgers_.find(ledgers_.registered(r->node, r->run.directory)))
-      ledger->registered(!r->clean || !r->damaged.empty());
+    if (Ledger* ledger = ledgers_.find(ledgers_.registered(r->node, r->run.directory))) ledger->registered(r->clean, r->damaged);
   std::set<StreamId> exists;
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) exists.insert(stream);
   damage_.on_committed(record, exists);
@@ -77,12 +76,12 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
   }
 }
 
-void PartitionChecks::on_newcomer(NodeId node, MachineId registered, MachineId newcomer, bool is_heard) {
+void PartitionChecks::on_newcomer(NodeId node, MachineId registered, MachineId newcomer, std::string_view what, bool is_heard) {
   judge_.check(Check::twin, !is_heard, [&] {
     return fmt::format(
-        "machine {} is registered as node {} in place of machine {}, which runs and is heard; expected: a second process is "
+        "machine {} is {} node {} in place of machine {}, which runs and is heard; expected: a second process is "
         "refused while the first lives",
-        newcomer, node, registered);
+        newcomer, what, node, registered);
   });
 }
 

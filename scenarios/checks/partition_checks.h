@@ -35,9 +35,9 @@ class PartitionChecks {
 
   // The record at `index` of the ghost's Raft log has changed the ghost's catalogue.
   void on_catalogue_changed(LogIndex index, const metadata::Record& record);
-  // A registration under the node's id was accepted from another machine than the one that was registered: only where nobody hears that
-  // one.
-  void on_newcomer(NodeId node, MachineId registered, MachineId newcomer, bool is_heard);
+  // Another machine than the one that was registered under the node's id is registered, or taken for it by somebody (`what`): only where
+  // that one is not heard.
+  void on_newcomer(NodeId node, MachineId registered, MachineId newcomer, std::string_view what, bool is_heard);
   // The journal of `node` receives a truncation.
   void on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end);
 

@@ -11,6 +11,13 @@ namespace sg::scenario {
 void RaftChecks::on_message(MachineId from, MachineId to, const raft::Message& m) {
   const Ledger* ledger = ledgers_.find(from);
   if (!ledger || is_elsewhere(from)) return;
+  auto lost = given_up_.find(m.from_voter);
+  judge_.check(Check::e5, lost == given_up_.end(), [&] {
+    return fmt::format(
+        "node {} sends {} as voter {:016x}, which held the committed index {} and has given it up as damaged; expected: "
+        "it goes on as another voter",
+        from, to_string(m), m.from_voter.v, lost->second);
+  });
   speaks_as_[m.from_voter] = from;
   gone_.erase(m.from_voter);
   judge_.check(Check::e2, m.term <= ledger->hard_state().term || ledger->damaged(), [&] {
@@ -181,7 +188,7 @@ void RaftChecks::on_append(MachineId node, const LogEntry& entry, raft::EntryKin
 
 void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard) {
   if (is_elsewhere(node)) return;
-  if (ledgers_.find(node)->rotten()) return;  // it gives up what it cannot read any more, and goes on as another voter
+  if (ledgers_.find(node)->rotten()) return give_up(node, new_end);
   auto leader = leaders_.find(hard.term);
   judge_.check(Check::e3, leader == leaders_.end() || leader->second != node, [&] {
     return fmt::format("node {} leads term {} and cuts its own log to end at index {}; expected: a leader only appends", node, hard.term,
@@ -195,6 +202,15 @@ void RaftChecks::on_truncate(MachineId node, int64_t new_end, const wal::HardSta
     return fmt::format("node {} cuts its log to end at index {}, but it holds index {} as it is committed (up to {})", node, new_end - 1,
                        first_cut, ghost_.commit());
   });
+}
+
+// Recovery cuts what it cannot read any more; from then on the node is another voter.
+void RaftChecks::give_up(MachineId node, int64_t new_end) {
+  const DurableLog* log = ledgers_.find(node)->log(wal::kRaftLog);
+  const int64_t first_cut = std::max<int64_t>({new_end, 1, log ? log->start() : 1});
+  if (!log || LogIndex(first_cut) > ghost_.commit() || log->chain_at(first_cut + 1) != ghost_.chain(LogIndex(first_cut))) return;
+  for (const auto& [voter, machine] : speaks_as_)
+    if (machine == node) given_up_.emplace(voter, LogIndex(first_cut));
 }
 
 void RaftChecks::on_durable() {

@@ -35,7 +35,7 @@ class RaftChecks {
 
   // Between two machines, whatever the message says of who sends it and to whom.
   void on_message(MachineId from, MachineId to, const raft::Message& message);
-  // The journal of `node` receives an entry, a truncation; more of its log is durable.
+  // The journal of `node` receives an entry, a truncation (to 0: the log is dropped); more of its log is durable.
   void on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
   void on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard);
   void on_durable();
@@ -67,6 +67,7 @@ class RaftChecks {
   Voters in_force_behind(MachineId node, LogIndex index) const;
   Voters newest_of(MachineId node) const;
   static Voters final_of(const Voters& joint);
+  void give_up(MachineId node, int64_t new_end);
   bool joint_is_committed(Proposals::const_iterator entry) const;
   // Whether no other outcome is possible than that the entry is committed, if those for whom `says` holds have it.
   bool is_decided(Proposals::const_iterator entry, const std::function<bool(const raft::Voter&)>& says) const;
@@ -87,6 +88,7 @@ class RaftChecks {
   std::map<MachineId, size_t> pre_votes_;  // granted to a node, and not used for an election yet
   std::map<MachineId, Term> candidacies_;
   std::map<VoterId, MachineId> speaks_as_;
+  std::map<VoterId, LogIndex> given_up_;  // committed, and no longer held by who held it under that id: damage took it
   std::set<MachineId> elsewhere_;
   std::map<VoterId, DurableLog> gone_;           // what those held whose memory was taken
   std::map<LogIndex, Voters> committed_voters_;  // by the entry that brought them, committed

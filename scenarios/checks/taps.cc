@@ -29,7 +29,9 @@ void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan b
   if (auto dialer = machines_.find(info.dialer_node); dialer != machines_.end()) to = dialer->second;
   if (from_dialer && to != kNoNode) std::swap(from, to);
   auto on_frame = [&](const SharedBytes& body) {
-    Result<> decoded = peer ? peer_frame(from, to, body) : from_dialer ? request(connection, body) : response(from, connection, body);
+    Result<> decoded = peer          ? peer_frame(from, to, connection, body)
+                       : from_dialer ? request(connection, body)
+                                     : response(from, connection, body);
     judge_.check(Check::format, decoded.has_value(), [&] {
       return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(),
                          from_dialer ? info.dialer.host : info.acceptor.host, peer ? "peer" : "Kafka", info.id, decoded.error().what);
@@ -43,12 +45,24 @@ void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset)
   if (!from_dialer || reset) connections_.erase(info.id);
 }
 
-Result<> Taps::peer_frame(MachineId from, MachineId to, const SharedBytes& body) {
+Result<> Taps::greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame) {
+  using namespace broker::peer;
+  if (frame.kind == FrameKind::hello) return unpack_to<Hello>(frame.metadata, [&](const Hello& m) { connection.hello = m; });
+  return unpack_to<HelloReply>(frame.metadata, [&](const HelloReply& m) {
+    if (m.accepted && connection.hello.link != LinkKind::inquiry) events_.on_accepted(from, to, connection.hello);
+  });
+}
+
+Result<> Taps::peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body) {
   using broker::peer::FrameKind;
   TRY(auto frame, broker::peer::decode(body));
+  if (frame.kind == FrameKind::hello || frame.kind == FrameKind::hello_reply) return greeting(from, to, connection, frame);
+  events_.on_peer(from, to);
   auto replica = [&](const auto& m) { events_.on_replica(from, m); };
   switch (frame.kind) {
     case FrameKind::raft: return unpack_to<raft::Message>(frame.metadata, [&](const auto& m) { events_.on_raft(from, to, m); });
+    case FrameKind::formation:
+      return unpack_to<raft::FormationMessage>(frame.metadata, [&](const auto& m) { events_.on_formation(from, m); });
     case FrameKind::subscribe: return unpack_to<replica::Subscribe>(frame.metadata, replica);
     case FrameKind::unsubscribe: return unpack_to<replica::Unsubscribe>(frame.metadata, replica);
     case FrameKind::ack: return unpack_to<replica::Ack>(frame.metadata, replica);
@@ -58,7 +72,7 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, const SharedBytes& body)
     case FrameKind::heartbeat: return unpack_to<metadata::Heartbeat>(frame.metadata, [&](const auto& m) { events_.on_heartbeat(from, m); });
     case FrameKind::heartbeat_reply:
       return unpack_to<metadata::HeartbeatReply>(frame.metadata, [&](const auto& m) { events_.on_heartbeat_reply(from, to, m); });
-    default: return {};  // greetings and requests to the controller: what they lead to is seen in the catalogue
+    default: return {};  // signs of life, and requests to the controller: what they lead to is seen in the catalogue
   }
 }
 

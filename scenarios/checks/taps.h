@@ -19,6 +19,7 @@
 #include "broker/kafka/produce.h"
 #include "broker/metadata/messages.h"
 #include "broker/peer/frame.h"
+#include "broker/raft/formation.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
 #include "scenarios/checks/judge.h"
@@ -54,7 +55,12 @@ class FrameCutter {
 class MessageEvents {
  public:
   virtual ~MessageEvents() = default;
+  // Any message of a link between two machines that has been accepted.
+  virtual void on_peer(MachineId, [[maybe_unused]] MachineId to) {}
+  // `from` has taken the process that greeted it for the node that it says it is.
+  virtual void on_accepted(MachineId, [[maybe_unused]] MachineId to, const broker::peer::Hello&) {}
   virtual void on_raft(MachineId, [[maybe_unused]] MachineId to, const raft::Message&) {}
+  virtual void on_formation(MachineId, const raft::FormationMessage&) {}
   virtual void on_replica(MachineId, const replica::Message&) {}
   // `payload`: the batches, one behind the other.
   virtual void on_data(MachineId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
@@ -88,10 +94,12 @@ class Taps final : public sim::NetworkTap {
   struct Connection {
     FrameCutter cutters[2];          // [0]: from the dialer
     std::deque<Request> unanswered;  // of a Kafka connection, in order
+    broker::peer::Hello hello;       // of a peer connection: the last one
     bool lost = false;
   };
 
-  Result<> peer_frame(MachineId from, MachineId to, const SharedBytes& body);
+  Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);
+  Result<> greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame);
   Result<> request(Connection& connection, const SharedBytes& body);
   Result<> response(MachineId from, Connection& connection, const SharedBytes& body);
 

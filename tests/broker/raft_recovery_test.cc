@@ -115,6 +115,33 @@ TEST_CASE("given damage in the log, Raft goes on before it as another voter, and
   CHECK(recover(world, disk).raft.entries.size() == 3);
 }
 
+// Else the two would be no voters any more at the same time, and three voters no majority, for ever.
+TEST_CASE("given two voters that were hurt and filled again long ago, when the power goes in both, then both are who they were") {
+  World world;
+  MemoryDisk disks[2];
+  Rng rng(1);
+  VoterId since[2];
+  for (int i = 0; i < 2; ++i) {
+    write_log(world, disks[i]);
+    spoil(disks[i], ByteVec(40, 5));
+    since[i] = recover(world, disks[i]).after;
+    for (int64_t index = 5; index <= 8; ++index)
+      world.run([&](Task& task) {
+        Session run(task, *wal::test::open(task, disks[i]));
+        REQUIRE(run.durable({run.journal().append(entry(index)), 0}));
+        REQUIRE(run.close());
+      });
+  }
+  for (int i = 0; i < 2; ++i) {
+    disks[i].power_cut(rng);
+    Found f = recover(world, disks[i]);
+    CHECK(f.before == since[i]);
+    CHECK(f.after == since[i]);
+    CHECK(f.again == since[i]);
+    CHECK(f.log_end == 9);
+  }
+}
+
 TEST_CASE("given a commit of the log that is lost with both its headers, Raft goes on before it") {
   World world;
   MemoryDisk disk;

@@ -106,6 +106,36 @@ TEST_CASE("raft: given two of three memories gone, then the leader of the third 
   CHECK(!n.raft.is_leader());
 }
 
+// What was decided by nodes 1 and 2 may be known to node 2's old disk alone.
+TEST_CASE("raft: given one disk being replaced, when a second one is too, then nothing is decided until the old one is back") {
+  WithWipedVoter n;
+  n.go_on(2900ms);
+  while (n.raft.configuration() == voters_to(3)) n.tick_at_deadline();
+  REQUIRE(n.raft.configuration() == joint());
+  const LogIndex joint_index = n.raft.log().last_index();
+  const Voter second = voter(2, 22);
+  const Run second_run = sg::test::nth_run(1, 7);
+  n.disk_done();
+  n.take(n.raft.registered(n.now, second));
+  for (int i = 0; i < 60 && n.raft.role() != Role::pre_candidate; ++i) {
+    if (n.raft.is_leader()) {
+      n.acknowledge(kFresh, joint_index.v, kWipedRun);
+      n.acknowledge(second, joint_index.v, second_run);
+    }
+    CHECK(n.raft.commit() < joint_index);
+    CHECK(n.raft.configuration() == joint());
+    n.now = std::max(n.now, n.raft.deadline());
+    n.take(n.raft.tick(n.now));
+  }
+  // It has stepped down: of the old set nobody answers. And the two empty disks do not make it leader again.
+  REQUIRE(n.raft.role() == Role::pre_candidate);
+  n.receive(kFresh, 1, RequestVoteReply{true, true}, kWipedRun);
+  n.receive(second, 1, RequestVoteReply{true, true}, second_run);
+  CHECK(n.raft.role() == Role::pre_candidate);
+  n.receive(voter(2), 1, RequestVoteReply{true, true}, sg::test::nth_run(2));
+  CHECK(n.raft.role() == Role::candidate);
+}
+
 TEST_CASE("raft: given one change under way, or nothing committed in this term, then no other begins") {
   WithWipedVoter n;
   n.take(n.raft.change(n.now, voters_to(1)));
@@ -164,6 +194,36 @@ TEST_CASE("raft: given a vote for one memory of a node, when its other one asks 
   n.receive(3, 1, RequestVote{false, false, LogIndex(0), Term(0)});
   CHECK(n.disk_done() == Texts{"1->3 t1 RequestVoteReply granted"});
   CHECK(n.receive(kFresh, 1, RequestVote{false, false, LogIndex(0), Term(0)}, kWipedRun) == Texts{"1->3 t1 RequestVoteReply refused"});
+}
+
+// The voter forgot that it had voted in term 2, and catches up with the leader of term 1.
+TEST_CASE(
+    "raft: given a vote in the next term, when its voter loses its disk and catches up with the old leader, then it votes for nobody") {
+  const RequestVote stands{false, false, LogIndex(1), Term(1)};
+  Solo before(3);  // at the voter: node 1
+  before.receive(2, 2, stands);
+  CHECK(before.disk_done() == Texts{"1->2 t2 RequestVoteReply granted"});
+  Config emptied = config_of_node_1();
+  emptied.voter = VoterId(11);
+  Solo after(Recovered{}, emptied);
+  after.receive(3, 1, append(0, 0, 1, {configured(1, 1, voters_to(3))}));
+  CHECK(after.disk_done() == Texts{"1->3 t1 AppendEntriesReply match=1"});
+  after.pass(10s);
+  after.receive(3, 2, stands);
+  CHECK(after.disk_done() == Texts{"1->3 t2 RequestVoteReply granted"});  // by the ordinary rules, and under its new name
+  CHECK(after.last.messages.front().from_voter == VoterId(11));
+
+  Solo candidate(3, found(1, kNoVoter, {command(1, 1)}));  // at the old leader, now node 1; the voter is node 3
+  candidate.tick_at_deadline();
+  candidate.receive(kFresh, 1, RequestVoteReply{true, true}, kWipedRun);
+  CHECK(candidate.raft.role() == Role::pre_candidate);
+  candidate.receive(2, 1, RequestVoteReply{true, true});
+  candidate.disk_done();
+  REQUIRE(candidate.raft.role() == Role::candidate);
+  candidate.receive(kFresh, 2, RequestVoteReply{false, true}, kWipedRun);
+  CHECK(!candidate.raft.is_leader());
+  candidate.receive(2, 2, append(1, 1, 1));  // elected by the first vote
+  CHECK(candidate.raft.leader() == NodeId(2));
 }
 
 TEST_CASE("raft: given a new cluster, when it is formed, then its first entry is the configuration, and the only voter leads at once") {

@@ -87,7 +87,7 @@ const AddPairs kTwinPairs({
     {"twin", "a second process is registered while the first is heard",
      [](bool broken) {
        Bench b;
-       b.partitions.on_newcomer(NodeId(1), NodeId(1), kFirstSpare, broken);
+       b.partitions.on_newcomer(NodeId(1), NodeId(1), kFirstSpare, "registered as", broken);
        return b.all_found();
      }},
     {"E9", "a second process acts as the leader that the catalogue means",

@@ -217,6 +217,21 @@ const AddPairs kLedgerPairs({
        f.journal.open(before);
        return f.bench.all_found();
      }},
+    {"E21", "a stream that lies wholly in a file that is gone is in nobody's list",
+     [](bool broken) {
+       Fixture f;
+       const wal::ChainEnd before = f.journal.end;
+       f.journal.open();
+       const std::string lost = f.journal.path();
+       f.journal.commit({entry(kOrders, 3, 4, 1)});
+       f.journal.commit({entry(StreamId{17}, 0, 1, 1)});
+       f.crash(sim::Death::kill);
+       f.ledger.file_lost(lost);
+       f.journal.open(before);
+       const std::vector<StreamId> named = {kOrders};
+       f.ledger.registered(broken, named);
+       return f.bench.all_found();
+     }},
     {"E21", "a block that holds a synced commit is written again",
      [](bool broken) {
        Fixture f;
@@ -385,10 +400,26 @@ TEST_CASE("a flipped bit in the last commit may cost it; in an earlier one the n
       f.journal.open(before);
       CHECK(f.bench.found() == "");
       CHECK(f.ledger.damaged());
-      f.ledger.registered(reported);
+      f.ledger.registered(!reported);
       CHECK(f.bench.found() == (last || reported ? "" : "E21"));
     }
   }
+}
+
+TEST_CASE("given a file that is gone with what was on its way to it, then nobody takes that for written") {
+  Fixture f;
+  const wal::ChainEnd before = f.journal.end;
+  f.journal.open();
+  const std::string lost = f.journal.path();
+  f.journal.disk.syncs = false;
+  f.journal.commit({entry(kOrders, 3, 5, 1)});
+  f.crash(sim::Death::kill);
+  f.ledger.file_lost(lost);
+  f.journal.disk.syncs = true;
+  f.journal.open(before);
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  CHECK(f.bench.found() == "");
+  CHECK_FALSE(f.ledger.damaged());
 }
 
 TEST_CASE("given a disk that is put back to an older copy, then the ledger says what the copy holds, and nobody holds the node to more") {

@@ -40,6 +40,7 @@ TEST_CASE("given a mistake, then the configuration is wrong in this one respect"
   CHECK(mistaken(right(), "other_node").node_id == NodeId(1));
   CHECK(voters("other_node") == Ids{1, 2, 3});
   CHECK_FALSE(mistaken(right(), "no_form").form);
+  CHECK_FALSE(mistaken(right(), "unchecked").journal.copy_check);
   for (std::string_view mistake : mistakes()) {
     CAPTURE(mistake);
     if (mistake != "no_form") CHECK(mistaken(right(), mistake).form);

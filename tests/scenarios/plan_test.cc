@@ -28,6 +28,18 @@ TEST_CASE("given a death at every call, then consecutive seeds visit every call 
   CHECK(fault_of(every, 21) == fault_of(every, 1));
 }
 
+TEST_CASE("given deaths in one of so many seeds, then those seeds visit every call in turn, and the others none") {
+  Scenario s;
+  s.every_call.push_back({.at = Time{0}, .targets = {"node1", "node2"}, .calls = 3, .one_in = 5});
+  std::set<std::pair<std::string, int64_t>> seen;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    sim::FaultPlan plan = draw_plan(s, Rng(1), seed, Time{0}, Time{0} + 1s);
+    REQUIRE(plan.faults.size() == (seed % 5 == 1 ? 1 : 0));
+    if (!plan.faults.empty()) seen.insert({plan.faults[0].target, plan.faults[0].value});
+  }
+  CHECK(seen.size() == 6);
+}
+
 TEST_CASE("given moments, rules and counted deaths, then the plan holds all of them, by time, from the safety phase on") {
   Scenario s;
   s.faults.push_back({.kind = sim::FaultKind::kill});

@@ -232,6 +232,16 @@ const AddPairs kRaftPairs({
        f.node(2).commit({truncation(wal::kRaftLog, broken ? 2 : 3)});
        return f.all_found();
      }},
+    {"E5", "a voter whose damaged log was cut goes on under its old id",
+     [](bool broken) {
+       Fixture f;
+       f.ledger(2).flipped(f.node(2).path(), wal::kBlockBytes);
+       f.node(2).commit({truncation(wal::kRaftLog, 2)});
+       raft::Message m = f.message(2, 1, 1, raft::RequestVoteReply{true, false});
+       m.from_voter = VoterId(broken ? 2 : 22);
+       f.raft.on_message(NodeId(2), NodeId(1), m);
+       return f.all_found();
+     }},
     {"E6", "a node leads without what is committed",
      [](bool broken) {
        Fixture f;

@@ -155,6 +155,7 @@ death = ["kill", "power_cut"]
 point = "after_sync"
 calls = 7
 down_s = 0.3
+one_in = 5
 [[refusal]]
 mistake = "other_voters"
 line = "voters"
@@ -174,6 +175,7 @@ must = true
   CHECK(s->every_call[0].point == sim::CrashPoint::after_sync);
   CHECK(s->every_call[0].calls == 7);
   CHECK(s->every_call[0].down == 300ms);
+  CHECK(s->every_call[0].one_in == 5);
   REQUIRE(s->refusals.size() == 1);
   CHECK(s->refusals[0].mistake == "other_voters");
   CHECK(s->refusals[0].line == "voters");
@@ -194,7 +196,7 @@ TEST_CASE("given a mistake that nobody knows, or one that is not people's, when 
 }
 
 TEST_CASE(
-    "given producers in mid-sequence and a topic that is made late, when the scenario is loaded, then no workload writes to that topic") {
+    "given producers in mid-sequence and a topic that is made late, when the scenario is loaded, then a workload may name that topic") {
   std::string text(kBase);
   size_t topics = text.find("topics = [");
   REQUIRE(topics != std::string::npos);
@@ -209,7 +211,10 @@ TEST_CASE(
   CHECK(s->workloads[0].identity_batches.low == 4);
   CHECK(s->workloads[0].metadata_every.low == 100ms);
   text.replace(text.rfind("orders"), 6, "late");
-  CHECK(has(wrong(text), "topics: the cluster has no 'late'"));
+  TempFile named(text);
+  CHECK(load_scenario_file(named.path()).has_value());
+  text.replace(text.rfind("late"), 4, "lat");
+  CHECK(has(wrong(text), "topics: the cluster has no 'lat'; did you mean 'late'?"));
   CHECK(has(wrong(and_then("first_sequence = -1")), "first_sequence: -1 is not between 0 and 2147483647"));
 }
 
