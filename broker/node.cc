@@ -101,7 +101,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
 
   machine_.emplace(env_, static_cast<CatalogueEvents&>(*this));
   auto votes = [this](NodeId node, VoterId voter) { return raft_ && raft_->core().configuration().votes({node, voter}); };
-  bearers_.emplace(machine_->catalogue(), votes, config_.timing.session_timeout);
+  bearers_.emplace(machine_->catalogue(), votes, config_.timing.session_timeout, config_.timing.link_timeout);
   links_.emplace(env_, identity_, static_cast<peer::LinkEvents&>(*this), *pulses_);
   auto recovered = recover_raft(task, opened);
   auto formation = recovered ? FormationHost::recover(task, *journal_, *recovered) : std::unexpected(recovered.error());

@@ -184,8 +184,8 @@ class Run {
   }
 
   bool liveness() {
-    const bool moved = std::ranges::any_of(cluster_.nodes(), [](const sim::Node* n) { return n->host() != n->name(); });
     executor_->mend();
+    const bool moved = somebody_is_registered_elsewhere();
     world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
     control_.writing = false;
     const Duration phase = scenario_.phases.liveness;
@@ -195,6 +195,7 @@ class Run {
     if (scenario_.phases.rejoin) bounds.rejoined = kRejoined;
     // Nobody at the address that is registered can say that the run there is dead: a session decides.
     const Duration unnoticed = moved ? timing.session_timeout + 1s : 0s;
+    bounds.controller += unnoticed;
     bounds.in_sync += unnoticed;
     liveness_.emplace(world_.now(), bounds);
     watching_ = true;
@@ -206,6 +207,16 @@ class Run {
     if (producers_ended_ < producers_ && somebody_waits())
       return owed("L4", fmt::format("{} of {} producers still wait for an answer", producers_ - producers_ended_, producers_));
     return quorum_destroyed() || (probe() && final_read() && await_followers());
+  }
+
+  bool somebody_is_registered_elsewhere() const {
+    if (!observers_) return false;
+    const metadata::Catalogue& catalogue = observers_->catalogue();
+    for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+      const metadata::Broker* registered = catalogue.broker(Cluster::broker_id(i));
+      if (registered && registered->peer.host != cluster_.nodes()[i]->name()) return true;
+    }
+    return false;
   }
 
   // Looks again and again, until the judging begins: what is owed stays owed.

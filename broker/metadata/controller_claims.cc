@@ -3,9 +3,9 @@
 // Why waiting is enough: the registered run is asked where it is registered, on a connection that nobody else's silence can hold up, and
 // any message from it counts as well. A claimant is let in when somebody else answers there (a port is held by one process), or when
 // nobody does and nothing was heard from the registered run for a session. A later run of the same directory is let in as soon as the host
-// there says that nobody listens: the process lives as long as its listener. If that was wrong, it costs an election and a copy: another
-// directory is another copy, and the run that it replaced is told by the catalogue. A later run of the same directory elsewhere is a node
-// that moved; that it is no copy of the directory is for the directory to know.
+// there says that nobody listens, to this controller or to whoever had a link: the process lives as long as its listener. If that was
+// wrong, it costs an election and a copy: another directory is another copy, and the run that it replaced is told by the catalogue. A later
+// run of the same directory elsewhere is a node that moved; that it is no copy of the directory is for the directory to know.
 #include "broker/metadata/controller.h"
 
 namespace sg::metadata {
@@ -43,7 +43,7 @@ bool Controller::may_register(Time now, NodeId from, uint64_t id, const Register
     note("admitted", "another process answers at its address");
     return true;
   }
-  if (w.found == Found::closed && r.run.newer_than(b.run)) {
+  if ((w.found == Found::closed || w.suspected) && r.run.newer_than(b.run)) {
     note("admitted", "nobody listens at its address any more");
     return true;
   }

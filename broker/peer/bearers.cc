@@ -1,5 +1,7 @@
 #include "broker/peer/bearers.h"
 
+#include <algorithm>
+
 #include "base/probe.h"
 
 namespace sg::broker::peer {
@@ -24,6 +26,7 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   if (run == present.run) {
     present.heard = now;
     present.gone = present.closed = false;
+    present.known = true;
     return {};
   }
   if (present.run.newer_than(run)) return refuse("refused as an earlier state of the same directory:");
@@ -34,11 +37,12 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   const bool restart = run.newer_than(present.run) && (same_address || present.closed);
   auto has_place = [&](const Run& of, VoterId as) { return catalogue_.has_place({claim.node, of.directory}) || votes_(claim.node, as); };
   const bool gives_way = !has_place(present.run, present.voter) && has_place(run, voter);
-  const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + session_timeout_);
+  const Duration patience = run.newer_than(present.run) && !present.known ? std::min(link_timeout_, session_timeout_) : session_timeout_;
+  const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + patience);
   const bool taken = present.run.is_none() || is_registered || restart || (dialed && same_address) || gives_way || silent;
   if (!taken)
     return refuse(run.directory == present.run.directory ? "refused as a copy of its directory:" : "refused as another directory:");
-  present = {.run = run, .voter = voter, .address = address, .heard = now};
+  present = {.run = run, .voter = voter, .address = address, .heard = now, .known = true};
   return {};
 }
 
@@ -47,6 +51,7 @@ bool Bearers::heard(Time now, NodeId node, Run run) {
   if (present.run != run) return false;
   present.heard = now;
   present.gone = present.closed = false;
+  present.known = true;
   return true;
 }
 

@@ -14,7 +14,8 @@
 // epochs, registrations by the controller, which asks for itself (metadata/controller_claims.cc); a wrong choice costs an election or a
 // catch-up. And it is what keeps a living node from its twin: the twin cannot end the node's links, raise suspicion of it, or have a
 // heartbeat counted. A bearer that was read from the catalogue counts as heard from when it was first asked for: after a start everybody
-// gets a full session.
+// gets a full session to be heard in; but a later run of its directory waits only for as long as a link may be silent, since whoever is up
+// dials a node that starts within that.
 #pragma once
 
 #include <functional>
@@ -43,8 +44,8 @@ class Bearers {
   };
 
   // The catalogue, and what `votes` refers to, outlive this.
-  Bearers(const metadata::Catalogue& catalogue, Votes votes, Duration session_timeout)
-      : catalogue_(catalogue), votes_(std::move(votes)), session_timeout_(session_timeout) {}
+  Bearers(const metadata::Catalogue& catalogue, Votes votes, Duration session_timeout, Duration link_timeout)
+      : catalogue_(catalogue), votes_(std::move(votes)), session_timeout_(session_timeout), link_timeout_(link_timeout) {}
 
   // Somebody greets, reachable where it says. Errc::invalid: another process bears the id; the text is for
   // both operators, and the same as long as the two are.
@@ -72,6 +73,7 @@ class Bearers {
     Time heard;
     bool gone = false;
     bool closed = false;  // nobody listens at its address
+    bool known = false;   // by more than the catalogue
   };
   Bearer& bearer(Time now, NodeId node);
   Result<> admit(Time now, const Claim& claim, bool dialed);
@@ -79,6 +81,7 @@ class Bearers {
   const metadata::Catalogue& catalogue_;
   Votes votes_;
   Duration session_timeout_;
+  Duration link_timeout_;
   std::map<NodeId, Bearer> bearers_;
   std::map<std::pair<NodeId, Run>, int> links_;  // that stand, also of runs that bear nothing any more
 };

@@ -37,7 +37,7 @@ struct Timeline {
   Time now{1'000'000'000};
   Replayed log;
   std::set<VoterId> voters;
-  Bearers bearers{log.catalogue(), [this](NodeId, VoterId voter) { return voters.contains(voter); }, kSession};
+  Bearers bearers{log.catalogue(), [this](NodeId, VoterId voter) { return voters.contains(voter); }, kSession, 1s};
 };
 
 const Run kFirst = nth_run(5);
@@ -131,6 +131,23 @@ TEST_CASE("given a node known from the catalogue alone, when a twin comes first 
   SUBCASE("it does not") {
     t.now = t.now + 1ms;
     CHECK(t.greeted(kTwin));
+  }
+}
+
+TEST_CASE("given a node known from the catalogue alone, when it moved, then its next run waits for as long as a link may be silent") {
+  Timeline t;
+  CHECK(!t.greeted(kRestart, kElsewhere));
+  t.now = t.now + 1s - 1ms;
+  CHECK(!t.greeted(kRestart, kElsewhere));
+  SUBCASE("the first is heard meanwhile") {
+    CHECK(t.greeted(kFirst));
+    t.now = t.now + 1s;
+    CHECK(!t.greeted(kRestart, kElsewhere));
+  }
+  SUBCASE("it is not") {
+    t.now = t.now + 1ms;
+    CHECK(!t.greeted(kTwin, kElsewhere));
+    CHECK(t.greeted(kRestart, kElsewhere));
   }
 }
 

@@ -132,6 +132,12 @@ TEST_CASE("given a node that moved, when nobody listens at its old address, then
       CHECK(t.claim(Claimed::claimant(11, directory, Claimed::kElsewhere)) == (moved ? ControllerError::none : ControllerError::claimed));
     }
   }
+  // Another node had a link to it, and was refused where it stood.
+  Claimed suspected;
+  suspected.take(suspected.controller().on_suspicion(suspected.now, NodeId(2), nth_run(10)));
+  suspected.apply_all();
+  CHECK(suspected.claim(Claimed::claimant(11, 9, Claimed::kElsewhere)) == ControllerError::busy);
+  CHECK(suspected.claim(Claimed::claimant(11, 1, Claimed::kElsewhere)) == ControllerError::none);
   // It was heard since: whatever refused there was not its host.
   Claimed t;
   CHECK(t.claim(Claimed::claimant(11, 1, Claimed::kElsewhere)) == ControllerError::busy);

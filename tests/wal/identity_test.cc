@@ -347,7 +347,7 @@ TEST_CASE(
       auto save = [&](uint64_t counter, uint64_t dies_at) {
         bool saved = false;
         world.run([&](Task& task) {
-          auto file = IdentityFile::open(task, disk, "journal");
+          auto file = IdentityFile::open(task, disk, "journal", {});
           REQUIRE(file);
           disk.crash_at = dies_at == 0 ? 0 : disk.operations + dies_at;
           (*file)->edit().counter = Incarnation(counter);
