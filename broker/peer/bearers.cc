@@ -27,6 +27,7 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
     present.heard = now;
     present.gone = present.closed = false;
     present.known = true;
+    present.found |= dialed;
     return {};
   }
   if (present.run.newer_than(run)) return refuse("refused as an earlier state of the same directory:");
@@ -35,14 +36,15 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   const bool is_registered = registered && registered->run == run;
   const bool same_address = address == present.address;
   const bool restart = run.newer_than(present.run) && (same_address || present.closed);
+  const bool met = dialed && (same_address || (!present.found && !(registered && registered->run == present.run)));
   auto has_place = [&](const Run& of, VoterId as) { return catalogue_.has_place({claim.node, of.directory}) || votes_(claim.node, as); };
   const bool gives_way = !has_place(present.run, present.voter) && has_place(run, voter);
   const Duration patience = run.newer_than(present.run) && !present.known ? std::min(link_timeout_, session_timeout_) : session_timeout_;
   const bool silent = present.gone || (!links_.contains({node, present.run}) && now >= present.heard + patience);
-  const bool taken = present.run.is_none() || is_registered || restart || (dialed && same_address) || gives_way || silent;
+  const bool taken = present.run.is_none() || is_registered || restart || met || gives_way || silent;
   if (!taken)
     return refuse(run.directory == present.run.directory ? "refused as a copy of its directory:" : "refused as another directory:");
-  present = {.run = run, .voter = voter, .address = address, .heard = now, .known = true};
+  present = {.run = run, .voter = voter, .address = address, .heard = now, .known = true, .found = dialed};
   return {};
 }
 

@@ -7,6 +7,8 @@
 //   a later run of the bearer's directory elsewhere, once the bearer's host says that nobody listens at its address, and no link stands:
 //   yes, it has moved
 //   a run that answered when this node dialed the bearer's address: yes, a port is held by one process
+//   a run that answered where this node looks for the id, when the bearer only greeted, and is not registered: yes; a node with an empty
+//   catalogue may have been greeted by a twin first
 //   a run that has a place, in an ISR or as a voter, where the bearer has none: yes
 //   any other: only once the bearer has no link here and was not heard for a session, or is known to be gone (suspicion)
 //
@@ -74,6 +76,7 @@ class Bearers {
     bool gone = false;
     bool closed = false;  // nobody listens at its address
     bool known = false;   // by more than the catalogue
+    bool found = false;   // it answered when this node dialed
   };
   Bearer& bearer(Time now, NodeId node);
   Result<> admit(Time now, const Claim& claim, bool dialed);

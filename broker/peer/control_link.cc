@@ -278,9 +278,10 @@ Result<Greeted> dial(Task& task, Env& env, const Identity& identity, NodeId to, 
 Result<Greeted> ControlLinks::greet_at(Task& task, NodeId node, const net::Address& address, Time deadline) {
   TRY(Exchange e, greet(task, env_, identity_, node, address, LinkKind::control, deadline));
   const HelloReply& reply = e.reply;
-  const bool of_this_cluster =
-      !reply.cluster_id.is_zero() && reply.cluster_id == identity_.cluster_id && reply.lineage == identity_.lineage;
-  if (!reply.accepted && reply.from == node && of_this_cluster) events_.on_refused_by(node, reply.run, reply.voter, address);
+  const bool either_is_new = reply.cluster_id.is_zero() || identity_.cluster_id.is_zero();
+  const bool of_one_cluster = reply.cluster_id == identity_.cluster_id && reply.lineage == identity_.lineage;
+  if (!reply.accepted && reply.from == node && (either_is_new || of_one_cluster))
+    events_.on_refused_by(node, reply.run, reply.voter, address);
   return accepted(std::move(e), node, address);
 }
 

@@ -37,8 +37,8 @@ class LinkEvents {
   virtual ~LinkEvents() = default;
   // `run` answered for `node` at `address`. Errc::invalid: it is not the one that bears the node's id; the link is not used.
   virtual Result<> on_link_up(NodeId node, Run run, VoterId voter, const net::Address& address) = 0;
-  // `run` answered for `node` at `address`, as one of this cluster, and refused this node. Who refuses is there all the same: two nodes
-  // that each know the other by a former disk would refuse each other until a session is over.
+  // `run` answered for `node` at `address`, of no other cluster or history than this node, and refused it. Who refuses is there all the
+  // same: two nodes that each know the other by a former disk would refuse each other until a session is over.
   virtual void on_refused_by(NodeId node, Run run, VoterId voter, const net::Address& address) = 0;
   virtual void on_link_down(NodeId node, Run run) = 0;
   virtual void on_suspicion(NodeId node, Run run) = 0;

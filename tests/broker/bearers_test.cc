@@ -151,6 +151,20 @@ TEST_CASE("given a node known from the catalogue alone, when it moved, then its 
   }
 }
 
+TEST_CASE("given a process that greeted first and is not registered, when another answers where the node is looked for, then that is it") {
+  Timeline t;
+  const net::Address spare{"10.0.0.7", 9192};
+  const Run twin = nth_run(1, 8);
+  CHECK(t.bearers.greeted(t.now, {NodeId(7), twin, voter_of(twin), spare}));
+  CHECK(!t.bearers.greeted(t.now, {NodeId(7), kTwin, voter_of(kTwin), kElsewhere}));
+  CHECK(t.bearers.answered(t.now, {NodeId(7), kTwin, voter_of(kTwin), kElsewhere}));
+  CHECK(!t.bearers.greeted(t.now, {NodeId(7), twin, voter_of(twin), spare}));
+  CHECK(!t.bearers.answered(t.now, {NodeId(7), twin, voter_of(twin), spare}));  // who was found is not looked for any more
+
+  CHECK(t.greeted(kFirst));  // registered
+  CHECK(!t.answered(kTwin, kElsewhere));
+}
+
 TEST_CASE("given a suspicion, when it is of the bearer, then another may come at once, unless the bearer was heard since") {
   Timeline t;
   CHECK(t.greeted(kFirst));

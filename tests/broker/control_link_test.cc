@@ -178,13 +178,13 @@ TEST_CASE("given nodes of one cluster, when they belong to different histories o
 }
 
 // Two nodes that came back on other disks each know the other by a former run, and refuse it: who refuses says who it is.
-TEST_CASE("given a refusal from a node of this cluster, then it says who is there; one from elsewhere says nothing") {
+TEST_CASE("given a refusal from no other cluster, then it says who is there; one from elsewhere says nothing") {
   struct Case {
     Uuid cluster;
     uint64_t lineage;
     bool heard;
   };
-  for (const Case& c : {Case{{1, 1}, 4, true}, Case{{1, 1}, 3, false}, Case{{1, 2}, 4, false}, Case{{}, 4, false}}) {
+  for (const Case& c : {Case{{1, 1}, 4, true}, Case{{1, 1}, 3, false}, Case{{1, 2}, 4, false}, Case{{}, 0, true}}) {
     Pair p({.node = NodeId{1}, .run = nth_run(10), .cluster_id = c.cluster, .lineage = c.lineage});
     p.silent.refusal = "node 1 is another process";
     p.dial();
