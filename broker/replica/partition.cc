@@ -78,7 +78,7 @@ void Partition::damaged(Offset from, Offset to, Output& out) {
   if (faulted_) return;
   const Offset end = std::min(to, log_.log_end());
   fault(from < end ? fmt::format("records in [{}, {}) that were promised are missing from the journal", from, end)
-                   : "records that were promised may be missing from the journal, and nobody knows which",
+                   : "records that were promised are missing from the journal, or may be",
         out);
 }
 
