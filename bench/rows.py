@@ -189,13 +189,20 @@ class Reader:
 
 
 def start_up(bench):
-    empty, orderly, killed = [], [], []
+    empty, at_once, orderly, killed = [], [], [], []
     for _ in range(TIMES):
         with bench.cluster() as cluster:
             node = cluster.node(1)
             node.end(signal.SIGKILL)
             shutil.rmtree(node.data)
             empty.append(start_ms(node))
+    with bench.cluster() as cluster:
+        create(cluster, "small", 4)
+        for turn in range(4 * TIMES):
+            node = cluster.node(1 + turn % 3)
+            node.end(signal.SIGKILL)
+            at_once.append(start_ms(node))
+            cluster.wait_in_sync("small", 3)
     with bench.cluster() as cluster:
         create(cluster, "full", 4)
         node = cluster.node(1)
@@ -210,6 +217,8 @@ def start_up(bench):
                 cluster.wait_in_sync("full", 3)
     command = "time from exec to the READY line of one of three nodes"
     return [Row("start to READY, empty directory", command, empty, "ms", target=below(100, "ms")),
+            Row("almost empty, at once after SIGKILL", command, at_once, "ms", target=below(100, "ms"),
+                note="registered, in place of the run that was killed"),
             Row(f"{full_mib:,} MiB, after an orderly stop", command, orderly, "ms", target=below(100, "ms")),
             Row(f"{full_mib:,} MiB, after SIGKILL", command, killed, "ms", target=below(100, "ms"),
                 note=f"{TAIL_BYTES >> 20} MiB in the last segment, read and verified")]
