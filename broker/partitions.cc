@@ -354,7 +354,8 @@ void Partitions::act(Replica& replica, const replica::Faulted& a) {
   REACHED("partition: faulted");
   log_.error(
       "out_of_service topic={} partition={} stream={} reason=\"{}\" what=\"where other replicas are in sync: stop this node, move its data "
-      "directory away, start it empty; where none is: keep the directory, 'stormglassd inspect {}' of the stopped node says what is missing\"",
+      "directory away, start it empty; where none is: keep the directory, 'stormglassd inspect {}' of the stopped node says what is "
+      "missing\"",
       replica.topic, replica.index, replica.stream, a.why, config_.data_dir);
   controller_.report_damage(replica.stream);
   notify_readers(replica);

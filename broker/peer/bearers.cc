@@ -30,9 +30,10 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
     present.found |= dialed;
     return {};
   }
-  if (present.run.newer_than(run)) return refuse("refused as an earlier state of the same directory:");
-
   const metadata::Broker* registered = catalogue_.broker(node);
+  if (present.run.newer_than(run) || (registered && registered->run.newer_than(run)))
+    return refuse("refused as an earlier state of the same directory:");
+
   const bool is_registered = registered && registered->run == run;
   const bool same_address = address == present.address;
   const bool restart = run.newer_than(present.run) && (same_address || present.closed);

@@ -215,6 +215,13 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   // A second process, on a machine of its own, may be taken for a node only by who has heard nothing of the first for a while, unless that
   // one holds nothing that counts.
   void on_accepted(MachineId from, MachineId to, const broker::peer::Hello& hello) override {
+    const metadata::Catalogue* seen = see(from);
+    const metadata::Broker* known = seen ? seen->broker(hello.from) : nullptr;
+    judge.check(Check::twin, !known || !known->run.newer_than(hello.run), [&] {
+      return fmt::format(
+          "machine {} takes run {} for node {}, of whose directory run {} is registered; expected: a run ends all earlier ones", from,
+          hello.run, hello.from, known->run);
+    });
     const MachineId first = ledgers.machine_of(hello.from);
     if (!is_spare(to) || to == first || raft.is_elsewhere(from)) return;
     const CatalogueFacts::Disk disk{hello.from, ledgers.find(first)->directory()};

@@ -151,6 +151,16 @@ TEST_CASE("given a node known from the catalogue alone, when it moved, then its 
   }
 }
 
+TEST_CASE("given another directory in the node's place, when an earlier run of the registered one comes, then it is refused all the same") {
+  Timeline t;
+  CHECK(t.greeted(kFirst));
+  t.bearers.suspect(NodeId(2), kFirst);
+  CHECK(t.greeted(kTwin));
+  t.bearers.suspect(NodeId(2), kTwin);
+  CHECK(!t.greeted(nth_run(4)));
+  CHECK(t.greeted(kRestart));
+}
+
 TEST_CASE("given a process that greeted first and is not registered, when another answers where the node is looked for, then that is it") {
   Timeline t;
   const net::Address spare{"10.0.0.7", 9192};
