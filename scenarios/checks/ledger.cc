@@ -142,6 +142,7 @@ void Ledger::recovered_short(const wal::ChainEnd& found, const std::string& who)
   excused = excused && !places_.empty() && places_.front().sequence <= found.sequence + 1;
   if (rotten && !excused && !damaged()) unreported_ = text();
   exempt_ = true;
+  begun_since_.clear();
   sequence_ = found.sequence;
   crc_ = found.crc;
 }
@@ -174,6 +175,7 @@ void Ledger::file_lost(std::string_view path) {
     if (p.path == path) p.hit = true;
   if (use.generation < floor_ || use.commits == 0) return;
   exempt_ = true;
+  begun_since_.clear();
   hard_state_ = {};  // the youngest commits told it
   if (use.commits <= 1) return;
   for (const auto& [stream, log] : logs_)
@@ -234,6 +236,7 @@ void Ledger::receive_commit(Pending pending, ByteSpan bytes) {
       fold(written_, r, nullptr);
       continue;
     }
+    if (exempt_ && r.first == 0 && !written_log(r.stream)) begun_since_.insert(r.stream);
     ByteSpan payload = bytes.subspan(r.payload_at, r.payload_bytes);
     LogEntry entry = check_append(pending, r, payload);
     fold(written_, r, &entry);

@@ -92,6 +92,8 @@ class Ledger {
   int64_t snapshot_index() const;
   // The simulator took something durable from this node; nobody holds the node to it until it registers again.
   bool damaged() const { return damaged_ || exempt_; }
+  // Likewise, for this stream: what begins after the loss is whole.
+  bool damaged(StreamId stream) const { return damaged_ || (exempt_ && !begun_since_.contains(stream)); }
   // Some bit of its journal was flipped.
   bool rotten() const { return rotten_; }
   // The node's registration is committed: what it says of its journal. Not `clean`: damage that counts for every stream.
@@ -164,8 +166,9 @@ class Ledger {
   std::deque<Place> places_;  // of the last durable commits
   bool rotten_ = false;       // some bit of its journal was flipped
   bool exempt_ = false;       // it lost, unreported, what it could not know to be lost: for good
-  std::string unreported_;    // what is lost and was damaged: the next registration has to say so
-  std::set<StreamId> hurt_;   // partitions with entries in a file that is gone: of these as well, be they ever so little known otherwise
+  std::set<StreamId> begun_since_;
+  std::string unreported_;   // what is lost and was damaged: the next registration has to say so
+  std::set<StreamId> hurt_;  // partitions with entries in a file that is gone: of these as well, be they ever so little known otherwise
 };
 
 }  // namespace sg::scenario

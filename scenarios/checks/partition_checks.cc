@@ -120,7 +120,7 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
 
 bool PartitionChecks::holds(const Ledger* copy, StreamId stream, int64_t end, std::optional<uint64_t> chain) {
   if (!copy) return false;
-  if (copy->damaged()) return true;  // the simulator took it away
+  if (copy->damaged(stream)) return true;  // the simulator took it away
   const DurableLog* log = copy->log(stream);
   if (log && log->start() > end) return true;  // deleted by retention: below it nothing is compared
   return copy->chain_at(stream, end) == chain;
@@ -139,7 +139,7 @@ void PartitionChecks::on_truncate(NodeId node, StreamId stream, int64_t new_end,
   if (it == ghost_.partitions.end() || !it->second.newest()) return;
   const PartitionGhost& ghost = it->second;
   const PartitionState& s = *ghost.newest();
-  if (std::ranges::find(s.isr, node) == s.isr.end() || ledgers_.find(node)->damaged()) return;
+  if (std::ranges::find(s.isr, node) == s.isr.end() || ledgers_.find(node)->damaged(stream)) return;
   const int64_t hw = ghost.high_watermark();
   judge_.check(Check::e16, new_end >= hw || new_end >= old_end, [&] {
     return fmt::format("{}: node {} is in the ISR ({}) and cuts its log from {} to {}, below the high watermark {}", name(stream), node,
@@ -177,7 +177,7 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
                             std::string_view how) {
   PartitionGhost& ghost = ghost_.partitions[stream];
   const Ledger* ledger = ledgers_.find(from);
-  if (!ledger || ledger->damaged()) return true;
+  if (!ledger || ledger->damaged(stream)) return true;
   if (end <= ghost.high_watermark()) {
     const std::optional<uint64_t> mine = ledger->chain_at(stream, end);
     const std::optional<uint64_t> committed = ghost.committed.chain_at(end);
@@ -228,7 +228,7 @@ void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
   Ledger* ledger = ledgers_.find(from);
   if (ledger) ledger->check_promise("an acknowledgement to a leader");
   // An acknowledgement of an older epoch may leave after a truncation; it counts for nobody who could commit by it alone.
-  if (!ledger || ledger->damaged() || (newest && ack.leader_epoch < newest->leader_epoch)) return;
+  if (!ledger || ledger->damaged(ack.stream) || (newest && ack.leader_epoch < newest->leader_epoch)) return;
   judge_.check(Check::e10, ack.durable_end.v <= ledger->durable_end(ack.stream), [&] {
     return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only", name(ack.stream),
                        from, ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
@@ -251,7 +251,7 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
   Ledger* ledger = ledgers_.find(from);
   if (!ledger) return;
   ledger->check_promise("an acknowledgement to a producer");
-  if (ledger->damaged()) return;
+  if (ledger->damaged(p.stream)) return;
   if (p.acks != -1) {
     const PartitionState* newest = ghost_.partitions[p.stream].newest();
     if (!newest || newest->leader != from) return;  // deposed while the answer was on its way: its copy may be cut already
@@ -279,7 +279,7 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
 void PartitionChecks::on_timed_out(NodeId from, StreamId stream, uint32_t crc) {
   const PartitionState* newest = ghost_.partitions[stream].newest();
   const Ledger* ledger = ledgers_.find(from);
-  const DurableLog* log = ledger && !ledger->damaged() ? ledger->log(stream) : nullptr;
+  const DurableLog* log = ledger && !ledger->damaged(stream) ? ledger->log(stream) : nullptr;
   if (!newest || newest->leader != from || newest->isr != std::vector<NodeId>{from} || newest->min_isr > 1 || !log) return;
   auto entry = std::ranges::find(log->entries(), crc, &LogEntry::body_crc);
   judge_.check(Check::l5, entry == log->entries().end(), [&] {

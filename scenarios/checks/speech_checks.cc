@@ -121,8 +121,10 @@ Time SpeechChecks::silent_from(const Process& process) const {
 
 // What is wrong with a word (not an error) of a node that is outside, or whose leadership is over, and that knows it; empty: nothing.
 std::string SpeechChecks::wrong_outside(Time now, const Process& process, MachineId machine, const Answer& a) const {
+  // Answers leave in the order of their requests: one that was made in time may have stood behind one that waited.
+  auto is_late = [&](Time since) { return now > since + kLeaving && (a.kind != Answer::Kind::claimed || a.asked >= since); };
   if (process.out_since)
-    if (auto since = knows_since(process, *process.out_since); since && now > *since + kLeaving)
+    if (auto since = knows_since(process, *process.out_since); since && is_late(*since))
       return fmt::format("it is fenced or superseded since catalogue index {}, which it applied {} ms ago", *process.out_since,
                          (now - *since) / 1ms);
   auto ghost = ghost_.partitions.find(a.stream);
@@ -130,7 +132,7 @@ std::string SpeechChecks::wrong_outside(Time now, const Process& process, Machin
   for (auto s = ghost->second.states.rbegin(); s != ghost->second.states.rend(); ++s) {
     auto since = knows_since(process, s->since);
     if (!since) continue;
-    if (s->leader == machine || now <= *since + kLeaving) break;
+    if (s->leader == machine || !is_late(*since)) break;
     return fmt::format("node {} leads in epoch {}, which it applied {} ms ago (catalogue index {})", s->leader, s->leader_epoch,
                        (now - *since) / 1ms, s->since);
   }
@@ -148,7 +150,6 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
   std::string wrong;
   if (is_word(a)) {
     wrong = wrong_outside(now, process, from, a);
-    // Answers leave in the order of their requests: one that was made in time may have stood behind one that waited.
     const bool made_before = a.kind == Answer::Kind::claimed && a.asked < silent;
     if (wrong.empty() && is_silent && !made_before) wrong = wrong_in_silence(a);
   }

@@ -422,6 +422,23 @@ TEST_CASE("given a file that is gone with what was on its way to it, then nobody
   CHECK_FALSE(f.ledger.damaged());
 }
 
+TEST_CASE("given a lost file, then a stream that begins after the loss is held to what it promises") {
+  Fixture f;
+  const std::string lost = f.journal.path();
+  f.journal.open();
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.crash();
+  f.ledger.file_lost(lost);
+  f.journal.open();
+  f.ledger.registered(false);
+  constexpr StreamId kLate{30};
+  f.journal.commit({entry(kLate, 0, 2, 1)});
+  CHECK(f.ledger.damaged());
+  CHECK(f.ledger.damaged(kOrders));
+  CHECK(f.ledger.damaged(StreamId{31}));
+  CHECK_FALSE(f.ledger.damaged(kLate));
+}
+
 TEST_CASE("given a disk that is put back to an older copy, then the ledger says what the copy holds, and nobody holds the node to more") {
   Fixture f;
   const Ledger copy = f.ledger;

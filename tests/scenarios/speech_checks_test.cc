@@ -131,6 +131,13 @@ const AddPairs kSpeechPairs({
        s.speech.on_seen(at_ms(1100), kOne, broken ? LogIndex(s.catalogue_index) : before, false);
        return s.says(at_ms(1300), produced(-1));
      }},
+    {"E25", "Metadata of a leader that had applied who came after it when it was asked",
+     [](bool broken) {
+       Story s;
+       s.change(metadata::FenceBroker{kOne, s.ghost.catalogue.broker(kOne)->epoch});
+       s.applied(at_ms(1100));
+       return s.says(at_ms(1300), {.kind = Answer::Kind::claimed, .asked = at_ms(broken ? 1110 : 1090)});
+     }},
     {"E25", "an answer to a request that names an epoch which the node has never led",
      [](bool broken) { return Story().says(at_ms(1500), fetched(broken ? 1 : 0, true)); }},
     {"E26", "an acknowledgement of a run that was never registered",
