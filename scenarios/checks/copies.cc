@@ -10,8 +10,8 @@ void Copies::taken(MachineId machine, bool majority_remembers, const std::map<Ma
   for (const auto& [stream, partition] : ghost_.partitions) {
     const int64_t end = partition.high_watermark();
     if (end == 0) continue;
-    auto whole = [&, stream = stream](const Ledger& l) {
-      const DurableLog* log = l.log(stream);
+    auto whole = [&, id = stream](const Ledger& l) {
+      const DurableLog* log = l.log(id);
       return log && (log->start() > end || log->chain_at(end) == partition.committed.chain_at(end));
     };
     const bool there = std::ranges::any_of(ledgers_.all(), [&](const auto& l) { return !is_spare(l.first) && whole(*l.second); });
