@@ -425,11 +425,11 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
   struct Contact {
     Time since;
     Time last;
-    void note(Time now) {
-      if (now > last + kContactGap) since = now;
-      last = now;
+    void note(Time at) {
+      if (at > last + kContactGap) since = at;
+      last = at;
     }
-    bool lasts(Time now) const { return now >= since + kSettled && now <= last + kContactGap; }
+    bool lasts(Time at) const { return at >= since + kSettled && at <= last + kContactGap; }
   };
   std::map<std::pair<MachineId, MachineId>, Contact> between;  // from one machine to another
   std::map<MachineId, Contact> contact;                        // of followers with Raft's leader, and of a leader with one of them
