@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "tests/base/nth_run.h"
 #include "tests/metadata/fixture.h"
 
