@@ -3,6 +3,7 @@
 // message stays the same, there is one. How many there must be follows from Kafka's definitions.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <tuple>

@@ -105,7 +105,7 @@ TEST_CASE("fold: brokers come and go, and leaders, ISRs and epochs follow") {
   f.record(metadata::UnfenceBroker{NodeId(1), f.epoch(1)});
   f.record(f.isr_of({1, 2}));
   CHECK(f.orders() == facts({1, 2}, NodeId(2), 5, 6));
-  const CatalogueFacts::Disk first1{NodeId(1), Uuid{0, 1}}, first2{NodeId(2), Uuid{0, 2}}, second1{NodeId(1), Uuid{0, 9}};
+  const CatalogueFacts::Disk first2{NodeId(2), Uuid{0, 2}}, second1{NodeId(1), Uuid{0, 9}};
   f.record(metadata::ReportDamage{NodeId(2), f.epoch(2), {kOrders}});
   CHECK(f.orders() == facts({1}, NodeId(1), 6, 7, {first2}));
   f.record(f.registration(2, 3));  // it calls itself clean, and is not
