@@ -153,8 +153,10 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
     const bool made_before = a.kind == Answer::Kind::claimed && a.asked < silent;
     if (wrong.empty() && is_silent && !made_before) wrong = wrong_in_silence(a);
   }
-  // Nobody waits then: a Fetch not at all, acks=all for a moment. (acks=1 is refused as it comes.)
-  if (wrong.empty() && is_silent && (a.kind == Answer::Kind::produced || a.kind == Answer::Kind::fetched)) {
+  // Nobody waits then: a Fetch not at all, acks=all for a moment. (acks=1 is refused as it comes.) Records may have been under way from a
+  // slow disk.
+  const bool may_wait = a.kind == Answer::Kind::produced || (a.kind == Answer::Kind::fetched && !a.has_records);
+  if (wrong.empty() && is_silent && may_wait) {
     const Duration bound = a.kind == Answer::Kind::produced ? kPatience + kOnItsWay : kOnItsWay;
     const Time owed = std::max({a.asked + bound, silent + kLeaving, running_since + bound});
     if (now > owed) wrong = fmt::format("it had to be let go {} ms earlier", (now - owed) / 1ms);
