@@ -79,13 +79,18 @@ Result<> Journal::commit_once(Task& task, uint16_t flags) {
 
 // The number of a segment is in the identity before a commit in it is reported, so that a newest segment which is missing is missed. Its
 // name and header are durable already, so no crash leaves a number without its segment. Commit and slot are written side by side: either
-// of them alone is the same as neither, to everybody who was told nothing.
+// of them alone is the same as neither, to everybody who was told nothing. Whichever fails ends the journal at once: what else this node
+// would promise does not wait for the other.
 Result<> Journal::write_first(Task& task, Segment& segment, ByteSpan commit) {
   identity_file_->edit().newest_segment = segment.generation();
   Result<> noted;
   TaskGroup beside(task.scheduler());
-  beside.spawn("journal-note", [&](Task& t) { noted = identity_file_->save(t); });
+  beside.spawn("journal-note", [&](Task& t) {
+    noted = identity_file_->save(t);
+    if (!noted) fail_with(noted.error());
+  });
   auto written = segment.file->write(task, segment.position, commit, disk::Durability::synced);
+  if (!written) fail_with(written.error());
   beside.join(task);
   TRY_DO(std::move(noted));
   ENSURE(!written || identity_file_->noted_segment() == segment.generation(), "segment {} is not noted", segment.generation());
