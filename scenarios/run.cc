@@ -31,6 +31,16 @@ constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 constexpr int kSpares = 2;
 
+// For how long the faults of links can hold back one message, at most.
+Duration longest_delay(const sim::FaultPlan& plan) {
+  Duration delay{}, stall{};
+  for (const sim::Fault& f : plan.faults) {
+    if (f.kind == sim::FaultKind::link_delay) delay = std::max(delay, Duration(f.value));
+    if (f.kind == sim::FaultKind::link_stall) stall = std::max(stall, f.duration);
+  }
+  return delay + stall;
+}
+
 sim::WorldOptions draw_world(uint64_t seed) {
   Rng rng = Rng(seed).split("world options");
   sim::WorldOptions options;
@@ -66,6 +76,7 @@ class Run {
     safety_begin_ = Time{0} + scenario.phases.set_up;
     safety_end_ = safety_begin_ + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
     plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, safety_begin_, safety_end_);
+    if (observers_) observers_->links_hold_back(longest_delay(plan_));
   }
 
   RunResult go() {

@@ -455,6 +455,8 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
 Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
 Observers::~Observers() = default;
 
+void Observers::links_hold_back(Duration delay) { state_->speech.held_back_by(delay); }
+
 bool Observers::is_anywhere(const Uuid& directory) const {
   auto has_it = [&](const Ledger& l) { return l.directory() == directory; };
   return std::ranges::any_of(state_->ledgers.all(), [&](const auto& l) { return has_it(*l.second); }) ||

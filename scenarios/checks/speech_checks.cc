@@ -157,7 +157,7 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
   // slow disk.
   const bool may_wait = a.kind == Answer::Kind::produced || (a.kind == Answer::Kind::fetched && !a.has_records);
   if (wrong.empty() && is_silent && may_wait) {
-    const Duration bound = a.kind == Answer::Kind::produced ? kPatience + kOnItsWay : kOnItsWay;
+    const Duration bound = held_back_ + (a.kind == Answer::Kind::produced ? kPatience + kOnItsWay : kOnItsWay);
     const Time owed = std::max({a.asked + bound, silent + kLeaving, running_since + bound});
     if (now > owed) wrong = fmt::format("it had to be let go {} ms earlier", (now - owed) / 1ms);
   }

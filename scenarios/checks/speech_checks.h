@@ -44,6 +44,9 @@ class SpeechChecks {
   SpeechChecks(const Ledgers& ledgers, const Ghost& ghost, Judge& judge, const ClusterTiming& timing)
       : ledgers_(ledgers), ghost_(ghost), judge_(judge), timing_(timing) {}
 
+  // Faults may hold a request back for so long before it arrives.
+  void held_back_by(Duration delay) { held_back_ = delay; }
+
   // --- what a node must know ---
 
   // The committed catalogue has changed at `index`.
@@ -84,6 +87,7 @@ class SpeechChecks {
   Time silent_from(const Process& process) const;
   std::string wrong_outside(Time now, const Process& process, MachineId machine, const Answer& answer) const;
 
+  Duration held_back_{};
   const Ledgers& ledgers_;
   const Ghost& ghost_;
   Judge& judge_;
