@@ -126,11 +126,6 @@ Result<raft::Recovered> settle_raft(Task& task, wal::Journal& journal, KeptRaft 
   return out;
 }
 
-Result<raft::Recovered> recover_raft(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool listed_alone) {
-  TRY(KeptRaft kept, read_raft(task, journal, opened));
-  return settle_raft(task, journal, std::move(kept), listed_alone);
-}
-
 Result<metadata::Catalogue> catalogue_of(const raft::Recovered& found) {
   metadata::Catalogue out;
   if (found.snapshot && found.snapshot->index.v > 0) TRY_DO(out.restore(found.snapshot->data));

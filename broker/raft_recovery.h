@@ -34,9 +34,6 @@ Result<KeptRaft> read_raft(Task& task, wal::Journal& journal, const wal::OpenRes
 // where the log cannot tell.  Errc::corrupt: of the only voter nothing is left to begin with. The journal has not been started.
 Result<raft::Recovered> settle_raft(Task& task, wal::Journal& journal, KeptRaft kept, bool listed_alone);
 
-// The two above.
-Result<raft::Recovered> recover_raft(Task& task, wal::Journal& journal, const wal::OpenResult& opened, bool listed_alone);
-
 // What the snapshot and the entries make of the catalogue, also those entries of which it is not known yet whether they are committed.
 Result<metadata::Catalogue> catalogue_of(const raft::Recovered& found);
 

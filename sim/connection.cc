@@ -31,6 +31,7 @@ Result<size_t> SimConnection::read(Task& task, MutableByteSpan into, Time deadli
         chunk.taken += n;
         if (chunk.taken == chunk.bytes.size()) network_.give_buffer(std::move(end.received.pop().bytes));
       }
+      for (NetworkTap* tap : network_.taps_) tap->on_read(conn_->info, side_ == 0, got);
       network_.release_window(*conn_, side_, got);
       return got;
     }

@@ -62,6 +62,8 @@ class NetworkTap {
   virtual void on_open(const ConnectionInfo&) {}
   // Bytes leave a node: the network has accepted them. Borrowed.
   virtual void on_send(const ConnectionInfo&, [[maybe_unused]] bool from_dialer, ByteSpan) {}
+  // The program at one side has read so many bytes more.
+  virtual void on_read(const ConnectionInfo&, [[maybe_unused]] bool by_dialer, [[maybe_unused]] size_t bytes) {}
   // One side has ended its end; `reset` if not in an orderly way.
   virtual void on_end(const ConnectionInfo&, [[maybe_unused]] bool from_dialer, [[maybe_unused]] bool reset) {}
 };

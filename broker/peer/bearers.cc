@@ -17,12 +17,18 @@ Bearers::Bearer& Bearers::bearer(Time now, NodeId node) {
 Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
   const auto& [node, run, voter, address] = claim;
   Bearer& present = bearer(now, node);
-  auto refuse = [&](std::string_view what) {
+  auto refuse_beside = [&](const Run& there, const net::Address& at, std::string_view what) {
     REACHED("bearers: a process is not taken for the node that it says it is");
     return fail(Errc::invalid,
-                fmt::format("node {} is run {} at {}, which is there; {} run {} at {}: stop whichever was started by mistake", node,
-                            present.run, to_string(present.address), what, run, to_string(address)));
+                fmt::format("node {} is run {} at {}, which is there; {} run {} at {}: stop whichever was started by mistake", node, there,
+                            to_string(at), what, run, to_string(address)));
   };
+  auto refuse = [&](std::string_view what) { return refuse_beside(present.run, present.address, what); };
+  constexpr std::string_view kEarlier = "refused as an earlier state of the same directory:";
+  const metadata::Broker* registered = catalogue_.broker(node);
+  if (present.run.newer_than(run)) return refuse(kEarlier);
+  if (registered && registered->run.newer_than(run))
+    return refuse_beside(registered->run, {registered->peer.host, registered->peer.port}, kEarlier);
   if (run == present.run) {
     present.heard = now;
     present.gone = present.closed = false;
@@ -30,10 +36,6 @@ Result<> Bearers::admit(Time now, const Claim& claim, bool dialed) {
     present.found |= dialed;
     return {};
   }
-  const metadata::Broker* registered = catalogue_.broker(node);
-  if (present.run.newer_than(run) || (registered && registered->run.newer_than(run)))
-    return refuse("refused as an earlier state of the same directory:");
-
   const bool is_registered = registered && registered->run == run;
   const bool same_address = address == present.address;
   const bool restart = run.newer_than(present.run) && (same_address || present.closed);

@@ -1,7 +1,8 @@
 // Who bears a node's id here: of the processes that say that they are node N, the one whose messages this node takes for N's.
 //
 // Rule, first line that fits:
-//   the run that bears the id already: yes;  an earlier run of its directory, or of the registered one: no, it is gone
+//   an earlier run of the bearer's directory, or of the registered one: no, it is gone
+//   the run that bears the id already: yes
 //   the run that the catalogue has registered: yes, the controller has decided
 //   a later run of the bearer's directory that says it is at the bearer's address: yes, a restart; it waits for nothing
 //   a later run of the bearer's directory elsewhere, once the bearer's host says that nobody listens at its address, and no link stands:

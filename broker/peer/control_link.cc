@@ -258,10 +258,6 @@ Result<Exchange> greet(Task& task, Env& env, const Identity& identity, NodeId to
   return Exchange{std::move(connection), std::move(reader), std::move(reply)};
 }
 
-}  // namespace
-
-namespace {
-
 Result<Greeted> accepted(Exchange e, NodeId to, const net::Address& address) {
   if (!e.reply.accepted) return fail(Errc::invalid, e.reply.reason);
   if (e.reply.from != to) return fail(Errc::invalid, fmt::format("{} is node {}, expected node {}", to_string(address), e.reply.from, to));

@@ -22,13 +22,17 @@ Result<std::unique_ptr<IdentityFile>> IdentityFile::create(Task& task, disk::Dis
   for (; slot.sequence <= kIdentitySlots; ++slot.sequence)
     std::ranges::copy(encode_identity_slot(slot), both.begin() + static_cast<std::ptrdiff_t>(place_of(slot.sequence)));
   --slot.sequence;
-  TRY(auto file, disk.open(task, path + ".new", disk::OpenMode::create));
-  TRY_DO(lock_file(task, *file, path + ".new", give_up));
-  TRY_DO(file->truncate(task, 0));
-  TRY_DO(file->write(task, 0, both, disk::Durability::buffered));
-  TRY_DO(file->sync(task));
-  TRY_DO(disk.rename(task, path + ".new", path));
+  {
+    TRY(auto file, disk.open(task, path + ".new", disk::OpenMode::create));
+    TRY_DO(lock_file(task, *file, path + ".new", give_up));
+    TRY_DO(file->truncate(task, 0));
+    TRY_DO(file->write(task, 0, both, disk::Durability::buffered));
+    TRY_DO(file->sync(task));
+    TRY_DO(disk.rename(task, path + ".new", path));
+  }
   TRY_DO(disk.sync_directory(task, directory));
+  TRY(auto file, disk.open(task, path, disk::OpenMode::read_write));  // errors name it as it is called now
+  TRY_DO(lock_file(task, *file, path, give_up));
   std::unique_ptr<IdentityFile> made(new IdentityFile(std::move(file), std::move(slot)));
   made->settled_ = true;
   return made;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/probe.h"
 #include "broker/wal/file_lock.h"
 
 namespace sg::wal {

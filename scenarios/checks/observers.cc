@@ -275,7 +275,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       at += bytes;
     }
   }
-  void on_produced(MachineId from, Time asked_at, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
+  void on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partition_responses) {
@@ -283,9 +283,9 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
         const SharedBytes* records = records_of(asked, topic.name, p.index);
         const bool promises = p.error_code == kafka::ErrorCode::none;
         if (stream)
-          judge_answer(from,
-                       {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = asked_at, .acks = asked.acks},
-                       promises ? "an acknowledgement to a producer" : "");
+          judge_answer(
+              from, {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = when.arrived, .acks = asked.acks},
+              promises ? "an acknowledgement to a producer" : "");
         if (p.error_code == kafka::ErrorCode::request_timed_out && asked.acks == -1 && stream && records &&
             records->size() >= kafka::kBatchHeaderBytes && knows_newest_state(from, *stream) &&
             world.now() >= grown[{from, *stream}] + kSettled && in_contact(from))
@@ -333,14 +333,14 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     auto leader = partition->second.leaders.find(p.leader_epoch);
     return leader != partition->second.leaders.end() && leader->second == machine;
   }
-  void on_metadata(MachineId from, Time asked, const kafka::MetadataResponse& answer) override {
+  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.topics)
       for (const auto& p : topic.partitions)
         if (auto stream = stream_of(topic.name.value_or(""), p.partition_index); stream && is_of_its_own(from, *stream, p))
-          judge_answer(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = asked}, "");
+          judge_answer(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived}, "");
   }
-  void on_fetched(MachineId from, Time asked, const kafka::FetchRequest& request, const kafka::FetchResponse& answer) override {
+  void on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& request, const kafka::FetchResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : answer.responses) {
       for (const auto& p : topic.partitions) {
@@ -351,13 +351,13 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
                        {.kind = Answer::Kind::fetched,
                         .stream = *stream,
                         .error = p.error_code,
-                        .asked = asked,
+                        .asked = when.arrived,
                         .named_epoch = named_epoch(request, topic.topic, p.partition_index),
                         .has_records = has_records(p),
                         .diverging = p.diverging_epoch.end_offset.v >= 0},
                        promises ? "a high watermark to a consumer" : "");
         if (p.error_code != kafka::ErrorCode::none || !stream) continue;
-        partitions.on_watermark_given(now, asked, from, *stream, p.high_watermark.v);
+        partitions.on_watermark_given(now, when.left, from, *stream, p.high_watermark.v);
         if (p.records) give_batches(from, *stream, *p.records);
       }
     }
@@ -378,7 +378,7 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
       }
     }
   }
-  void judge_offsets(MachineId from, Time asked_at, const kafka::ListOffsetsRequest& asked, std::string_view topic, int32_t index,
+  void judge_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked, std::string_view topic, int32_t index,
                      const kafka::ListOffsetsResponse& answer) {
     auto stream = stream_of(topic, index);
     if (!stream) return;
@@ -389,22 +389,22 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
                        {.kind = Answer::Kind::offsets,
                         .stream = *stream,
                         .error = a.error_code,
-                        .asked = asked_at,
+                        .asked = when.arrived,
                         .named_epoch = named_epoch(asked, topic, index)},
                        a.error_code == kafka::ErrorCode::none ? "an offset to a client" : "");
   }
-  void on_offsets(MachineId from, Time asked_at, const kafka::ListOffsetsRequest& asked,
+  void on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                   const kafka::ListOffsetsResponse& answer) override {
     if (raft.is_elsewhere(from)) return;
     for (const auto& topic : asked.topics) {
       for (const auto& p : topic.partitions) {
-        judge_offsets(from, asked_at, asked, topic.name, p.partition_index, answer);
+        judge_offsets(from, when, asked, topic.name, p.partition_index, answer);
         if (p.timestamp != kafka::ListOffsetsRequest::kLatest) continue;
         for (const auto& t : answer.topics)
           for (const auto& a : t.partitions)
             if (auto stream = stream_of(t.name, a.partition_index);
                 t.name == topic.name && a.partition_index == p.partition_index && a.error_code == kafka::ErrorCode::none && stream)
-              partitions.on_latest_given(now, asked_at, from, *stream, a.leader_epoch, a.offset.v);
+              partitions.on_latest_given(now, when.left, from, *stream, a.leader_epoch, a.offset.v);
       }
     }
   }
@@ -415,6 +415,10 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
     void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override {
       state.now = state.world.now();
       state.taps.on_send(info, from_dialer, bytes);
+    }
+    void on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes) override {
+      state.now = state.world.now();
+      state.taps.on_read(info, by_dialer, bytes);
     }
     void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override { state.taps.on_end(info, from_dialer, reset); }
     State& state;
@@ -454,8 +458,6 @@ struct Observers::State final : sim::DiskObserver, LedgerEvents, MessageEvents {
 
 Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
 Observers::~Observers() = default;
-
-void Observers::links_hold_back(Duration delay) { state_->speech.held_back_by(delay); }
 
 bool Observers::is_anywhere(const Uuid& directory) const {
   auto has_it = [&](const Ledger& l) { return l.directory() == directory; };

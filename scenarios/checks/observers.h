@@ -19,8 +19,6 @@ class Observers {
   Observers(sim::World& world, Cluster& cluster);
   ~Observers();
 
-  // For so long may the plan's faults hold back what is on a link.
-  void links_hold_back(Duration delay);
   // The run is over and everything is healed: what is judged at the end.
   void finish();
   // Every partition as it lies on the disks now, for check_idle.

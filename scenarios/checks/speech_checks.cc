@@ -9,9 +9,9 @@ namespace {
 
 // An answer that was made in time may leave so much later: its turn on the connection, and clocks that drift.
 constexpr Duration kLeaving = 100ms;
-// What acks=all waits for at most without a controller, and what a request needs on its way and in its queue.
+// What acks=all waits for at most without a controller, and how long a request may stand behind others of its connection.
 constexpr Duration kPatience = 1s;
-constexpr Duration kOnItsWay = 500ms;
+constexpr Duration kInQueue = 500ms;
 constexpr size_t kKept = 4096;
 
 bool is_word(const Answer& a) {
@@ -157,7 +157,7 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
   // slow disk.
   const bool may_wait = a.kind == Answer::Kind::produced || (a.kind == Answer::Kind::fetched && !a.has_records);
   if (wrong.empty() && is_silent && may_wait) {
-    const Duration bound = held_back_ + (a.kind == Answer::Kind::produced ? kPatience + kOnItsWay : kOnItsWay);
+    const Duration bound = a.kind == Answer::Kind::produced ? kPatience + kInQueue : kInQueue;
     const Time owed = std::max({a.asked + bound, silent + kLeaving, running_since + bound});
     if (now > owed) wrong = fmt::format("it had to be let go {} ms earlier", (now - owed) / 1ms);
   }

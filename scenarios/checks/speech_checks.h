@@ -30,7 +30,7 @@ struct Answer {
   Kind kind = Kind::produced;
   StreamId stream{};
   kafka::ErrorCode error = kafka::ErrorCode::none;
-  Time asked{};                              // when the request left its client
+  Time asked{};                              // when the broker had read the request
   int16_t acks = -1;                         // of a produce
   LeaderEpoch named_epoch = kNoLeaderEpoch;  // that the request names as the current one
   bool has_records = false;                  // of a fetch
@@ -43,9 +43,6 @@ class SpeechChecks {
   // The references outlive the checks.
   SpeechChecks(const Ledgers& ledgers, const Ghost& ghost, Judge& judge, const ClusterTiming& timing)
       : ledgers_(ledgers), ghost_(ghost), judge_(judge), timing_(timing) {}
-
-  // Faults may hold a request back for so long before it arrives.
-  void held_back_by(Duration delay) { held_back_ = delay; }
 
   // --- what a node must know ---
 
@@ -87,7 +84,6 @@ class SpeechChecks {
   Time silent_from(const Process& process) const;
   std::string wrong_outside(Time now, const Process& process, MachineId machine, const Answer& answer) const;
 
-  Duration held_back_{};
   const Ledgers& ledgers_;
   const Ghost& ghost_;
   Judge& judge_;

@@ -8,6 +8,8 @@
 namespace sg::scenario {
 namespace {
 
+constexpr uint64_t kFrameLengthBytes = 4;
+
 template <class T, class F>
 Result<> unpack_to(const SharedBytes& bytes, F&& sink) {
   TRY(auto message, unpack<T>(bytes));
@@ -38,6 +40,15 @@ void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan b
     });
   };
   connection.lost = !connection.cutters[from_dialer ? 0 : 1].feed(bytes, on_frame);
+}
+
+void Taps::on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes) {
+  auto connection = connections_.find(info.id);
+  if (by_dialer || connection == connections_.end()) return;
+  Connection& c = connection->second;
+  const uint64_t before = std::exchange(c.read_bytes, c.read_bytes + bytes);
+  for (Request& r : c.unanswered)
+    if (r.end > before && r.end <= c.read_bytes) r.asked.arrived = *now_;
 }
 
 void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) {
@@ -77,13 +88,14 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, Connection& connection, 
 }
 
 Result<> Taps::request(Connection& connection, const SharedBytes& body) {
+  connection.asked_bytes += kFrameLengthBytes + body.size();
   TRY(auto frame, kafka::decode_request_header(body));
   // acks=0 has no answer.
   if (frame.header.api_key == kafka::ApiKey::produce) {
     TRY(auto produce, kafka::decode<kafka::ProduceRequest>(frame.header.api_version, frame.body));
     if (produce.acks == 0) return {};
   }
-  connection.unanswered.push_back({std::move(frame.header), frame.body, *now_});
+  connection.unanswered.push_back({std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_}});
   return {};
 }
 

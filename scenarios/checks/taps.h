@@ -51,6 +51,12 @@ class FrameCutter {
   ByteVec buffer_;
 };
 
+// When a request left its client, and when the broker had read it.
+struct Asked {
+  Time left;
+  Time arrived;
+};
+
 // Messages as they leave a machine.
 class MessageEvents {
  public:
@@ -66,11 +72,11 @@ class MessageEvents {
   virtual void on_data(MachineId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
   virtual void on_heartbeat(MachineId, const metadata::Heartbeat&) {}
   virtual void on_heartbeat_reply(MachineId, [[maybe_unused]] MachineId to, const metadata::HeartbeatReply&) {}
-  // `asked`: when the request left its client.
-  virtual void on_produced(MachineId, [[maybe_unused]] Time asked, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
-  virtual void on_fetched(MachineId, [[maybe_unused]] Time asked, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
-  virtual void on_metadata(MachineId, [[maybe_unused]] Time asked, const kafka::MetadataResponse&) {}
-  virtual void on_offsets(MachineId, [[maybe_unused]] Time asked, const kafka::ListOffsetsRequest&, const kafka::ListOffsetsResponse&) {}
+  virtual void on_produced(MachineId, [[maybe_unused]] const Asked& when, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
+  virtual void on_fetched(MachineId, [[maybe_unused]] const Asked& when, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
+  virtual void on_metadata(MachineId, [[maybe_unused]] const Asked& when, const kafka::MetadataResponse&) {}
+  virtual void on_offsets(MachineId, [[maybe_unused]] const Asked& when, const kafka::ListOffsetsRequest&,
+                          const kafka::ListOffsetsResponse&) {}
 };
 
 class Taps final : public sim::NetworkTap {
@@ -83,17 +89,21 @@ class Taps final : public sim::NetworkTap {
   void add_node(uint32_t index, MachineId machine) { machines_[index] = machine; }
 
   void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override;
+  void on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes) override;
   void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override;
 
  private:
   struct Request {
     kafka::RequestHeader header;
     SharedBytes body;
-    Time asked;
+    uint64_t end;  // in what the client has sent on this connection
+    Asked asked;
   };
   struct Connection {
     FrameCutter cutters[2];          // [0]: from the dialer
     std::deque<Request> unanswered;  // of a Kafka connection, in order
+    uint64_t asked_bytes = 0;        // that the client has sent there in whole requests
+    uint64_t read_bytes = 0;         // that the broker has read
     broker::peer::Hello hello;       // of a peer connection: the last one
     bool lost = false;
   };

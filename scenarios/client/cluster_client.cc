@@ -34,8 +34,14 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::connection(Task& task, 
   if (address == brokers_.end()) return fail(Errc::unavailable, fmt::format("broker {} is not known", node));
   TRY(auto opened,
       BrokerConnection::open(task, network_, tasks_, address->second, options_.client_id, task.now() + options_.connect_timeout));
-  // Another task may have been faster; both connections work, one is remembered.
-  connections_[node] = opened;
+  // Another task may have been faster. As in Kafka's clients one connection leads to a broker: over two, the batches of a partition would
+  // overtake each other.
+  auto& faster = connections_[node];
+  if (faster && !faster->broken()) {
+    opened->close();
+    return faster;
+  }
+  faster = opened;
   return opened;
 }
 

@@ -3,10 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
-#include "broker/raft_recovery.h"
-#include "tests/wal/world.h"
+#include "tests/broker/raft_on_disk.h"
 
 using namespace sg;
 using namespace sg::broker;
@@ -57,12 +54,7 @@ struct Written {
     });
   }
   // A bit of the last entry.
-  void spoil() {
-    for (auto& [path, inode] : disk.names) {
-      auto at = std::search(inode->now.begin(), inode->now.end(), last.span().begin(), last.span().end());
-      if (at != inode->now.end()) *at = static_cast<uint8_t>(*at ^ 1);
-    }
-  }
+  void spoil() { broker::test::spoil(disk, last.span()); }
   Result<AcceptedDamage> accept() {
     Result<AcceptedDamage> out;
     world.run([&](Task& task) {
@@ -78,7 +70,7 @@ struct Written {
       auto opened = wal::test::open(task, disk);
       REQUIRE(opened);
       voter = opened->voter;
-      auto recovered = recover_raft(task, *opened->journal, *opened, true);
+      auto recovered = broker::test::recover_raft(task, *opened, true);
       REQUIRE(recovered);
       out = std::move(*recovered);
     });

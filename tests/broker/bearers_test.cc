@@ -163,6 +163,15 @@ TEST_CASE("given another directory in the node's place, when an earlier run of t
   CHECK(t.greeted(kRestart));
 }
 
+TEST_CASE("given a run that is registered and has not greeted yet, when a greeting of the one before it arrives late, then it is refused") {
+  Timeline t;
+  CHECK(t.greeted(kFirst));
+  t.log.fence(2);
+  t.log.bring_up(2, 6);
+  CHECK(!t.greeted(kFirst));
+  CHECK(t.greeted(kRestart));
+}
+
 TEST_CASE("given a process that greeted first and is not registered, when another answers where the node is looked for, then that is it") {
   Timeline t;
   const net::Address spare{"10.0.0.7", 9192};

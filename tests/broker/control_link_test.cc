@@ -49,6 +49,15 @@ struct Silent final : PeerEvents {
 
 Env env_of(sim::NodeEnv& e) { return {e.scheduler, e.clock, e.network, e.disk, e.rng, e.log}; }
 
+// Node 2 listens, until it is killed.
+void serve(Task& task, sim::NodeEnv& e, const Identity& identity, Silent& events) {
+  Env env = env_of(e);
+  Pulses pulses(env, 100ms, 1s);
+  PeerServer server(env, identity, events, pulses, 8);
+  CHECK(server.listen({"node2", kPort}));
+  server.run(task);
+}
+
 // How long node 1 takes to suspect node 2 after node 2 was killed; nothing: it does not within a second.
 std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   sim::Stage stage(seed);
@@ -56,13 +65,8 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   sim::Node& victim = stage.node("node2");
   Heard heard(stage.world);
   stage.begin(victim, [](Task& task, sim::NodeEnv& e) {
-    Env env = env_of(e);
-    Identity identity{.node = NodeId{2}, .run = nth_run(20)};
     Silent events;
-    Pulses pulses(env, 100ms, 1s);
-    PeerServer server(env, identity, events, pulses, 8);
-    CHECK(server.listen({"node2", kPort}));
-    server.run(task);
+    serve(task, e, {.node = NodeId{2}, .run = nth_run(20)}, events);
   });
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
@@ -104,13 +108,7 @@ namespace {
 // Node 1 dials node 2, which has this to say to greetings; for a while.
 struct Pair {
   explicit Pair(Identity dialer) : one(stage.node("node1")), two(stage.node("node2")), heard(stage.world), self(std::move(dialer)) {
-    stage.begin(two, [this](Task& task, sim::NodeEnv& e) {
-      Env env = env_of(e);
-      Pulses pulses(env, 100ms, 1s);
-      PeerServer server(env, other, silent, pulses, 8);
-      CHECK(server.listen({"node2", kPort}));
-      server.run(task);
-    });
+    stage.begin(two, [this](Task& task, sim::NodeEnv& e) { serve(task, e, other, silent); });
   }
   void dial() {
     stage.begin(one, [this](Task& task, sim::NodeEnv& e) {
@@ -200,13 +198,7 @@ namespace {
 struct Addresses {
   explicit Addresses(std::vector<std::string> hosts)
       : one(stage.node("node1")), two(stage.node("node2")), three(stage.node("node3")), heard(stage.world) {
-    stage.begin(two, [this](Task& task, sim::NodeEnv& e) {
-      Env env = env_of(e);
-      Pulses pulses(env, 100ms, 1s);
-      PeerServer server(env, other, silent, pulses, 8);
-      CHECK(server.listen({"node2", kPort}));
-      server.run(task);
-    });
+    stage.begin(two, [this](Task& task, sim::NodeEnv& e) { serve(task, e, other, silent); });
     stage.begin(three, [](Task& task, sim::NodeEnv&) { (void)task.sleep_for(1h); });
     stage.begin(one, [this, hosts](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);

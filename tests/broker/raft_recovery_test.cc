@@ -1,14 +1,13 @@
 // What Raft gets back from a journal: everything, or where something is damaged what another voter can go on with.
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
-#include "broker/raft_recovery.h"
 #include "broker/raft_snapshot.h"
-#include "tests/wal/world.h"
+#include "tests/broker/raft_on_disk.h"
 
 using namespace sg;
 using namespace sg::broker;
+using broker::test::recover_raft;
+using broker::test::spoil;
 using wal::test::MemoryDisk;
 using wal::test::Session;
 using wal::test::World;
@@ -40,14 +39,6 @@ void write_log(World& world, MemoryDisk& disk) {
   });
 }
 
-// Flips a bit in the only place of the disk where these bytes stand.
-void spoil(MemoryDisk& disk, const ByteVec& bytes) {
-  for (auto& [path, inode] : disk.names) {
-    auto at = std::search(inode->now.begin(), inode->now.end(), bytes.begin(), bytes.end());
-    if (at != inode->now.end()) *at = static_cast<uint8_t>(*at ^ 1);
-  }
-}
-
 struct Found {
   raft::Recovered raft;
   int64_t log_start = 0, log_end = 0, snapshots_end = 0;
@@ -62,7 +53,7 @@ Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
     auto opened = wal::test::open(task, disk);
     REQUIRE(opened);
     found.before = opened->voter;
-    auto recovered = recover_raft(task, *opened->journal, *opened, only_voter);
+    auto recovered = recover_raft(task, *opened, only_voter);
     REQUIRE(recovered);
     found.raft = std::move(*recovered);
     found.after = opened->journal->voter();
@@ -72,7 +63,7 @@ Found recover(World& world, MemoryDisk& disk, bool only_voter = false) {
   });
   world.run([&](Task& task) {
     auto opened = wal::test::open(task, disk);
-    REQUIRE(recover_raft(task, *opened->journal, *opened, only_voter));
+    REQUIRE(recover_raft(task, *opened, only_voter));
     found.hard_state = opened->hard_state;
     found.again = opened->journal->voter();
   });

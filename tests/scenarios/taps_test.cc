@@ -13,7 +13,10 @@ namespace {
 
 struct Seen final : MessageEvents {
   void on_replica(NodeId from, const replica::Message& m) override { acks.push_back({from, std::get<replica::Ack>(m).durable_end}); }
-  void on_fetched(NodeId from, Time at, const kafka::FetchRequest&, const kafka::FetchResponse&) override { fetched.push_back({from, at}); }
+  void on_fetched(NodeId from, const Asked& when, const kafka::FetchRequest&, const kafka::FetchResponse&) override {
+    fetched.push_back({from, when.left});
+    arrived.push_back(when.arrived);
+  }
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override {
     raft.push_back({from, to});
     claimed.push_back({m.from, m.to});
@@ -22,6 +25,7 @@ struct Seen final : MessageEvents {
   std::vector<std::pair<NodeId, NodeId>> claimed;
   std::vector<std::pair<NodeId, Offset>> acks;
   std::vector<std::pair<NodeId, Time>> fetched;
+  std::vector<Time> arrived;
 };
 
 struct Fixture {
@@ -104,6 +108,24 @@ TEST_CASE("taps: an answer is told with the time of its request; one to nothing 
   CHECK(f.wrong.empty());
   f.taps.on_send(f.client, false, answer);
   CHECK(f.wrong == std::vector<std::string>{"format"});
+}
+
+TEST_CASE("taps: a request has arrived when the broker has read the last of its bytes, whatever stands before and behind it") {
+  Fixture f;
+  const ByteVec request = flat(kafka::request_frame(11, 77, "c", kafka::FetchRequest{}));
+  ByteVec two = request;
+  two.insert(two.end(), request.begin(), request.end());
+  f.taps.on_send(f.client, true, two);
+  const std::vector<std::pair<int64_t, size_t>> reads = {{3, 10}, {4, request.size() - 11}, {5, 2}, {8, request.size() - 1}};
+  for (const auto& [at, bytes] : reads) {
+    f.now = Time{at};
+    f.taps.on_read(f.client, true, 1);  // of the answers
+    f.taps.on_read(f.client, false, bytes);
+  }
+  f.now = Time{9};
+  for (int i = 0; i < 2; ++i) f.taps.on_send(f.client, false, flat(kafka::response_frame(11, 77, kafka::FetchResponse{})));
+  CHECK(f.seen.arrived == std::vector{Time{5}, Time{8}});
+  CHECK(f.wrong.empty());
 }
 
 namespace {

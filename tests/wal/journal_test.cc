@@ -318,6 +318,28 @@ TEST_CASE("given a failed write, then the listener hears it once and nothing is 
   });
 }
 
+TEST_CASE("given the first commit of a segment and the note of its number, when either fails, then nobody waits for the other") {
+  for (std::string_view bad : {".seg", "identity"}) {
+    World world;
+    MemoryDisk disk;
+    world.run([&](Task& task) {
+      Session run(task, *open(task, disk));
+      disk.fail_next_write = Errc::io;
+      disk.on_write = [&](const std::string& path, uint64_t, size_t) { disk.fail_writes = path.find(bad) != std::string::npos; };
+      const Time begun = task.now();
+      CHECK_FALSE(run.durable({0, run.journal().append(make(kA, 0, 1, 0, 10))}));
+      CHECK(run.listener.failures == 1);
+      CHECK(task.now() - begun < 20us);  // what a write takes on this disk
+      disk.on_write = nullptr;
+      disk.fail_writes = false;
+      must(task.sleep_for(1s));
+      CHECK(run.listener.failures == 1);
+      CHECK(run.listener.ends.empty());
+      CHECK_FALSE(run.close());
+    });
+  }
+}
+
 TEST_CASE("given a directory in use, of another node or of another cluster, then it is refused with a clear message") {
   World world;
   MemoryDisk disk;
