@@ -80,7 +80,7 @@ int Node::run(Task& task) {
   if (!opened) return refuse(opened.error());
   identity_.run = opened->run;
   identity_.cluster_id = opened->cluster_id;
-  pulses_.emplace(env_, config_.timing.heartbeat, config_.timing.link_timeout);
+  pulses_.emplace(env_, config_.timing.link_timeout);
   peer_server_.emplace(env_, identity_, static_cast<peer::PeerEvents&>(*this), *pulses_, config_.limits.peer_connections);
   if (Result<> r = peer_server_->listen(config_.listen.peer); !r) return refuse(r.error());
   take_port(config_.listen.peer, peer_server_->local());

@@ -17,7 +17,7 @@ Pulses::~Pulses() { ENSURE(links_.empty(), "{} links outlive their pulse", links
 void Pulses::run(Task& task) {
   TaskGroup pings(task.scheduler());
   while (!task.stopping()) {
-    const Time due = task.now() + heartbeat_;
+    const Time due = task.now() + beat_;
     if (!task.sleep_until(due) || !drain_after_stall(task, due)) break;
     for (LiveConnection* link : links_) link->beat(task.now(), pings);
   }
@@ -29,7 +29,7 @@ std::string Pulses::unheard() const {
   std::string out;
   const Time now = env_.clock.now();
   for (const auto& [node, heard] : heard_)
-    if (now - heard > 2 * heartbeat_) out += fmt::format("{}{} for {} ms", out.empty() ? "" : ", ", node, (now - heard) / 1ms);
+    if (now - heard > beat_ + beat_ / 2) out += fmt::format("{}{} for {} ms", out.empty() ? "" : ", ", node, (now - heard) / 1ms);
   return out;
 }
 

@@ -1,13 +1,14 @@
-// Signs of life on the links of a node. Each end of each link sends something at least once per heartbeat, a Ping frame where nothing
-// else was sent, and each end judges for itself: a link on which nothing has arrived for the link timeout is closed, and whoever dialed
-// it dials again at once. TCP alone would go on for minutes after the silence has ended, or for ever at an end that only listens
-// (net/network.h).
+// Signs of life on the links of a node. Each end of each link sends something at least four times in a link timeout, and at least four
+// times a second: a Ping frame where nothing else was sent. And each end judges for itself: a link on which nothing has arrived for the
+// link timeout is closed, and whoever dialed it dials again at once. TCP alone would go on for minutes after the silence has ended, or for
+// ever at an end that only listens (net/network.h).
 //
 // Why it may be closed: nobody relies on a link; what must arrive is sent again by its owner. Silence is no suspicion either: only a link
 // that ended and a reconnect that was refused are (broker/peer/control_link.h), so a closed link by itself moves no leadership.
 // A node whose own loop stalled reads what has arrived before it judges anybody (broker/stall.h).
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,8 +26,7 @@ class LiveConnection;
 // The pulse of all links of a node.
 class Pulses {
  public:
-  // `timeout` is several heartbeats long.
-  Pulses(Env& env, Duration heartbeat, Duration timeout) : env_(env), heartbeat_(heartbeat), timeout_(timeout) {}
+  Pulses(Env& env, Duration timeout) : env_(env), beat_(std::min(timeout / 4, kLongestBeat)), timeout_(timeout) {}
   ~Pulses();
 
   // Sends and judges until stopped.
@@ -34,14 +34,17 @@ class Pulses {
 
   // A node of which signs of life are expected from now on.
   void expect(NodeId node) { heard_.try_emplace(node, env_.clock.now()); }
-  // The expected nodes of which nothing has come for more than two heartbeats, as "2 for 1204 ms, 3 for 980 ms"; "" if there are none.
+  // The expected nodes from which a sign of life is overdue, as "2 for 1204 ms, 3 for 980 ms"; "" if there are none.
   std::string unheard() const;
 
  private:
   friend class LiveConnection;
 
+  // A node with a longer timeout than another one's is not silent to it.
+  static constexpr Duration kLongestBeat = 250ms;
+
   Env& env_;
-  Duration heartbeat_;
+  Duration beat_;  // between two signs of life
   Duration timeout_;
   std::vector<LiveConnection*> links_;
   std::map<NodeId, Time> heard_;  // last, over any link

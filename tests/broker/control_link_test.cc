@@ -52,7 +52,7 @@ Env env_of(sim::NodeEnv& e) { return {e.scheduler, e.clock, e.network, e.disk, e
 // Node 2 listens, until it is killed.
 void serve(Task& task, sim::NodeEnv& e, const Identity& identity, Silent& events) {
   Env env = env_of(e);
-  Pulses pulses(env, 100ms, 1s);
+  Pulses pulses(env, 1s);
   PeerServer server(env, identity, events, pulses, 8);
   CHECK(server.listen({"node2", kPort}));
   server.run(task);
@@ -71,7 +71,7 @@ std::optional<Duration> suspicion_after_kill(uint64_t seed) {
   stage.begin(watcher, [&heard](Task& task, sim::NodeEnv& e) {
     Env env = env_of(e);
     Identity identity{.node = NodeId{1}, .run = nth_run(10)};
-    Pulses pulses(env, 100ms, 1s);
+    Pulses pulses(env, 1s);
     ControlLinks links(env, identity, heard, pulses);
     TaskGroup tasks(task.scheduler());
     links.add(tasks, NodeId{2}, {{"node2", kPort}});
@@ -113,7 +113,7 @@ struct Pair {
   void dial() {
     stage.begin(one, [this](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);
-      Pulses pulses(env, 100ms, 1s);
+      Pulses pulses(env, 1s);
       ControlLinks links(env, self, heard, pulses);
       TaskGroup tasks(task.scheduler());
       links.add(tasks, NodeId{2}, {{"node2", kPort}});
@@ -202,7 +202,7 @@ struct Addresses {
     stage.begin(three, [](Task& task, sim::NodeEnv&) { (void)task.sleep_for(1h); });
     stage.begin(one, [this, hosts](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);
-      Pulses pulses(env, 100ms, 1s);
+      Pulses pulses(env, 1s);
       Identity self{.node = NodeId{1}, .run = nth_run(10)};
       ControlLinks links(env, self, heard, pulses);
       TaskGroup tasks(task.scheduler());

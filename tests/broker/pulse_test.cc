@@ -17,7 +17,6 @@ using sg::test::nth_run;
 namespace {
 
 constexpr uint16_t kPort = 9192;
-constexpr Duration kHeartbeat = 100ms;
 constexpr Duration kTimeout = 1s;
 
 Env env_of(sim::NodeEnv& e) { return {e.scheduler, e.clock, e.network, e.disk, e.rng, e.log}; }
@@ -32,7 +31,7 @@ struct Peer final : LinkEvents, PeerEvents {
     stage.begin(node, [this, dials, follows](Task& task, sim::NodeEnv& e) {
       Env env = env_of(e);
       Identity identity{.node = NodeId{id}, .run = nth_run(static_cast<uint64_t>(10 * id))};
-      Pulses pulses(env, kHeartbeat, timeout);
+      Pulses pulses(env, timeout);
       PeerServer server(env, identity, *this, pulses, 64);
       ControlLinks links(env, identity, *this, pulses);
       pulses_ = &pulses;
