@@ -63,10 +63,10 @@ Sum measure(const Scenario& scenario, uint64_t seeds, bool checks, sim::Pools& p
     options.progress = [&](const Progress&) {
       if (!std::exchange(started, true)) sum.start_cpu += cpu_ns() - begun;
     };
-    RunResult result = run_once(scenario, seed, pools, options);
+    RunRecord result = run_once(scenario, seed, pools, options);
     sum.cpu += cpu_ns() - begun;
-    if (result.verdict != Verdict::pass) {
-      fmt::print(stderr, "sim: {}: {}\n", verdict_line(scenario.name, seed, result), result.text);
+    if (!result.passed()) {
+      fmt::print(stderr, "sim: {}: {}\n", verdict_line(result), result.text);
       std::exit(1);
     }
     ++sum.runs;

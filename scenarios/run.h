@@ -1,12 +1,10 @@
-// One simulated run of a scenario: draws configuration and fault plan from the seed, builds the cluster and the clients in a world, runs
-// the safety phase and the liveness phase, and judges. The result is a function of (scenario, seed, plan).
+// One simulated run of a scenario: set-up, the safety phase with its faults, the liveness phase, and the judgement. The result is a
+// function of (scenario, seed, plan).
 #pragma once
 
 #include <functional>
-#include <optional>
-#include <string>
-#include <vector>
 
+#include "scenarios/run_record.h"
 #include "scenarios/scenario.h"
 #include "sim/trace.h"
 #include "sim/world.h"
@@ -33,31 +31,6 @@ struct RunOptions {
   std::function<void(const Progress&)> progress{};  // called before the first event, and after each simulated second of the safety phase
 };
 
-enum class Verdict : uint8_t {
-  pass,
-  fail,      // a check failed
-  unjudged,  // nothing was acknowledged, no fault struck, a check never ran: never a pass
-};
-
-struct RunResult {
-  Verdict verdict = Verdict::unjudged;
-  std::string check;  // of the failure, or why it cannot be judged
-  std::string text;   // what the check saw, for a person
-  uint64_t hash = 0;
-  uint64_t events = 0;
-  int64_t sim_ns = 0;
-  uint64_t acked = 0;  // records acknowledged to clients
-  std::string drawn;   // the configuration that the seed drew, one line each
-  sim::FaultPlan plan;
-  std::vector<std::string> last_events;  // of the nodes involved
-  std::vector<std::string> exits;        // of processes that ended by themselves: machine, code, why
-  uint64_t faults_struck = 0;
-  uint64_t leader_changes = 0;
-};
-
-RunResult run_once(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options = {});
-
-// platform.md: "PASS|FAIL scenario:seed hash=… events=N sim_s=X acked=N".
-std::string verdict_line(const std::string& scenario, uint64_t seed, const RunResult& result);
+RunRecord run_once(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options = {});
 
 }  // namespace sg::scenario

@@ -2,6 +2,7 @@
 // file"). Everything that is a range is drawn from the seed before a run. How it is read from TOML: scenarios/scenario_file.h.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,29 +35,17 @@ struct ClusterSpec {
   bool draw_knobs = true;  // segment sizes, timeouts, batch sizes … per seed (correctness.md part 1, 6); false: production defaults
 };
 
-enum class WorkloadKind : uint8_t { produce, consume };
+class Workload;
 
 struct WorkloadSpec {
-  WorkloadKind kind = WorkloadKind::produce;
   int clients = 1;
-  std::vector<std::string> topics;  // empty: all that are there from the beginning
-  int acks = -1;                    // -1 all, 1 leader, 0 none
-  bool idempotent = true;
-  IntRange rate_per_s{20, 60};                // all clients of this workload together
-  IntRange in_flight{1, 5};                   // batches, per partition and client
-  IntRange first_sequence{0, 0};              // with which an idempotent producer begins; beyond 0: as if its topic had been made again
-  IntRange identity_batches{0, 0};            // after so many it goes on as a new producer; 0: never
-  sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
-  IntRange records_per_batch{1, 4};
-  IntRange value_bytes{8, 200};
-  bool names_epochs = true;  // consumers: as clients do since Kafka 2.3; else they ask whoever they were told of last
-  bool rereads = false;      // consumers: from the beginning again whenever they reach the end
-  int64_t records = 0;       // each client ends after so many; 0: when the safety phase ends
+  std::vector<std::string> topics{};  // empty: all that are there from the beginning
+  std::shared_ptr<const Workload> what{};
 };
 
 // A process that a mistake of an operator has started may end by itself, refusing to run, if it says why.
 struct Refusal {
-  std::string mistake;  // a word of scenarios/mistakes.h, or the kind of a fault of people
+  std::string mistake;  // a word of scenarios/world/mistakes.h, or the kind of a fault of people
   std::string line;     // is contained in the line that it ends with
   bool must = false;    // it may not run on
 };
@@ -91,7 +80,7 @@ struct Scenario {
   std::vector<Refusal> refusals{};
   Phases phases;
   std::vector<std::string> checks{"all"};
-  // A run in which no answer of a node without a controller was judged (E25) is unjudged.
+  // A run in which no answer of a node without a controller was judged (E25) is vacuous.
   bool owes_silence = false;
 };
 

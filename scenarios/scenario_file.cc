@@ -2,125 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 #include <filesystem>
-#include <initializer_list>
 
 #include "base/nearest.h"
-#include "scenarios/mistakes.h"
+#include "scenarios/toml_table.h"
+#include "scenarios/workloads/workload.h"
+#include "scenarios/world/mistakes.h"
 
 namespace sg::scenario {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Thrown inside this file only, and turned into a Result at its border.
-struct Refused {
-  toml::source_region where;
-  std::string what;
-};
-
-[[noreturn]] void refuse(const toml::node& node, std::string what) { throw Refused{node.source(), std::move(what)}; }
-
-// One table whose keys are all known.
-class Table {
- public:
-  Table(const toml::table& table, std::initializer_list<std::string_view> known) : table_(table) {
-    std::vector<std::string_view> names(known);
-    for (const auto& [key, node] : table)
-      if (std::find(names.begin(), names.end(), key.str()) == names.end())
-        throw Refused{key.source(), fmt::format("unknown key '{}'; did you mean '{}'?", key.str(), nearest(key.str(), names))};
-  }
-
-  const toml::node* find(std::string_view key) const { return table_.get(key); }
-
-  std::string text(std::string_view key, std::string fallback) const {
-    const toml::node* n = find(key);
-    if (!n) return fallback;
-    auto value = n->value_exact<std::string>();
-    if (!value) refuse(*n, fmt::format("{}: expected a string", key));
-    return *value;
-  }
-  int64_t integer(std::string_view key, int64_t fallback, int64_t low, int64_t high) const {
-    const toml::node* n = find(key);
-    return n ? integer_of(*n, key, low, high) : fallback;
-  }
-  bool boolean(std::string_view key, bool fallback) const {
-    const toml::node* n = find(key);
-    if (!n) return fallback;
-    auto value = n->value_exact<bool>();
-    if (!value) refuse(*n, fmt::format("{}: expected true or false", key));
-    return *value;
-  }
-  std::vector<std::string> texts(std::string_view key) const {
-    std::vector<std::string> out;
-    const toml::node* n = find(key);
-    if (!n) return out;
-    if (auto one = n->value_exact<std::string>()) return {*one};
-    const toml::array* array = n->as_array();
-    if (!array) refuse(*n, fmt::format("{}: expected a string or a list of strings", key));
-    for (const toml::node& element : *array) {
-      auto value = element.value_exact<std::string>();
-      if (!value) refuse(element, fmt::format("{}: expected a string", key));
-      out.push_back(*value);
-    }
-    return out;
-  }
-  // A number or a pair [low, high].
-  IntRange range(std::string_view key, IntRange fallback, int64_t low, int64_t high) const {
-    const toml::node* n = find(key);
-    if (!n) return fallback;
-    const toml::array* pair = n->as_array();
-    if (!pair) {
-      int64_t value = integer_of(*n, key, low, high);
-      return {value, value};
-    }
-    if (pair->size() != 2) refuse(*n, fmt::format("{}: a range has two values, [least, greatest]", key));
-    IntRange out{integer_of(*pair->get(0), key, low, high), integer_of(*pair->get(1), key, low, high)};
-    if (out.low > out.high) refuse(*n, fmt::format("{}: {} is above {}", key, out.low, out.high));
-    return out;
-  }
-  // Seconds, with fractions, or a pair of them.
-  sim::DurationRange seconds(std::string_view key, sim::DurationRange fallback) const {
-    const toml::node* n = find(key);
-    if (!n) return fallback;
-    const toml::array* pair = n->as_array();
-    if (!pair) return {seconds_of(*n, key), seconds_of(*n, key)};
-    if (pair->size() != 2) refuse(*n, fmt::format("{}: a range has two values, [least, greatest]", key));
-    sim::DurationRange out{seconds_of(*pair->get(0), key), seconds_of(*pair->get(1), key)};
-    if (out.low > out.high) refuse(*n, fmt::format("{}: the first value is above the second", key));
-    return out;
-  }
-
-  static Duration seconds_of(const toml::node& n, std::string_view key) {
-    auto value = n.value<double>();
-    if (!value || !(*value >= 0 && *value <= 86'400)) refuse(n, fmt::format("{}: expected seconds between 0 and 86400", key));
-    return std::chrono::milliseconds(static_cast<int64_t>(*value * 1000 + 0.5));
-  }
-
-  static int64_t integer_of(const toml::node& n, std::string_view key, int64_t low, int64_t high) {
-    auto value = n.value_exact<int64_t>();
-    if (!value) refuse(n, fmt::format("{}: expected an integer", key));
-    if (*value < low || *value > high) refuse(n, fmt::format("{}: {} is not between {} and {}", key, *value, low, high));
-    return *value;
-  }
-
- private:
-  const toml::table& table_;
-};
-
-template <class F>
-void each_table(const toml::node* node, std::string_view key, F&& f) {
-  if (!node) return;
-  const toml::array* array = node->as_array();
-  if (!array) refuse(*node, fmt::format("{}: expected tables, [[{}]]", key, key));
-  for (const toml::node& element : *array) {
-    const toml::table* table = element.as_table();
-    if (!table) refuse(element, fmt::format("{}: expected a table", key));
-    f(*table);
-  }
-}
 
 sim::FaultKind fault_kind(const toml::table& table, const std::string& name) {
   std::vector<std::string_view> names;
@@ -128,7 +21,7 @@ sim::FaultKind fault_kind(const toml::table& table, const std::string& name) {
     names.push_back(sim::to_string(static_cast<sim::FaultKind>(i)));
     if (names.back() == name) return static_cast<sim::FaultKind>(i);
   }
-  refuse(table, fmt::format("fault kind '{}' does not exist; did you mean '{}'?", name, nearest(name, names)));
+  refuse_name(table, "fault kind", name, names);
 }
 
 // The values of an enum by their names.
@@ -139,7 +32,7 @@ std::vector<T> named(const toml::table& table, std::string_view key, const std::
   std::vector<T> out;
   for (const std::string& name : wanted) {
     auto it = std::find(names.begin(), names.end(), name);
-    if (it == names.end()) refuse(table, fmt::format("{} '{}' does not exist; did you mean '{}'?", key, name, nearest(name, names)));
+    if (it == names.end()) refuse_name(table, key, name, names);
     out.push_back(static_cast<T>(it - names.begin()));
   }
   return out;
@@ -150,8 +43,7 @@ void check_choices(const toml::table& table, sim::FaultKind kind, const std::vec
   std::vector<std::string_view> names(mistakes().begin(), mistakes().end());
   for (const std::string& choice : choices) {
     if (!sim::is_of_people(kind)) refuse(table, fmt::format("choice: only people choose, and '{}' is not theirs", to_string(kind)));
-    if (std::find(names.begin(), names.end(), choice) == names.end())
-      refuse(table, fmt::format("choice '{}' does not exist; did you mean '{}'?", choice, nearest(choice, names)));
+    if (std::find(names.begin(), names.end(), choice) == names.end()) refuse_name(table, "choice", choice, names);
   }
   if (kind == sim::FaultKind::operator_start && choices.empty()) refuse(table, "operator_start needs a choice: what is wrong");
 }
@@ -162,8 +54,7 @@ Refusal read_refusal(const toml::table& toml) {
   std::vector<std::string_view> names(mistakes().begin(), mistakes().end());
   for (int i = 0; i < sim::kFaultKinds; ++i)
     if (auto kind = static_cast<sim::FaultKind>(i); sim::is_of_people(kind)) names.push_back(to_string(kind));
-  if (std::find(names.begin(), names.end(), out.mistake) == names.end())
-    refuse(toml, fmt::format("mistake '{}' does not exist; did you mean '{}'?", out.mistake, nearest(out.mistake, names)));
+  if (std::find(names.begin(), names.end(), out.mistake) == names.end()) refuse_name(toml, "mistake", out.mistake, names);
   if (out.line.empty()) refuse(toml, "line is missing: what the process says when it refuses");
   return out;
 }
@@ -212,13 +103,23 @@ ClusterSpec read_cluster(const toml::table& toml) {
   return out;
 }
 
+const WorkloadKind& workload_kind(const toml::table& toml) {
+  const toml::node* node = toml.get("kind");
+  const std::string name = node ? node->value<std::string>().value_or("") : "";
+  std::vector<std::string_view> names;
+  for (const WorkloadKind& kind : workload_kinds()) {
+    if (kind.name == name) return kind;
+    names.push_back(kind.name);
+  }
+  refuse_name(toml, "workload kind", name, names);
+}
+
 WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) {
-  Table t(toml, {"kind", "clients", "topics", "acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s",
-                 "in_flight", "records_per_batch", "value_bytes", "records", "names_epochs", "rereads"});
+  const WorkloadKind& kind = workload_kind(toml);
+  std::vector<std::string_view> keys{"kind", "clients", "topics"};
+  keys.insert(keys.end(), kind.keys.begin(), kind.keys.end());
+  Table t(toml, keys);
   WorkloadSpec out;
-  std::string kind = t.text("kind", "");
-  if (kind != "produce" && kind != "consume") refuse(toml, fmt::format("workload kind '{}': 'produce' and 'consume' exist", kind));
-  out.kind = kind == "produce" ? WorkloadKind::produce : WorkloadKind::consume;
   out.clients = static_cast<int>(t.integer("clients", 1, 1, 100));
   out.topics = t.texts("topics");
   std::vector<std::string_view> existing;
@@ -226,21 +127,7 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
   for (const std::string& topic : out.topics)
     if (std::find(existing.begin(), existing.end(), topic) == existing.end())
       refuse(*t.find("topics"), fmt::format("topics: the cluster has no '{}'; did you mean '{}'?", topic, nearest(topic, existing)));
-  std::string acks = t.text("acks", "all");
-  if (acks != "all" && acks != "1" && acks != "0") refuse(toml, fmt::format("acks '{}': \"all\", \"1\" and \"0\" exist", acks));
-  out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
-  out.idempotent = t.boolean("idempotent", out.acks == -1);
-  if (out.idempotent && out.acks != -1) refuse(toml, "an idempotent producer needs acks = \"all\"");
-  out.first_sequence = t.range("first_sequence", out.first_sequence, 0, INT32_MAX);
-  out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
-  out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
-  out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
-  out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
-  out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
-  out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
-  out.records = t.integer("records", 0, 0, INT64_MAX);
-  out.names_epochs = t.boolean("names_epochs", true);
-  out.rereads = t.boolean("rereads", false);
+  out.what = kind.read(t, cluster);
   return out;
 }
 

@@ -9,32 +9,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
-#include <deque>
-#include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/archive.h"
 #include "base/probe.h"
+#include "scenarios/run.h"
 
 namespace sg::scenario {
 namespace {
-
-// What a worker tells about one run.
-struct Report {
-  uint64_t job = 0;
-  std::string line;
-  std::string text;
-  uint8_t verdict = 0;
-  uint64_t events = 0;
-  int64_t sim_ns = 0;
-  uint64_t acked = 0;
-  uint64_t hash = 0;
-  std::vector<uint32_t> probes;  // indices of those that this run reached
-  template <class A>
-  void serialize(A& a) {
-    a(job, line, text, verdict, events, sim_ns, acked, hash, probes);
-  }
-};
 
 struct Job {
   size_t scenario;
@@ -75,44 +59,30 @@ bool read_all(int fd, MutableByteSpan into) {
   return true;
 }
 
-Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const SweepOptions& sweep) {
-  for (Probe& p : probes()) p.hits = 0;
+RunRecord run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const SweepOptions& sweep) {
   RunOptions options;
   if (sweep.histories_only) options.judging = Judging::histories;
-  RunResult result = run_once(scenario, seed, pools, options);
-  Report report;
-  if (sweep.twice && result.verdict == Verdict::pass) {
-    RunResult again = run_once(scenario, seed, pools, options);
-    if (again.hash != result.hash) {
-      result.verdict = Verdict::fail;
-      result.check = "determinism";
-      result.text = fmt::format("the same seed gave hash {:016x} and then {:016x}", result.hash, again.hash);
-    }
+  RunRecord run = run_once(scenario, seed, pools, options);
+  if (!sweep.twice || !run.passed()) return run;
+  RunRecord again = run_once(scenario, seed, pools, options);
+  if (again.hash != run.hash) {
+    run.verdict = Verdict::fail;
+    run.check = "determinism";
+    run.text = fmt::format("the same seed gave hash {:016x} and then {:016x}", run.hash, again.hash);
   }
-  report.line = verdict_line(scenario.name, seed, result);
-  report.text = result.text;
-  report.verdict = static_cast<uint8_t>(result.verdict);
-  report.events = result.events;
-  report.sim_ns = result.sim_ns;
-  report.acked = result.acked;
-  report.hash = result.hash;
-  uint32_t index = 0;
-  for (const Probe& p : probes()) {
-    if (p.hits > 0) report.probes.push_back(index);
-    ++index;
-  }
-  return report;
+  return run;
 }
+
+// Signals that others send: the run itself did nothing wrong.
+bool is_from_outside(int signal) { return signal == SIGKILL || signal == SIGTERM || signal == SIGINT || signal == SIGHUP; }
 
 [[noreturn]] void work(int from, int to, const std::vector<Scenario>& scenarios, const std::vector<Job>& jobs,
                        const SweepOptions& options) {
   sim::Pools pools;
   uint64_t job = 0;
   while (read_all(from, {reinterpret_cast<uint8_t*>(&job), sizeof job})) {
-    Report report = run_job(scenarios[jobs[job].scenario], jobs[job].seed, pools, options);
-    report.job = job;
     ByteVec bytes(4);
-    pack(bytes, report);
+    pack(bytes, run_job(scenarios[jobs[job].scenario], jobs[job].seed, pools, options));
     store_le<uint32_t>(bytes.data(), static_cast<uint32_t>(bytes.size() - 4));
     if (!write_all(to, bytes)) break;
   }
@@ -121,36 +91,28 @@ Report run_job(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const
 
 class Sweep {
  public:
-  Sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options, const std::function<void(const SweepRun&)>& on_failure)
-      : scenarios_(scenarios), options_(options), on_failure_(on_failure) {
+  Sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options, const std::vector<RunSink*>& sinks)
+      : scenarios_(scenarios), options_(options), sinks_(sinks) {
     for (size_t s = 0; s < scenarios.size(); ++s)
       for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) jobs_.push_back({s, seed});
     wanted_ = jobs_.size();
-    reached_.resize(probes().size());
+    for (const Probe& p : probes()) unreached_.emplace(p.name);
+    probes_ = unreached_.size();
   }
 
   Result<SweepSummary> go() {
-    if (!options_.json_file.empty()) {
-      json_ = std::fopen(options_.json_file.c_str(), "w");
-      if (!json_) return fail(Errc::io, fmt::format("{}: {}", options_.json_file, std::strerror(errno)));
-    }
     begun_ = wall_ns();
     workers_.resize(std::min<size_t>(static_cast<size_t>(options_.jobs), std::max<size_t>(1, jobs_.size())));
     for (Worker& w : workers_) TRY_DO(start(w));
     while (done_ < wanted_) TRY_DO(turn());
     for (Worker& w : workers_) end(w);
-    if (json_) std::fclose(json_);
     if (options_.progress) fmt::print(stderr, "\r\033[K");
     summary_.wall_ns = wall_ns() - begun_;
     rusage usage{};
     getrusage(RUSAGE_CHILDREN, &usage);
     summary_.cpu_ns =
         (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000'000 + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
-    for (size_t i = 0; i < reached_.size(); ++i)
-      if (!reached_[i]) summary_.unreached.emplace_back(probes()[i].name);
-    std::ranges::sort(summary_.unreached);
-    std::ranges::sort(summary_.failures,
-                      [](const SweepRun& a, const SweepRun& b) { return std::tie(a.scenario, a.seed) < std::tie(b.scenario, b.seed); });
+    summary_.unreached.assign(unreached_.begin(), unreached_.end());
     return std::move(summary_);
   }
 
@@ -216,9 +178,9 @@ class Sweep {
     while (w.buffer.size() >= 4) {
       size_t length = load_le<uint32_t>(w.buffer.data());
       if (w.buffer.size() < 4 + length) break;
-      TRY(Report report, unpack<Report>(ByteSpan(w.buffer).subspan(4, length)));
+      TRY(RunRecord run, unpack<RunRecord>(ByteSpan(w.buffer).subspan(4, length)));
       w.buffer.erase(w.buffer.begin(), w.buffer.begin() + static_cast<int64_t>(4 + length));
-      take(report);
+      finish(run);
       give_work(w);
     }
     return {};
@@ -231,51 +193,39 @@ class Sweep {
     ::waitpid(w.pid, &status, 0);
     if (w.busy_with >= 0) {
       const Job& job = jobs_[static_cast<size_t>(w.busy_with)];
-      std::string why = WIFSIGNALED(status) ? fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
-                                            : fmt::format("exit code {}", WEXITSTATUS(status));
-      SweepRun run{.scenario = scenarios_[job.scenario].name, .seed = job.seed, .line = {}, .text = {}};
-      run.line = fmt::format("FAIL {}:{} check=crash", run.scenario, run.seed);
-      run.text = fmt::format("the run ended its process: {}; what it said is on standard error above", why);
-      finish(std::move(run));
+      const bool signaled = WIFSIGNALED(status);
+      RunRecord run;
+      run.scenario = scenarios_[job.scenario].name;
+      run.seed = job.seed;
+      const std::string why = signaled ? fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                       : fmt::format("exit code {}", WEXITSTATUS(status));
+      if (signaled && is_from_outside(WTERMSIG(status))) {
+        run.check = fmt::format("its process was ended from outside by {}", why);
+      } else {
+        run.verdict = Verdict::fail;
+        run.check = "crash";
+        run.text = fmt::format("the run ended its process: {}; what it said is on standard error above", why);
+      }
+      finish(run);
     }
     return start(w);
   }
 
-  void take(const Report& report) {
-    const Job& job = jobs_[report.job];
-    for (uint32_t index : report.probes)
-      if (index < reached_.size()) reached_[index] = true;
-    auto verdict = static_cast<Verdict>(report.verdict);
-    finish({.scenario = scenarios_[job.scenario].name,
-            .seed = job.seed,
-            .line = report.line,
-            .text = report.text,
-            .passed = verdict == Verdict::pass,
-            .unjudged = verdict == Verdict::unjudged,
-            .events = report.events,
-            .sim_ns = report.sim_ns,
-            .acked = report.acked,
-            .hash = report.hash});
-  }
-
-  void finish(SweepRun run) {
+  void finish(const RunRecord& run) {
     ++done_;
     ++summary_.runs;
     summary_.events += run.events;
     summary_.acked += run.acked;
     summary_.sim_ns += run.sim_ns;
-    summary_.any_unjudged = summary_.any_unjudged || run.unjudged;
-    if (json_) {
-      nlohmann::json j = {
-          {"scenario", run.scenario}, {"seed", run.seed},     {"passed", run.passed}, {"hash", fmt::format("{:016x}", run.hash)},
-          {"events", run.events},     {"sim_ns", run.sim_ns}, {"acked", run.acked},   {"line", run.line}};
-      fmt::print(json_, "{}\n", j.dump());
+    for (const auto& [check, facts] : run.judged) summary_.judged[check] += facts;
+    for (const std::string& probe : run.probes) unreached_.erase(probe);
+    if (!run.passed()) {
+      ++summary_.failed;
+      if (run.verdict == Verdict::vacuous) ++summary_.vacuous;
+      if (options_.until_failure) wanted_ = next_;  // jobs are given out in order: each that comes before this one is under way
+      if (options_.progress) fmt::print(stderr, "\r\033[K");
     }
-    if (run.passed) return;
-    if (options_.until_failure) wanted_ = next_;  // jobs are given out in order: each that comes before this one is under way
-    if (options_.progress) fmt::print(stderr, "\r\033[K");
-    on_failure_(run);
-    summary_.failures.push_back(std::move(run));
+    for (RunSink* sink : sinks_) sink->on_run(run);
   }
 
   void show_progress() {
@@ -286,33 +236,31 @@ class Sweep {
     const int64_t ms = std::max<int64_t>(1, (now - begun_) / 1'000'000);
     const uint64_t done = done_;
     const uint64_t eta = done == 0 ? 0 : static_cast<uint64_t>(ms) * (jobs_.size() - done) / done / 1000;
-    const auto unreached = std::count(reached_.begin(), reached_.end(), false);
     fmt::print(stderr, "\r\033[K{}/{} runs  {} seeds/s  {} simulated s  ETA {}:{:02}  {} failed  {} of {} probes not yet reached", done,
-               jobs_.size(), done * 1000 / static_cast<uint64_t>(ms), summary_.sim_ns / 1'000'000'000, eta / 60, eta % 60,
-               summary_.failures.size(), unreached, reached_.size());
+               jobs_.size(), done * 1000 / static_cast<uint64_t>(ms), summary_.sim_ns / 1'000'000'000, eta / 60, eta % 60, summary_.failed,
+               unreached_.size(), probes_);
     std::fflush(stderr);
   }
 
   const std::vector<Scenario>& scenarios_;
   const SweepOptions& options_;
-  const std::function<void(const SweepRun&)>& on_failure_;
+  const std::vector<RunSink*>& sinks_;
   std::vector<Job> jobs_;
   size_t next_ = 0;
   size_t wanted_ = 0;  // jobs behind it are not begun
   size_t done_ = 0;
   std::vector<Worker> workers_;
-  std::vector<bool> reached_;
+  std::set<std::string> unreached_;  // probes
+  size_t probes_ = 0;
   SweepSummary summary_;
-  std::FILE* json_ = nullptr;
   int64_t begun_ = 0;
   int64_t shown_ = 0;
 };
 
 }  // namespace
 
-Result<SweepSummary> sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options,
-                           const std::function<void(const SweepRun&)>& on_failure) {
-  return Sweep(scenarios, options, on_failure).go();
+Result<SweepSummary> sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options, const std::vector<RunSink*>& sinks) {
+  return Sweep(scenarios, options, sinks).go();
 }
 
 }  // namespace sg::scenario

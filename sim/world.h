@@ -74,6 +74,7 @@ class World final : private EventHandler {
 
   SimNetwork& network() { return network_; }
   Trace& trace() { return trace_; }
+  const Trace& trace() const { return trace_; }
   EventQueue& queue() { return queue_; }
   Pools& pools() { return pools_; }
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "scenarios/checks/ghost.h"
-#include "scenarios/checks/judge.h"
+#include "scenarios/judge.h"
+#include "scenarios/observe/ghost.h"
 
 namespace sg::scenario {
 

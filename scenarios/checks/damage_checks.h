@@ -6,7 +6,7 @@
 #include <set>
 
 #include "broker/metadata/records.h"
-#include "scenarios/checks/judge.h"
+#include "scenarios/judge.h"
 
 namespace sg::scenario {
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "broker/raft/formation.h"
-#include "scenarios/checks/ledgers.h"
+#include "scenarios/observe/ledgers.h"
 
 namespace sg::scenario {
 

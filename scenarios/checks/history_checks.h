@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "scenarios/checks/violation.h"
 #include "scenarios/history.h"
+#include "scenarios/violation.h"
 
 namespace sg::scenario {
 

@@ -11,7 +11,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
-#include "scenarios/checks/violation.h"
+#include "scenarios/violation.h"
 
 namespace sg::scenario {
 

@@ -2,13 +2,14 @@
 // as it leaves a node and each journal write as the simulated disk receives it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "scenarios/checks/copies.h"
 #include "scenarios/checks/liveness.h"
-#include "scenarios/cluster.h"
+#include "scenarios/observe/copies.h"
+#include "scenarios/world/cluster.h"
 #include "sim/world.h"
 
 namespace sg::scenario {
@@ -33,6 +34,8 @@ class Observers {
   bool damaged(NodeId node) const;
   // The greatest term that a node has made durable.
   Term term() const;
+  // How many facts each check has judged, by its name.
+  std::map<std::string, uint64_t> judged() const;
   // The name of a check that never had anything to look at; empty if each had. `owes_silence`: as in Scenario.
   std::string idle_check(bool owes_silence) const;
 

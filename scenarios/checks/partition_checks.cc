@@ -35,12 +35,6 @@ PartitionState state_of(const CatalogueFacts::Partition& p, LogIndex since, cons
 
 }  // namespace
 
-std::string PartitionChecks::name(StreamId stream) const {
-  const metadata::Partition* p = ghost_.catalogue.partition(stream);
-  const metadata::Topic* topic = p ? ghost_.catalogue.topic(p->topic_id) : nullptr;
-  return topic ? fmt::format("{}-{} (stream {})", topic->name, p->index, stream) : fmt::format("stream {}", stream);
-}
-
 // --- The catalogue ---------------------------------------------------------------------------------------------------------------
 
 void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
@@ -60,13 +54,13 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
     if (p.leader != kNoNode) {
       auto [leader, is_new] = ghost.leaders.emplace(p.leader_epoch, now_leader);
       judge_.check(Check::e9, leader->second == now_leader, [&] {
-        return fmt::format("{}: node {} becomes leader of epoch {}, which node {} led before", name(stream), now_leader, p.leader_epoch,
-                           leader->second);
+        return fmt::format("{}: node {} becomes leader of epoch {}, which node {} led before", ghost_.name(stream), now_leader,
+                           p.leader_epoch, leader->second);
       });
       if (is_new && !is_first) {
         bool from_isr = std::ranges::find(was.isr, now_leader) != was.isr.end();
         judge_.check(Check::e9, from_isr, [&] {
-          return fmt::format("{}: node {} becomes leader of epoch {} from outside the ISR; before: {}", name(stream), now_leader,
+          return fmt::format("{}: node {} becomes leader of epoch {} from outside the ISR; before: {}", ghost_.name(stream), now_leader,
                              p.leader_epoch, to_string(was));
         });
         check_leader(stream, ghost);
@@ -93,7 +87,7 @@ void PartitionChecks::check_leader(StreamId stream, const PartitionGhost& ghost)
     const Ledger* l = ledgers_.find(s.leader);
     return fmt::format(
         "{}: node {} is elected (epoch {}), but its durable log, up to {}, lacks or differs from what was acknowledged up to {}",
-        name(stream), s.leader, s.leader_epoch, l ? l->durable_end(stream) : 0, end);
+        ghost_.name(stream), s.leader, s.leader_epoch, l ? l->durable_end(stream) : 0, end);
   });
 }
 
@@ -113,7 +107,7 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
       const Ledger* l = ledgers_.find(member);
       return fmt::format(
           "{}: node {} is in the ISR ({}), but does not durably hold the log up to the high watermark {}; its durable end is {}",
-          name(stream), member, to_string(s), end, l ? l->durable_end(stream) : 0);
+          ghost_.name(stream), member, to_string(s), end, l ? l->durable_end(stream) : 0);
     });
   }
 }
@@ -142,8 +136,8 @@ void PartitionChecks::on_truncate(NodeId node, StreamId stream, int64_t new_end,
   if (std::ranges::find(s.isr, node) == s.isr.end() || ledgers_.find(node)->damaged(stream)) return;
   const int64_t hw = ghost.high_watermark();
   judge_.check(Check::e16, new_end >= hw || new_end >= old_end, [&] {
-    return fmt::format("{}: node {} is in the ISR ({}) and cuts its log from {} to {}, below the high watermark {}", name(stream), node,
-                       to_string(s), old_end, new_end, hw);
+    return fmt::format("{}: node {} is in the ISR ({}) and cuts its log from {} to {}, below the high watermark {}", ghost_.name(stream),
+                       node, to_string(s), old_end, new_end, hw);
   });
 }
 
@@ -183,8 +177,8 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
     const std::optional<uint64_t> committed = ghost.committed.chain_at(end);
     judge_.check(check, true, [] { return std::string(); });
     return judge_.check(Check::e12, !mine || !committed || mine == committed, [&] {
-      return fmt::format("{}: node {} {} {}, but its log below that differs from what is committed (up to {})", name(stream), from, how,
-                         end, ghost.high_watermark());
+      return fmt::format("{}: node {} {} {}, but its log below that differs from what is committed (up to {})", ghost_.name(stream), from,
+                         how, end, ghost.high_watermark());
     });
   }
   const PartitionState* last = nullptr;
@@ -199,10 +193,10 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
   }
   return judge_.check(check, false, [&] {
     if (!last)
-      return fmt::format("{}: node {} {} {} without ever having been its leader{}", name(stream), from, how, end,
+      return fmt::format("{}: node {} {} {} without ever having been its leader{}", ghost_.name(stream), from, how, end,
                          epoch ? " in that epoch" : "");
-    return fmt::format("{}: node {} {} {}; durable copies of it in the ISR: {}; with {}; the high watermark was {}", name(stream), from,
-                       how, end, who_holds(*last, from, stream, end), to_string(*last), ghost.high_watermark());
+    return fmt::format("{}: node {} {} {}; durable copies of it in the ISR: {}; with {}; the high watermark was {}", ghost_.name(stream),
+                       from, how, end, who_holds(*last, from, stream, end), to_string(*last), ghost.high_watermark());
   });
 }
 
@@ -213,8 +207,8 @@ void PartitionChecks::advance(PartitionGhost& ghost, NodeId from, StreamId strea
   if (log.start() > before) ghost.committed.advance_start(log.start(), log.chain_at(log.start()).value_or(kEmptyChain));
   const std::optional<uint64_t> mine = log.chain_at(before);
   judge_.check(Check::e12, log.start() > before || mine == ghost.committed.chain_at(before), [&] {
-    return fmt::format("{}: node {} moves the high watermark to {} over a log that differs from what was committed up to {}", name(stream),
-                       from, end, before);
+    return fmt::format("{}: node {} moves the high watermark to {} over a log that differs from what was committed up to {}",
+                       ghost_.name(stream), from, end, before);
   });
   auto entry = std::ranges::upper_bound(log.entries(), before, {}, &LogEntry::next);
   for (; entry != log.entries().end() && entry->next <= end; ++entry)
@@ -230,8 +224,8 @@ void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
   // An acknowledgement of an older epoch may leave after a truncation; it counts for nobody who could commit by it alone.
   if (!ledger || ledger->damaged(ack.stream) || (newest && ack.leader_epoch < newest->leader_epoch)) return;
   judge_.check(Check::e10, ack.durable_end.v <= ledger->durable_end(ack.stream), [&] {
-    return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only", name(ack.stream),
-                       from, ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
+    return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only",
+                       ghost_.name(ack.stream), from, ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
   });
 }
 
@@ -240,8 +234,8 @@ void PartitionChecks::on_data(NodeId from, const replica::Data& data) {
   auto leader = ghost.leaders.find(data.leader_epoch);
   bool leads = leader != ghost.leaders.end() && leader->second == from;
   judge_.check(Check::e9, leads, [&] {
-    return fmt::format("{}: node {} sends data as leader of epoch {}; the committed catalogue gives that epoch to {}", name(data.stream),
-                       from, data.leader_epoch,
+    return fmt::format("{}: node {} sends data as leader of epoch {}; the committed catalogue gives that epoch to {}",
+                       ghost_.name(data.stream), from, data.leader_epoch,
                        leader == ghost.leaders.end() ? std::string("nobody") : fmt::format("node {}", leader->second));
   });
   if (leads) claim(Check::e10, from, data.stream, data.high_watermark.v, data.leader_epoch, "tells a follower the high watermark");
@@ -258,8 +252,8 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
     const DurableLog* log = ledger->log(p.stream);
     const LogEntry* entry = log ? log->ending_at(p.end) : nullptr;
     judge_.check(Check::e14, entry && entry->first == p.base && entry->body_crc == p.crc, [&] {
-      return fmt::format("{}: node {} answers acks={} for [{}, {}), but its disk would not keep it: durable up to {}", name(p.stream), from,
-                         p.acks, p.base, p.end, ledger->durable_end(p.stream));
+      return fmt::format("{}: node {} answers acks={} for [{}, {}), but its disk would not keep it: durable up to {}",
+                         ghost_.name(p.stream), from, p.acks, p.base, p.end, ledger->durable_end(p.stream));
     });
     return;
   }
@@ -269,8 +263,8 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
   const LogEntry* entry = committed.ending_at(p.end);
   judge_.check(Check::e14, p.end <= committed.start() || (entry && entry->first == p.base && entry->body_crc == p.crc), [&] {
     return fmt::format(
-        "{}: node {} answers acks=all for a batch with checksum {:08x} at [{}, {}); committed there is {}", name(p.stream), from, p.crc,
-        p.base, p.end,
+        "{}: node {} answers acks=all for a batch with checksum {:08x} at [{}, {}); committed there is {}", ghost_.name(p.stream), from,
+        p.crc, p.base, p.end,
         entry ? fmt::format("[{}, {}) with {:08x}", entry->first, entry->next, entry->body_crc) : std::string("no such batch"));
   });
 }
@@ -284,7 +278,7 @@ void PartitionChecks::on_timed_out(NodeId from, StreamId stream, uint32_t crc) {
   auto entry = std::ranges::find(log->entries(), crc, &LogEntry::body_crc);
   judge_.check(Check::l5, entry == log->entries().end(), [&] {
     return fmt::format("{}: node {} lets acks=all for [{}, {}) time out; it is on its disk, and nobody else is in the ISR: {}",
-                       name(stream), from, entry->first, entry->next, to_string(*newest));
+                       ghost_.name(stream), from, entry->first, entry->next, to_string(*newest));
   });
 }
 
@@ -296,8 +290,8 @@ void PartitionChecks::on_watermark_given(Time now, Time asked, NodeId from, Stre
   Given& given = given_by_leader_[{stream, from, newest->leader_epoch}];
   const int64_t before = given.before(asked);
   judge_.check(Check::e13, high_watermark >= before, [&] {
-    return fmt::format("{}: node {}, leader of epoch {}, tells a consumer the high watermark {} after it gave {}", name(stream), from,
-                       newest->leader_epoch, high_watermark, before);
+    return fmt::format("{}: node {}, leader of epoch {}, tells a consumer the high watermark {} after it gave {}", ghost_.name(stream),
+                       from, newest->leader_epoch, high_watermark, before);
   });
   given.add(now, high_watermark);
 }
@@ -306,8 +300,8 @@ void PartitionChecks::on_batch_given(NodeId from, StreamId stream, int64_t base,
   const DurableLog& committed = ghost_.partitions[stream].committed;
   const LogEntry* entry = committed.ending_at(end);
   judge_.check(Check::e17, end <= committed.start() || (entry && entry->first == base && entry->body_crc == crc), [&] {
-    return fmt::format("{}: node {} gives a consumer [{}, {}) with checksum {:08x}; committed is the log up to {}{}", name(stream), from,
-                       base, end, crc, committed.end(),
+    return fmt::format("{}: node {} gives a consumer [{}, {}) with checksum {:08x}; committed is the log up to {}{}", ghost_.name(stream),
+                       from, base, end, crc, committed.end(),
                        entry ? fmt::format(", and there [{}, {}) with {:08x}", entry->first, entry->next, entry->body_crc) : std::string());
   });
 }
@@ -320,7 +314,7 @@ void PartitionChecks::on_latest_given(Time now, Time asked, NodeId from, StreamI
     const int64_t before = given.before(asked);
     judge_.check(Check::e13, offset >= before, [&] {
       return fmt::format("{}: node {}, leader of epoch {}, says that the latest offset is {}; {} was given to a client before",
-                         name(stream), from, leader_epoch, offset, before);
+                         ghost_.name(stream), from, leader_epoch, offset, before);
     });
   }
   given.add(now, offset);
@@ -336,7 +330,7 @@ std::vector<IdlePartition> PartitionChecks::idle() const {
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
     auto ghost = ghost_.partitions.find(stream);
     IdlePartition& view = out.emplace_back();
-    view.name = name(stream);
+    view.name = ghost_.name(stream);
     view.leader = ledgers_.machine_of(p.leader);
     view.high_watermark = ghost == ghost_.partitions.end() ? 0 : ghost->second.high_watermark();
     for (NodeId node : p.replicas) {

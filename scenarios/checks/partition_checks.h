@@ -23,9 +23,9 @@
 #include "broker/kafka/produce.h"
 #include "broker/replica/messages.h"
 #include "scenarios/checks/damage_checks.h"
-#include "scenarios/checks/ghost.h"
-#include "scenarios/checks/ledgers.h"
 #include "scenarios/checks/liveness.h"
+#include "scenarios/observe/ghost.h"
+#include "scenarios/observe/ledgers.h"
 
 namespace sg::scenario {
 
@@ -66,9 +66,6 @@ class PartitionChecks {
   void finish();
   // Every partition as the disks and the ghost have it now, for check_idle.
   std::vector<IdlePartition> idle() const;
-
-  // "orders-0 (stream 16)".
-  std::string name(StreamId stream) const;
 
  private:
   // What was given to clients, and when: only grows.

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "broker/raft/messages.h"
-#include "scenarios/checks/ghost.h"
-#include "scenarios/checks/ledgers.h"
+#include "scenarios/observe/ghost.h"
+#include "scenarios/observe/ledgers.h"
 
 namespace sg::scenario {
 

@@ -17,10 +17,10 @@
 #include "base/time.h"
 #include "broker/kafka/errors.h"
 #include "broker/metadata/messages.h"
-#include "scenarios/checks/ghost.h"
-#include "scenarios/checks/judge.h"
-#include "scenarios/checks/ledgers.h"
 #include "scenarios/checks/liveness.h"
+#include "scenarios/judge.h"
+#include "scenarios/observe/ghost.h"
+#include "scenarios/observe/ledgers.h"
 
 namespace sg::scenario {
 

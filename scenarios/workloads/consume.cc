@@ -1,53 +1,18 @@
-// Consumers: followers of a partition, and the final read of everything. Each answer is written down as it came.
+#include "scenarios/workloads/consume.h"
+
 #include "scenarios/client/consumer.h"
-#include "scenarios/workloads/workloads.h"
+#include "scenarios/toml_table.h"
+#include "scenarios/workloads/notes.h"
 
 namespace sg::scenario {
-namespace {
-
-// Writes down what one answer showed.
-void record(const Fetched& fetched, int32_t client, const PartitionName& partition, Time now, History& history) {
-  if (fetched.leader_epoch != kNoLeaderEpoch)
-    history.ends.push_back({client, partition, fetched.broker, fetched.leader_epoch, fetched.high_watermark, now});
-  for (const kafka::Record& r : fetched.records) {
-    Result<ValueId> value = parse_value(r.value.value_or(ByteSpan()));
-    if (value) {
-      history.reads.push_back({client, partition, r.offset, *value, now});
-    } else {
-      history.anomalies.push_back({client, partition, fmt::format("offset {}: {}", r.offset, value.error().what), now});
-    }
-  }
-}
-
-// Follows one partition until `until` says so or the deadline passes; false if the deadline passed first.
-template <class Until>
-bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionName& partition, Time deadline, History& history,
-            Until&& until) {
-  PartitionConsumer consumer(cluster, partition.topic, partition.partition, {});
-  while (!until(consumer)) {
-    Result<Fetched> fetched = consumer.poll(task, deadline);
-    if (fetched) {
-      record(*fetched, client, partition, task.now(), history);
-    } else if (fetched.is(Errc::stopped) || fetched.is(Errc::timeout) || fetched.is(Errc::unavailable)) {
-      if (fetched.is(Errc::stopped) || task.now() >= deadline) return false;
-    } else {
-      history.anomalies.push_back({client, partition, fetched.error().what, task.now()});
-      return false;
-    }
-  }
-  return true;
-}
-
-}  // namespace
-
-void run_consume(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, const std::vector<PartitionName>& partitions,
-                 WorkloadControl& control, History& history) {
+void Consume::run(Task& task, ClientEnv& env, const ClientPart& part) const {
+  const auto& [client, clients, partitions, control, history] = part;
   ClusterClient cluster(
       env.scheduler, env.network,
-      {.client_id = fmt::format("consumer-{}", client), .bootstrap = env.bootstrap, .keeps_newest_leader = spec.names_epochs});
-  const ConsumerOptions options{.names_epochs = spec.names_epochs};
+      {.client_id = fmt::format("consumer-{}", client), .bootstrap = env.bootstrap, .keeps_newest_leader = options_.names_epochs});
+  const ConsumerOptions options{.names_epochs = options_.names_epochs};
   TaskGroup tasks(env.scheduler);
-  if (!spec.rereads)
+  if (!options_.rereads)
     for (const PartitionName& p : partitions) history.followers.push_back({client, p});
   for (const PartitionName& p : partitions)
     tasks.spawn(fmt::format("consume {}", to_string(p)), [&, p](Task& t) {
@@ -56,8 +21,8 @@ void run_consume(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
       while (control.running && !t.stopping()) {
         Result<Fetched> fetched = consumer.poll(t, t.now() + 1s);
         if (fetched) {
-          record(*fetched, client, p, t.now(), history);
-          if (spec.rereads && fetched->records.empty()) consumer.seek(Offset(0));
+          write_down(*fetched, client, p, t.now(), history);
+          if (options_.rereads && fetched->records.empty()) consumer.seek(Offset(0));
         } else if (fetched.is(Errc::invalid) || fetched.is(Errc::not_found)) {
           history.anomalies.push_back({client, p, fetched.error().what, t.now()});
           return;
@@ -71,19 +36,17 @@ void run_consume(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
   cluster.close(task);
 }
 
-std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
-                           Time deadline) {
-  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("reader-{}", client), .bootstrap = env.bootstrap});
-  std::string failed;
-  for (const PartitionName& p : partitions) {
-    PartitionConsumer ends(cluster, p.topic, p.partition, {});
-    Result<Offset> end = ends.latest(task, deadline);
-    bool complete =
-        end && follow(task, cluster, client, p, deadline, history, [&](const PartitionConsumer& c) { return c.position() >= *end; });
-    if (!complete && failed.empty()) failed = fmt::format("{}: the final read did not reach the end in time", to_string(p));
-  }
-  cluster.close(task);
-  return failed;
+namespace {
+
+std::shared_ptr<const Workload> read_consume(const Table& t, const ClusterSpec&) {
+  return std::make_shared<Consume>(ConsumeOptions{.names_epochs = t.boolean("names_epochs", true), .rereads = t.boolean("rereads", false)});
+}
+
+}  // namespace
+
+WorkloadKind consume_kind() {
+  return {
+      "consume", "follows all partitions from their beginning, or reads them again and again", {"names_epochs", "rereads"}, read_consume};
 }
 
 }  // namespace sg::scenario

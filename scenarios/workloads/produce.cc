@@ -1,19 +1,13 @@
-// Producers: records with unique values at a drawn rate to all partitions; what became of each is written down.
+#include "scenarios/workloads/produce.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
 
 #include "scenarios/client/producer.h"
-#include "scenarios/workloads/workloads.h"
+#include "scenarios/toml_table.h"
 
 namespace sg::scenario {
-
-std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics) {
-  std::vector<PartitionName> out;
-  for (const TopicSpec& t : topics)
-    for (int32_t p = 0; p < t.partitions; ++p) out.push_back({t.name, p});
-  return out;
-}
 
 namespace {
 
@@ -67,7 +61,7 @@ class Sends {
 };
 
 // As clients do: a new leader may be known while answers of the old one are still awaited.
-void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<PartitionName>& partitions, const WorkloadSpec& spec,
+void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<PartitionName>& partitions, const ProduceOptions& spec,
                       const Rng& random) {
   Rng rng = random.split("metadata");
   std::set<std::string> topics;
@@ -79,8 +73,9 @@ void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<Part
 
 }  // namespace
 
-void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t client, int clients,
-                 const std::vector<PartitionName>& partitions, WorkloadControl& control, History& history) {
+void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
+  const ProduceOptions& spec = options_;
+  const auto& [client, clients, partitions, control, history] = part;
   Rng rng = env.rng.split("produce");
   ProducerOptions options;
   options.acks = static_cast<int16_t>(spec.acks);
@@ -137,6 +132,36 @@ void run_produce(Task& task, ClientEnv& env, const WorkloadSpec& spec, int32_t c
   tasks.stop();
   tasks.join(task);
   cluster.close(task);
+}
+
+namespace {
+
+std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&) {
+  ProduceOptions out;
+  const std::string acks = t.text("acks", "all");
+  if (acks != "all" && acks != "1" && acks != "0") refuse(t.toml(), fmt::format("acks '{}': \"all\", \"1\" and \"0\" exist", acks));
+  out.acks = acks == "all" ? -1 : acks == "1" ? 1 : 0;
+  out.idempotent = t.boolean("idempotent", out.acks == -1);
+  if (out.idempotent && out.acks != -1) refuse(t.toml(), "an idempotent producer needs acks = \"all\"");
+  out.first_sequence = t.range("first_sequence", out.first_sequence, 0, INT32_MAX);
+  out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
+  out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
+  out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
+  out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
+  out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
+  out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
+  out.records = t.integer("records", 0, 0, INT64_MAX);
+  return std::make_shared<Produce>(out);
+}
+
+}  // namespace
+
+WorkloadKind produce_kind() {
+  return {"produce",
+          "records with unique values at a drawn rate to all partitions",
+          {"acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s", "in_flight", "records_per_batch",
+           "value_bytes", "records"},
+          read_produce};
 }
 
 }  // namespace sg::scenario

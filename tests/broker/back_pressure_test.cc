@@ -5,7 +5,7 @@
 #include "broker/kafka/produce.h"
 #include "broker/kafka/record.h"
 #include "scenarios/client/cluster_client.h"
-#include "scenarios/cluster.h"
+#include "scenarios/world/cluster.h"
 
 using namespace sg;
 

@@ -1,5 +1,5 @@
 // A cluster of brokers whose operators make mistakes: which machine runs what, and what the checks say of it.
-#include "scenarios/cluster.h"
+#include "scenarios/world/cluster.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What the faults have destroyed: three nodes, one partition of which the first two hold two committed records.
-#include "scenarios/checks/copies.h"
+#include "scenarios/observe/copies.h"
 
 #include <doctest/doctest.h>
 

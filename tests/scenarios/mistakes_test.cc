@@ -1,5 +1,5 @@
 // What operators get wrong, as configurations; and how a process that was started wrongly may end.
-#include "scenarios/mistakes.h"
+#include "scenarios/world/mistakes.h"
 
 #include <doctest/doctest.h>
 

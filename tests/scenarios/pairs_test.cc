@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <string>
 
-#include "scenarios/checks/judge.h"
+#include "scenarios/judge.h"
 
 using namespace sg::scenario;
 using namespace sg::scenario::testing;

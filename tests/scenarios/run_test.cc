@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include "scenarios/checks/judge.h"
-#include "scenarios/cluster.h"
-#include "scenarios/workloads/workloads.h"
+#include "scenarios/judge.h"
+#include "scenarios/workloads/consume.h"
+#include "scenarios/workloads/duties.h"
+#include "scenarios/workloads/produce.h"
+#include "scenarios/world/cluster.h"
 #include "tests/scenarios/pairs.h"
 
 using namespace sg;
@@ -18,8 +20,7 @@ Scenario tiny() {
   Scenario s;
   s.name = "tiny";
   s.cluster.topics = {{.name = "orders", .partitions = 1, .replicas = 3, .min_insync = 2}};
-  s.workloads.resize(2);
-  s.workloads[1].kind = WorkloadKind::consume;
+  s.workloads = {{.what = std::make_shared<Produce>()}, {.what = std::make_shared<Consume>()}};
   s.phases.safety = {2s, 2s};
   return s;
 }
@@ -33,13 +34,13 @@ sim::Fault fault(sim::FaultKind kind, std::string target) {
   return f;
 }
 
-RunResult run(const Scenario& scenario) {
+RunRecord run(const Scenario& scenario) {
   sim::Pools pools;
   return run_once(scenario, 1, pools);
 }
 
 std::string failure_of(const Scenario& scenario) {
-  RunResult result = run(scenario);
+  RunRecord result = run(scenario);
   CHECK(result.verdict == (result.check.empty() ? Verdict::pass : Verdict::fail));
   return result.check;
 }
@@ -47,7 +48,7 @@ std::string failure_of(const Scenario& scenario) {
 }  // namespace
 
 TEST_CASE("given a small scenario, when it is run, then it passes, with and without a fault") {
-  RunResult result = run(tiny());
+  RunRecord result = run(tiny());
   CHECK(result.verdict == Verdict::pass);
   CHECK(result.acked > 0);
   Scenario s = tiny();
@@ -60,18 +61,18 @@ TEST_CASE("given a small scenario, when it is run, then it passes, with and with
 TEST_CASE("given no workload, then the probe's own writes make no verdict") {
   Scenario s = tiny();
   s.workloads.clear();
-  RunResult result = run(s);
-  CHECK(result.verdict == Verdict::unjudged);
+  RunRecord result = run(s);
+  CHECK(result.verdict == Verdict::vacuous);
   CHECK(result.check == "no write of a workload was acknowledged");
   CHECK(result.acked == 0);
-  CHECK(verdict_line("tiny", 1, result).starts_with("FAIL tiny:1 "));
+  CHECK(verdict_line(result).starts_with("FAIL tiny:1 "));
 }
 
 TEST_CASE("given a plan whose only fault finds no target, then the run is not judged; beside one that strikes, it is") {
   Scenario s = tiny();
   s.at = {fault(sim::FaultKind::kill, "leader(nobody-0)")};
-  RunResult result = run(s);
-  CHECK(result.verdict == Verdict::unjudged);
+  RunRecord result = run(s);
+  CHECK(result.verdict == Verdict::vacuous);
   CHECK(result.check == "none of the 1 faults of the plan struck");
   s.at.push_back(fault(sim::FaultKind::kill, "leader"));
   CHECK(run(s).verdict == Verdict::pass);
@@ -83,9 +84,9 @@ TEST_CASE("given a crash point that is armed and never passed, then no fault has
     s.at = {fault(sim::FaultKind::crash_point, "leader")};
     s.at[0].point = sim::CrashPoint::after_write;
     s.at[0].value = passed ? 5 : 1'000'000;
-    RunResult result = run(s);
+    RunRecord result = run(s);
     CHECK(result.faults_struck == (passed ? 1 : 0));
-    CHECK(result.verdict == (passed ? Verdict::pass : Verdict::unjudged));
+    CHECK(result.verdict == (passed ? Verdict::pass : Verdict::vacuous));
   }
 }
 
@@ -93,7 +94,7 @@ TEST_CASE("given a disk that fails under a broker, then the broker may end by it
   Scenario s = tiny();
   s.at = {fault(sim::FaultKind::sync_failure, "leader")};
   s.at[0].path = "journal/";
-  RunResult result = run(s);
+  RunRecord result = run(s);
   CHECK(result.check == "");
   CHECK(result.verdict == Verdict::pass);
 }
@@ -105,7 +106,7 @@ TEST_CASE("given a node that is started wrongly, when its process refuses, then 
     s.at[0].choice = "other_node";
     s.at[0].duration = 1s;
     s.refusals = {{"other_node", known ? "belongs to node 2" : "belongs to nobody", true}};
-    RunResult result = run(s);
+    RunRecord result = run(s);
     CHECK(result.check == (known ? "" : "exit"));
     CHECK(result.faults_struck == 1);
   }
@@ -128,9 +129,9 @@ TEST_CASE("given a plan with a second process, when it is given to a scenario wi
   plan.faults = {fault(sim::FaultKind::operator_twin, "node2")};
   plan.faults[0].at = plan.faults[0].at + s.phases.set_up;
   sim::Pools pools;
-  RunResult result = run_once(s, 1, pools, {.plan = &plan});
+  RunRecord result = run_once(s, 1, pools, {.plan = &plan});
   CHECK(result.faults_struck == 1);
-  CHECK(result.plan == plan);
+  CHECK(result.plan == sim::to_string(plan));
 }
 
 TEST_CASE("given an owed check that never had anything to judge, then a run is not judged") {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "scenarios/workloads/produce.h"
 #include "tests/base/temp_file.h"
 
 using namespace sg;
@@ -44,6 +45,8 @@ std::string with(std::string_view piece, std::string_view replacement) {
 }
 // kBase with more lines behind it; the first of them is line 10.
 std::string and_then(std::string_view more) { return fmt::format("{}\n{}", kBase, more); }
+
+ProduceOptions produce_of(const Scenario& s) { return dynamic_cast<const Produce&>(*s.workloads.at(0).what).options(); }
 
 bool has(const std::string& text, std::string_view piece) { return text.find(piece) != std::string::npos; }
 
@@ -97,10 +100,10 @@ liveness_s = 11
   CHECK(s->cluster.topics[0].name == "orders");
   CHECK(s->cluster.topics[0].partitions == 1);
   REQUIRE(s->workloads.size() == 1);
-  const WorkloadSpec& w = s->workloads[0];
+  CHECK(s->workloads[0].topics == std::vector<std::string>{"orders"});
+  const ProduceOptions w = produce_of(*s);
   CHECK(w.acks == -1);
   CHECK(w.idempotent);
-  CHECK(w.topics == std::vector<std::string>{"orders"});
   CHECK(w.rate_per_s.low == 3);
   CHECK(w.rate_per_s.high == 4);
   CHECK(w.in_flight.low == 2);
@@ -207,9 +210,9 @@ TEST_CASE(
   REQUIRE(error == "");
   CHECK(s->cluster.topics[0].made_after == 2500ms);
   CHECK(s->cluster.topics[1].made_after == Duration::zero());
-  CHECK(s->workloads[0].first_sequence.high == 2147483647);
-  CHECK(s->workloads[0].identity_batches.low == 4);
-  CHECK(s->workloads[0].metadata_every.low == 100ms);
+  CHECK(produce_of(*s).first_sequence.high == 2147483647);
+  CHECK(produce_of(*s).identity_batches.low == 4);
+  CHECK(produce_of(*s).metadata_every.low == 100ms);
   text.replace(text.rfind("orders"), 6, "late");
   TempFile named(text);
   CHECK(load_scenario_file(named.path()).has_value());
@@ -222,8 +225,8 @@ TEST_CASE("given acks below all, when nothing is said about idempotence, then th
   TempFile file(with("\"all\"", "\"1\""));
   Result<Scenario> s = load_scenario_file(file.path());
   REQUIRE(s.has_value());
-  CHECK(s->workloads[0].acks == 1);
-  CHECK_FALSE(s->workloads[0].idempotent);
+  CHECK(produce_of(*s).acks == 1);
+  CHECK_FALSE(produce_of(*s).idempotent);
 }
 
 TEST_CASE("given an unknown key, when the scenario is loaded, then its line and the nearest key are named") {

@@ -3,7 +3,7 @@
 
 #include "base/archive.h"
 #include "broker/kafka/codec.h"
-#include "scenarios/checks/taps.h"
+#include "scenarios/observe/taps.h"
 #include "tests/scenarios/pairs.h"
 
 using namespace sg;

@@ -1,4 +1,4 @@
-#include "scenarios/mistakes.h"
+#include "scenarios/world/mistakes.h"
 
 #include <fmt/format.h>
 

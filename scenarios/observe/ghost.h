@@ -6,13 +6,14 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "broker/metadata/catalogue.h"
-#include "scenarios/checks/catalogue_fold.h"
-#include "scenarios/checks/durable_log.h"
-#include "scenarios/machine.h"
+#include "scenarios/observe/catalogue_fold.h"
+#include "scenarios/observe/durable_log.h"
+#include "scenarios/world/machine.h"
 
 namespace sg::scenario {
 
@@ -63,6 +64,8 @@ struct Ghost {
   metadata::Catalogue catalogue;  // what the broker makes of the committed records
   CatalogueFold fold;             // what they mean
   std::map<StreamId, PartitionGhost> partitions;
+  // "orders-0 (stream 16)".
+  std::string name(StreamId stream) const;
 };
 
 }  // namespace sg::scenario

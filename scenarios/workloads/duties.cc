@@ -1,11 +1,19 @@
-// What is asked of a cluster that is healthy: topics are created, and a record goes in and comes out (L4).
+#include "scenarios/workloads/duties.h"
+
 #include <algorithm>
 
 #include "scenarios/client/consumer.h"
 #include "scenarios/client/producer.h"
-#include "scenarios/workloads/workloads.h"
+#include "scenarios/workloads/notes.h"
 
 namespace sg::scenario {
+
+std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics) {
+  std::vector<PartitionName> out;
+  for (const TopicSpec& t : topics)
+    for (int32_t p = 0; p < t.partitions; ++p) out.push_back({t.name, p});
+  return out;
+}
 
 std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpec>& topics, Time deadline) {
   ClusterClient cluster(env.scheduler, env.network, {.client_id = "admin", .bootstrap = env.bootstrap});
@@ -74,6 +82,44 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
                 }),
         ++number;
   tasks.join(task);
+  cluster.close(task);
+  return failed;
+}
+
+namespace {
+
+// Follows one partition until `until` says so or the deadline passes; false if the deadline passed first.
+template <class Until>
+bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionName& partition, Time deadline, History& history,
+            Until&& until) {
+  PartitionConsumer consumer(cluster, partition.topic, partition.partition, {});
+  while (!until(consumer)) {
+    Result<Fetched> fetched = consumer.poll(task, deadline);
+    if (fetched) {
+      write_down(*fetched, client, partition, task.now(), history);
+    } else if (fetched.is(Errc::stopped) || fetched.is(Errc::timeout) || fetched.is(Errc::unavailable)) {
+      if (fetched.is(Errc::stopped) || task.now() >= deadline) return false;
+    } else {
+      history.anomalies.push_back({client, partition, fetched.error().what, task.now()});
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
+                           Time deadline) {
+  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("reader-{}", client), .bootstrap = env.bootstrap});
+  std::string failed;
+  for (const PartitionName& p : partitions) {
+    PartitionConsumer ends(cluster, p.topic, p.partition, {});
+    Result<Offset> end = ends.latest(task, deadline);
+    bool complete =
+        end && follow(task, cluster, client, p, deadline, history, [&](const PartitionConsumer& c) { return c.position() >= *end; });
+    if (!complete && failed.empty()) failed = fmt::format("{}: the final read did not reach the end in time", to_string(p));
+  }
   cluster.close(task);
   return failed;
 }

@@ -19,9 +19,9 @@
 
 #include "base/ids.h"
 #include "broker/wal/format.h"
-#include "scenarios/checks/durable_log.h"
-#include "scenarios/checks/judge.h"
-#include "scenarios/machine.h"
+#include "scenarios/judge.h"
+#include "scenarios/observe/durable_log.h"
+#include "scenarios/world/machine.h"
 #include "sim/life.h"
 
 namespace sg::scenario {

@@ -1,4 +1,4 @@
-#include "scenarios/checks/copies.h"
+#include "scenarios/observe/copies.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "scenarios/checks/catalogue_fold.h"
+#include "scenarios/observe/catalogue_fold.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

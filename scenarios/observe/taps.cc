@@ -1,4 +1,4 @@
-#include "scenarios/checks/taps.h"
+#include "scenarios/observe/taps.h"
 
 #include <fmt/format.h>
 

@@ -8,7 +8,7 @@
 #include <map>
 #include <memory>
 
-#include "scenarios/checks/ledger.h"
+#include "scenarios/observe/ledger.h"
 
 namespace sg::scenario {
 

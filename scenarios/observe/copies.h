@@ -9,8 +9,8 @@
 #include <map>
 #include <set>
 
-#include "scenarios/checks/ghost.h"
-#include "scenarios/checks/ledgers.h"
+#include "scenarios/observe/ghost.h"
+#include "scenarios/observe/ledgers.h"
 
 namespace sg::scenario {
 

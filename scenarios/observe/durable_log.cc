@@ -1,4 +1,4 @@
-#include "scenarios/checks/durable_log.h"
+#include "scenarios/observe/durable_log.h"
 
 #include <algorithm>
 

@@ -22,8 +22,8 @@
 #include "broker/raft/formation.h"
 #include "broker/raft/messages.h"
 #include "broker/replica/messages.h"
-#include "scenarios/checks/judge.h"
-#include "scenarios/machine.h"
+#include "scenarios/judge.h"
+#include "scenarios/world/machine.h"
 #include "sim/network.h"
 
 namespace sg::scenario {

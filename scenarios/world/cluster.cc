@@ -1,11 +1,11 @@
-#include "scenarios/cluster.h"
+#include "scenarios/world/cluster.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "broker/kafka/record.h"
-#include "scenarios/mistakes.h"
+#include "scenarios/world/mistakes.h"
 
 namespace sg::scenario {
 namespace {

@@ -1,4 +1,4 @@
-#include "scenarios/checks/ledger.h"
+#include "scenarios/observe/ledger.h"
 
 #include <fmt/format.h>
 

@@ -11,8 +11,8 @@
 #include "broker/node.h"
 #include "scenarios/checks/run_checks.h"
 #include "scenarios/history.h"
-#include "scenarios/machine.h"
 #include "scenarios/scenario.h"
+#include "scenarios/world/machine.h"
 #include "sim/people.h"
 #include "sim/world.h"
 

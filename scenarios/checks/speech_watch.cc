@@ -1,0 +1,99 @@
+#include "scenarios/checks/speech_watch.h"
+
+#include <algorithm>
+
+#include "scenarios/observe/by_partition.h"
+
+namespace sg::scenario {
+
+void SpeechWatch::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
+  // Whoever is alone says to nobody who it is.
+  if (const auto* r = std::get_if<metadata::RegisterBroker>(&record); r && seen_.cluster.nodes().size() == 1)
+    checks_.on_run(seen_.now, seen_.ledgers.machine_of(r->node), r->node, r->run);
+  checks_.on_catalogue_changed(index, record);
+}
+
+// At what the node itself has applied, and whether it is the controller.
+void SpeechWatch::look(MachineId machine) {
+  if (const metadata::Catalogue* catalogue = seen_.catalogue_of(machine))
+    checks_.on_seen(seen_.now, machine, catalogue->applied(), seen_.cluster.running(machine)->is_controller());
+}
+
+void SpeechWatch::on_raft(MachineId from, MachineId, const raft::Message& m) {
+  checks_.on_run(seen_.now, from, m.from, m.from_run);
+  look(from);
+}
+
+void SpeechWatch::on_replica(MachineId from, const replica::Message& m) {
+  if (const auto* ack = std::get_if<replica::Ack>(&m)) checks_.on_promise(from, "an acknowledgement to a leader", ack->stream);
+}
+
+void SpeechWatch::on_data(MachineId from, const replica::Data& data, const SharedBytes&) {
+  checks_.on_promise(from, "a high watermark to a follower", data.stream);
+}
+
+// --- Answers to clients --------------------------------------------------------------------------------------------------------------
+
+// `promise`: what it promises, if it does.
+void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view promise) {
+  look(from);
+  checks_.on_answer(seen_.now, from, answer, seen_.cluster.machine(from).last_stall_end(), seen_.ghost.name(answer.stream));
+  if (!promise.empty()) checks_.on_promise(from, promise, answer.stream);
+}
+
+void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
+  for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
+    if (auto stream = seen_.stream_of(topic, p.index))
+      judge(from, {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = when.arrived, .acks = asked.acks},
+            p.error_code == kafka::ErrorCode::none ? "an acknowledgement to a producer" : "");
+  });
+}
+
+void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
+  for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
+    auto stream = seen_.stream_of(topic, p.partition_index);
+    if (!stream) return;
+    const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });
+    judge(from,
+          {.kind = Answer::Kind::fetched,
+           .stream = *stream,
+           .error = p.error_code,
+           .asked = when.arrived,
+           .named_epoch = named_epoch(asked, topic, p.partition_index),
+           .has_records = has_records,
+           .diverging = p.diverging_epoch.end_offset.v >= 0},
+          p.error_code == kafka::ErrorCode::none ? "a high watermark to a consumer" : "");
+  });
+}
+
+// It names itself as leader, or nobody in an epoch that it leads.
+bool SpeechWatch::is_of_its_own(MachineId machine, StreamId stream, const kafka::MetadataResponse::Partition& p) const {
+  if (p.leader_id != kNoNode) return p.leader_id == checks_.claimed_id(machine);
+  auto partition = seen_.ghost.partitions.find(stream);
+  if (partition == seen_.ghost.partitions.end()) return false;
+  auto leader = partition->second.leaders.find(p.leader_epoch);
+  return leader != partition->second.leaders.end() && leader->second == machine;
+}
+
+void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataResponse& answer) {
+  for_each_partition(answer, [&](std::string_view topic, const kafka::MetadataResponse::Partition& p) {
+    if (auto stream = seen_.stream_of(topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
+      judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived}, "");
+  });
+}
+
+void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
+                             const kafka::ListOffsetsResponse& answer) {
+  for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
+    if (auto stream = seen_.stream_of(topic, p.partition_index); stream && partition_in(asked, topic, p.partition_index))
+      judge(from,
+            {.kind = Answer::Kind::offsets,
+             .stream = *stream,
+             .error = p.error_code,
+             .asked = when.arrived,
+             .named_epoch = named_epoch(asked, topic, p.partition_index)},
+            p.error_code == kafka::ErrorCode::none ? "an offset to a client" : "");
+  });
+}
+
+}  // namespace sg::scenario

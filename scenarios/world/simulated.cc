@@ -1,0 +1,258 @@
+#include "scenarios/world/simulated.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "scenarios/checks/run_checks.h"
+#include "scenarios/plan.h"
+
+namespace sg::scenario {
+namespace {
+
+constexpr Duration kRestartAfterExit = 200ms;
+constexpr size_t kLastEvents = 20;
+constexpr int kSpares = 2;
+
+sim::WorldOptions draw_world(uint64_t seed) {
+  Rng rng = Rng(seed).split("world options");
+  sim::WorldOptions options;
+  options.network.link.latency_max = std::chrono::microseconds(rng.log_between(60, 5000));
+  options.network.link.tail_per_million = static_cast<uint32_t>(rng.chance(1, 2) ? 0 : rng.between(1, 5000));
+  options.network.retransmit_max = std::chrono::milliseconds(rng.log_between(5'000, 60'000));
+  options.network.has_patience = rng.chance(1, 2);
+  return options;
+}
+
+// The cluster of this seed.
+ClusterSpec draw_cluster(const Scenario& scenario, const sim::FaultPlan* plan, const sim::World& world) {
+  ClusterSpec out = scenario.cluster;
+  if (!out.nodes_of_seed.empty()) out.nodes = out.nodes_of_seed[world.rng("nodes").below(out.nodes_of_seed.size())];
+  const bool twins = plan && std::ranges::any_of(plan->faults, sim::needs_spare, &sim::Fault::kind);
+  if (twins || needs_spares(scenario)) out.spares = kSpares;
+  return out;
+}
+
+bool takes_disk(const sim::Fault& f) {
+  return f.kind == sim::FaultKind::wipe || (f.kind == sim::FaultKind::crash_point && f.death == sim::Death::wipe) ||
+         f.kind == sim::FaultKind::operator_restore || f.kind == sim::FaultKind::operator_unmount;
+}
+
+}  // namespace
+
+class SimulatedWorld::Host final : public ClientHost {
+ public:
+  Host(sim::World& world, std::string name, const sim::NodeOptions& options, std::vector<net::Address> bootstrap, ClientProgram program)
+      : node_(world.add_node(
+            std::move(name),
+            [bootstrap = std::move(bootstrap), program = std::move(program)](Task& task, sim::NodeEnv& env) {
+              ClientEnv client{env.scheduler, env.clock, env.network, env.rng, bootstrap};
+              program(task, client);
+              return 0;
+            },
+            options)) {}
+  void start() override { node_.start(); }
+  void kill() override {
+    if (node_.running()) node_.die(sim::Death::kill);
+  }
+
+ private:
+  sim::Node& node_;
+};
+
+SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const Options& options)
+    : scenario_(scenario), world_(seed, draw_world(seed), pools), cluster_(world_, draw_cluster(scenario, options.plan, world_)) {
+  if (options.observed) observers_.emplace(world_, cluster_);
+  if (options.trace) world_.trace().record_to(options.trace);
+  Rng rng = world_.rng("phases");
+  const int64_t low = scenario.phases.safety.low / 1ms;
+  const int64_t high = scenario.phases.safety.high / 1ms;
+  times_.safety_begin = Time{0} + scenario.phases.set_up;
+  times_.safety_end = times_.safety_begin + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
+  plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, times_.safety_begin, times_.safety_end);
+  executor_ = std::make_unique<sim::FaultExecutor>(
+      world_, plan_, cluster_.nodes(), [this](std::string_view target, uint64_t draw) { return cluster_.resolve(target, draw); });
+  executor_->set_operator(cluster_);
+  executor_->set_on_fault([this](const sim::Fault& fault, sim::Node& target) {
+    ++struck_[std::string(sim::to_string(fault.kind))];
+    if (takes_disk(fault)) taken_.insert(target.name());
+  });
+}
+SimulatedWorld::~SimulatedWorld() = default;
+
+bool SimulatedWorld::run_while(const std::function<bool()>& condition, Time limit) {
+  world_.run_while(condition, limit);
+  return !failed();
+}
+
+void SimulatedWorld::start() {
+  executor_->start();
+  supervise();
+  cluster_.start();
+}
+
+// A broker whose disk has failed under it ends, and its service manager starts it again.
+void SimulatedWorld::supervise() {
+  for (sim::Node* node : cluster_.nodes())
+    node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
+      if (code != broker::kExitDisk) return;
+      world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
+        if (!ended.running()) ended.start();
+      });
+    });
+}
+
+ClientHost& SimulatedWorld::add_client(std::string name, ClientProgram program) {
+  // Observers have one clock, the world's: what different clients saw is compared in time.
+  sim::NodeOptions options;
+  options.clock_origin = world_.now();
+  clients_.push_back(std::make_unique<Host>(world_, std::move(name), options, cluster_.bootstrap(), std::move(program)));
+  return *clients_.back();
+}
+
+void SimulatedWorld::heal() {
+  executor_->mend();
+  world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
+}
+
+// For how long the faults of links can hold back one message, at most.
+Duration SimulatedWorld::still_under_way() const {
+  Duration delay{}, stall{};
+  for (const sim::Fault& f : plan_.faults) {
+    if (f.kind == sim::FaultKind::link_delay) delay = std::max(delay, Duration(f.value));
+    if (f.kind == sim::FaultKind::link_stall) stall = std::max(stall, f.duration);
+  }
+  return delay + stall;
+}
+
+bool SimulatedWorld::somebody_moved() const {
+  if (!observers_) return false;
+  const metadata::Catalogue& catalogue = observers_->catalogue();
+  for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+    const metadata::Broker* registered = catalogue.broker(Cluster::broker_id(i));
+    if (registered && registered->peer.host != cluster_.nodes()[i]->name()) return true;
+  }
+  return false;
+}
+
+ClusterTiming SimulatedWorld::timing() const {
+  const auto& timing = cluster_.config().timing;
+  return {timing.election_max, timing.session_timeout};
+}
+
+// --- What is known of it -------------------------------------------------------------------------------------------------------------
+
+// Records may have been destroyed by the faults themselves. Without anybody who looks at the disks: as soon as two were taken.
+bool SimulatedWorld::quorum_destroyed() const { return observers_ ? observers_->copies().quorum_destroyed() : taken_.size() > 1; }
+bool SimulatedWorld::destroyed(StreamId stream) const { return observers_ ? observers_->copies().destroyed(stream) : taken_.size() > 1; }
+// The disks of all in-sync copies are gone for good: others may hold what they held, and nobody may say so.
+bool SimulatedWorld::nobody_left(const metadata::Partition& p) const {
+  return observers_ && std::ranges::none_of(p.isr, [&](const metadata::Copy& copy) { return observers_->is_anywhere(copy.directory); });
+}
+// Something was done to one of their disks: a broker that takes a copy for damaged may be right.
+bool SimulatedWorld::touched(const std::vector<NodeId>& members) const {
+  return std::ranges::any_of(members, [&](NodeId member) {
+    const sim::SimDisk& disk = cluster_.nodes()[static_cast<size_t>(member.v - 1)]->disk();
+    return disk.flips() + disk.losses() + disk.failures() + disk.exchanges() > 0;
+  });
+}
+
+// The partitions are those of the newest catalogue that a broker has.
+ClusterView SimulatedWorld::view() const {
+  ClusterView out;
+  out.now = world_.now();
+  if (observers_) out.term = observers_->term();
+  for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+    const broker::Node* broker = cluster_.running(Cluster::broker_id(i));
+    out.nodes.push_back({.id = Cluster::broker_id(i),
+                         .up = broker && broker->catalogue(),
+                         .controller = broker && broker->is_controller(),
+                         .spoiled = cluster_.nodes()[i]->disk().flips() + cluster_.nodes()[i]->disk().losses() > 0});
+  }
+  if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
+    for (const auto& [stream, p] : catalogue->partitions()) {
+      // Damaged, or on a disk that is not there any more.
+      const bool spoiled = std::ranges::none_of(p.isr, [&](const metadata::Copy& copy) { return catalogue->intact(p, copy); });
+      out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
+                                p.partition_epoch, p.replicas, p.isr_nodes(),
+                                destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p)});
+    }
+  out.quorum_destroyed = quorum_destroyed();
+  return out;
+}
+
+// What is committed says who is in sync; a cluster without a quorum does not know it any more. What the faults have destroyed is compared
+// with nothing.
+std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
+  leader_changes_ = cluster_.leader_changes();
+  std::vector<ReplicaContents> out;
+  const bool headless = quorum_destroyed();
+  if (headless && !observers_) return out;
+  const metadata::Catalogue* newest = cluster_.newest_catalogue();
+  ENSURE(headless || newest, "no node is up");
+  std::set<PartitionName> gone;
+  const metadata::Catalogue catalogue = headless ? observers_->catalogue() : *newest;
+  for (const auto& [stream, p] : catalogue.partitions())
+    if (destroyed(stream)) gone.insert({catalogue.topic(p.topic_id)->name, p.index});
+  std::set<NodeId> damaged;
+  for (size_t i = 0; observers_ && i < cluster_.nodes().size(); ++i)
+    if (observers_->damaged(Cluster::broker_id(i))) damaged.insert(Cluster::broker_id(i));
+  for (ReplicaContents& r : cluster_.read_replicas(catalogue)) {
+    if (gone.contains(r.partition)) continue;
+    if (headless && damaged.contains(r.node)) r.in_sync = false;
+    out.push_back(std::move(r));
+  }
+  return out;
+}
+
+std::optional<Violation> SimulatedWorld::judge_outside() {
+  if (!observers_) return std::nullopt;
+  for (const Cluster::Exit& e : cluster_.exits())
+    if (auto v = check_exit({e.machine, e.code, e.why, world_.find(e.machine)->disk().failures(), e.mistake}, scenario_.refusals)) return v;
+  for (const MistakeEnd& m : cluster_.mistakes())
+    if (auto v = check_refused(m, scenario_.refusals)) return v;
+  observers_->finish();
+  if (failed() || quorum_destroyed()) return std::nullopt;
+  const std::vector<Violation> idle = check_idle(observers_->idle());
+  return idle.empty() ? std::nullopt : std::optional(idle.front());
+}
+
+std::string SimulatedWorld::vacuous() const {
+  if (!plan_.faults.empty() && executor_->executed() == 0)
+    return fmt::format("none of the {} faults of the plan struck", plan_.faults.size());
+  return observers_ ? observers_->idle_check(scenario_.owes_silence) : std::string();
+}
+
+void SimulatedWorld::shut_down() {
+  for (const auto& client : clients_) client->kill();
+  for (sim::Node* node : cluster_.machines())
+    if (node->running()) node->die(sim::Death::kill);
+}
+
+void SimulatedWorld::describe(RunRecord& out) const {
+  out.seed = world_.seed();
+  out.hash = world_.trace().hash();
+  out.events = world_.events();
+  out.sim_ns = world_.now().ns;
+  out.drawn = cluster_.drawn();
+  out.plan = sim::to_string(plan_);
+  out.faults_planned = plan_.faults.size();
+  out.faults_struck = executor_->executed();
+  out.struck = struck_;
+  out.leader_changes = leader_changes_;
+  if (observers_) out.judged = observers_->judged();
+  for (const Cluster::Exit& e : cluster_.exits()) out.exits.push_back(fmt::format("{} ended with code {}: {}", e.machine, e.code, e.why));
+  const std::optional<sim::Failure>& failure = world_.failure();
+  if (!failure) return;
+  out.verdict = Verdict::fail;
+  out.check = failure->check;
+  out.text = fmt::format("{}\n  at {}.{:06} s of simulated time, event {}", failure->text, failure->time.ns / 1'000'000'000,
+                         failure->time.ns / 1000 % 1'000'000, failure->event);
+  for (sim::Node* node : cluster_.nodes()) {
+    std::vector<sim::TraceEvent> last = world_.trace().last(node->index());
+    for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i)
+      out.last_events.push_back(sim::to_line(last[i]));
+  }
+}
+
+}  // namespace sg::scenario
