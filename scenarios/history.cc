@@ -40,7 +40,8 @@ void parse_line(const json& j, History& h) {
                        .completed = at,
                        .outcome = outcome_of(j.at("outcome")),
                        .offset = Offset(j.at("offset").get<int64_t>()),
-                       .attempts = j.at("attempts")});
+                       .attempts = j.at("attempts"),
+                       .producer = ProducerId(j.value("producer", kNoProducerId.v))});
   } else if (op == "read") {
     h.reads.push_back({client, std::move(partition), Offset(j.at("offset").get<int64_t>()), {j.at("by"), j.at("number")}, at});
   } else if (op == "end") {
@@ -99,7 +100,8 @@ std::string to_json_lines(const History& h) {
           {"at", s.completed.ns},
           {"outcome", kOutcomes[static_cast<size_t>(s.outcome)]},
           {"offset", s.offset.v},
-          {"attempts", s.attempts}},
+          {"attempts", s.attempts},
+          {"producer", s.producer.v}},
          s.partition);
   for (const Read& r : h.reads)
     line(

@@ -48,8 +48,9 @@ struct Send {
   Time first_attempt;  // of its batch, when it first left; zero: it never did
   Time completed;
   Outcome outcome = Outcome::unknown;
-  Offset offset{-1};     // of the record, with ok and acks other than 0
-  int32_t attempts = 0;  // how often its batch was sent
+  Offset offset{-1};                    // of the record, with ok and acks other than 0
+  int32_t attempts = 0;                 // how often its batch was sent
+  ProducerId producer = kNoProducerId;  // under whose sequence, when idempotent
 };
 
 // One record that a client read.

@@ -151,11 +151,12 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
   auto sends = by_value(history);
   for (const ReplicaContents& c : replicas) {
     if (!c.in_sync) continue;
-    std::map<int32_t, const ReplicaRecord*> last;  // by client
+    // What a client gave up may be appended late, behind what it has sent since under another identity.
+    std::map<std::pair<int32_t, ProducerId>, const ReplicaRecord*> last;
     for (const ReplicaRecord& record : c.records) {
       auto it = sends.find(record.value);
       if (it == sends.end() || !it->second->idempotent) continue;
-      const ReplicaRecord*& previous = last[record.value.client];
+      const ReplicaRecord*& previous = last[{record.value.client, it->second->producer}];
       if (previous && previous->value.number > record.value.number)
         out.push_back(
             {"H7", fmt::format("{} on node {}: {} at offset {} stands behind {} at offset {}, which was sent later", to_string(c.partition),

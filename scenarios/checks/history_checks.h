@@ -18,8 +18,8 @@ std::vector<Violation> check_replicas_equal(const std::vector<ReplicaContents>& 
 // H4 phantom: read, but never sent, sent elsewhere, or certainly not appended; two readers (or a reader and the final logs) see different
 // records at one offset; and whatever a client noted as an anomaly.
 std::vector<Violation> check_phantoms(const History& history, const std::vector<ReplicaContents>& replicas);
-// H7: the records of one idempotent producer stand in the order in which they were sent; and of two acknowledged sends to a partition, one
-// that was acknowledged before the other began has the smaller offset.
+// H7: the records of one idempotent producer, under one producer id, stand in the order in which they were sent; and of two acknowledged
+// sends to a partition, one that was acknowledged before the other began has the smaller offset.
 std::vector<Violation> check_order(const History& history, const std::vector<ReplicaContents>& replicas);
 // H11: the end that one client is told by one broker under one leader epoch never goes back.
 std::vector<Violation> check_ends_monotone(const History& history);

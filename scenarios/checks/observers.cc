@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "scenarios/checks/client_watch.h"
 #include "scenarios/checks/metadata_watch.h"
 #include "scenarios/checks/partition_watch.h"
 #include "scenarios/checks/speech_watch.h"
@@ -47,6 +48,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
              .ledgers = {},
              .ghost = {},
              .contacts = {},
+             .disks = {},
              .is_elsewhere = [this](MachineId m) { return elsewhere(m); }},
         copies(seen.ledgers, seen.ghost),
         taps(&seen.now, Cluster::kPeerPort, Cluster::kKafkaPort, judge, *this) {
@@ -54,6 +56,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     metadata = add<MetadataWatch>(
         seen, judge, [this](LogIndex i, const std::optional<metadata::Record>& r, bool changed) { on_committed(i, r, changed); });
     partitions = add<PartitionWatch>(seen, judge);
+    clients = add<ClientWatch>(seen, judge);
     speech = add<SpeechWatch>(seen, judge, ClusterTiming{c.config().timing.election_max, c.config().timing.session_timeout});
     for (size_t i = 0; i < c.machines().size(); ++i) {
       sim::Node& node = *c.machines()[i];
@@ -90,13 +93,18 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     return machines.at(node);
   }
   void on_write(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t offset, ByteSpan bytes, disk::Durability) override {
-    if (is_journal(file)) at(node).ledger->write(op, file.path, offset, bytes);
+    if (!is_journal(file)) return;
+    Machine& machine = at(node);
+    seen.disks[machine.id].begins(op, seen.now);
+    machine.ledger->write(op, file.path, offset, bytes);
   }
   void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability,
                   std::optional<Errc> error) override {
     if (!is_journal(file)) return;
     if (error) disk_failed(node, "a write", file.path);
-    at(node).ledger->written(op, !error);
+    Machine& machine = at(node);
+    seen.disks[machine.id].ends(op, seen.now);
+    machine.ledger->written(op, !error);
   }
   void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
     if (!is_journal(file)) return;
@@ -118,6 +126,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     const bool wiped = death == sim::Death::wipe;
     if (wiped) disk_leaves(machine.id, true);
     machine.ledger->died(death);
+    seen.disks[machine.id].died();
     tell(&Observer::on_died, machine.id);
     if (wiped) disk_changed(machine.id);
   }
@@ -175,12 +184,16 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) override {
     seen.now = world.now();
     taps.on_send(info, from_dialer, bytes);
+    tell(&Observer::on_any_event);
   }
   void on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes) override {
     seen.now = world.now();
     taps.on_read(info, by_dialer, bytes);
   }
-  void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override { taps.on_end(info, from_dialer, reset); }
+  void on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) override {
+    seen.now = world.now();
+    taps.on_end(info, from_dialer, reset);
+  }
 
   // Tells all of them what a machine says, unless that is about another cluster.
   template <class... Parameters, class... Args>
@@ -204,14 +217,27 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   void on_heartbeat_reply(MachineId from, MachineId to, const metadata::HeartbeatReply& m) override {
     say(&MessageEvents::on_heartbeat_reply, from, to, m);
   }
+  void on_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header,
+                  const SharedBytes& body) override {
+    say(&MessageEvents::on_request, to, connection, asked, header, body);
+  }
+  void on_arrived(MachineId at_machine, const Asked& asked) override { say(&MessageEvents::on_arrived, at_machine, asked); }
+  void on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) override {
+    say(&MessageEvents::on_answer, from, connection, asked, header);
+  }
+  void on_answer_begins(MachineId from, uint64_t connection) override { say(&MessageEvents::on_answer_begins, from, connection); }
+  void on_connection_over(MachineId machine, uint64_t connection) override { say(&MessageEvents::on_connection_over, machine, connection); }
   void on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override {
     say(&MessageEvents::on_produced, from, when, asked, answer);
   }
   void on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) override {
     say(&MessageEvents::on_fetched, from, when, asked, answer);
   }
-  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataResponse& answer) override {
-    say(&MessageEvents::on_metadata, from, when, answer);
+  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer) override {
+    say(&MessageEvents::on_metadata, from, when, asked, answer);
+  }
+  void on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) override {
+    say(&MessageEvents::on_producer_id, from, answer);
   }
   void on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                   const kafka::ListOffsetsResponse& answer) override {
@@ -230,6 +256,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   std::vector<std::unique_ptr<Observer>> observers;
   MetadataWatch* metadata = nullptr;
   PartitionWatch* partitions = nullptr;
+  ClientWatch* clients = nullptr;
   SpeechWatch* speech = nullptr;
 };
 

@@ -81,7 +81,7 @@ bool PartitionWatch::knows_newest_state(MachineId node, StreamId stream) const {
 
 void PartitionWatch::on_produced(MachineId from, const Asked&, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
-    auto stream = seen_.stream_of(topic, p.index);
+    auto stream = seen_.stream_of(from, topic, p.index);
     const SharedBytes* records = records_of(asked, topic, p.index);
     if (!stream || !records || records->size() < kafka::kBatchHeaderBytes) return;
     kafka::BatchView batch(*records);
@@ -96,7 +96,7 @@ void PartitionWatch::on_produced(MachineId from, const Asked&, const kafka::Prod
 
 void PartitionWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest&, const kafka::FetchResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
-    auto stream = seen_.stream_of(topic, p.partition_index);
+    auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (p.error_code != kafka::ErrorCode::none || !stream) return;
     checks_.on_watermark_given(seen_.now, when.left, from, *stream, p.high_watermark.v);
     if (p.records) give_batches(from, *stream, *p.records);
@@ -123,7 +123,7 @@ void PartitionWatch::give_batches(MachineId from, StreamId stream, const kafka::
 void PartitionWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                                 const kafka::ListOffsetsResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
-    auto stream = seen_.stream_of(topic, p.partition_index);
+    auto stream = seen_.stream_of(from, topic, p.partition_index);
     const auto* request = partition_in(asked, topic, p.partition_index);
     if (!stream || !request || p.error_code != kafka::ErrorCode::none) return;
     if (request->timestamp == kafka::ListOffsetsRequest::kLatest)

@@ -43,7 +43,7 @@ void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view p
 
 void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
-    if (auto stream = seen_.stream_of(topic, p.index))
+    if (auto stream = seen_.stream_of(from, topic, p.index))
       judge(from, {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = when.arrived, .acks = asked.acks},
             p.error_code == kafka::ErrorCode::none ? "an acknowledgement to a producer" : "");
   });
@@ -51,7 +51,7 @@ void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
 
 void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
-    auto stream = seen_.stream_of(topic, p.partition_index);
+    auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (!stream) return;
     const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });
     judge(from,
@@ -75,9 +75,9 @@ bool SpeechWatch::is_of_its_own(MachineId machine, StreamId stream, const kafka:
   return leader != partition->second.leaders.end() && leader->second == machine;
 }
 
-void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataResponse& answer) {
+void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::MetadataResponse::Partition& p) {
-    if (auto stream = seen_.stream_of(topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
+    if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
       judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived}, "");
   });
 }
@@ -85,7 +85,7 @@ void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::Me
 void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                              const kafka::ListOffsetsResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
-    if (auto stream = seen_.stream_of(topic, p.partition_index); stream && partition_in(asked, topic, p.partition_index))
+    if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && partition_in(asked, topic, p.partition_index))
       judge(from,
             {.kind = Answer::Kind::offsets,
              .stream = *stream,

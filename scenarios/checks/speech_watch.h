@@ -21,7 +21,7 @@ class SpeechWatch final : public Observer {
   void on_heartbeat_reply(MachineId, MachineId to, const metadata::HeartbeatReply& m) override { checks_.on_heartbeat_reply(to, m); }
   void on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override;
   void on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) override;
-  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataResponse& answer) override;
+  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse& answer) override;
   void on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                   const kafka::ListOffsetsResponse& answer) override;
 

@@ -2,8 +2,9 @@
 
 namespace sg::scenario {
 
-std::optional<StreamId> Seen::stream_of(std::string_view topic_name, int32_t index) const {
-  const metadata::Topic* topic = ghost.catalogue.topic(topic_name);
+std::optional<StreamId> Seen::stream_of(MachineId machine, std::string_view topic_name, int32_t index) const {
+  const metadata::Catalogue* known = catalogue_of(machine);
+  const metadata::Topic* topic = (known ? *known : ghost.catalogue).topic(topic_name);
   if (!topic || index < 0 || static_cast<size_t>(index) >= topic->partitions.size()) return std::nullopt;
   return topic->partitions[static_cast<size_t>(index)];
 }

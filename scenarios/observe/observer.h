@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,25 @@
 
 namespace sg::scenario {
 
+// How a disk keeps up with the journal.
+class Pace {
+ public:
+  void begins(uint64_t op, Time now) { writing_.emplace(op, now); }
+  void ends(uint64_t op, Time now) {
+    if (stands(now)) stood_until_ = now;
+    writing_.erase(op);
+  }
+  void died() { writing_.clear(); }
+  // When it last kept somebody waiting for longer than a disk that works does.
+  Time stood_until(Time now) const { return stands(now) ? now : stood_until_; }
+
+ private:
+  static constexpr Duration kPatience = 500ms;
+  bool stands(Time now) const { return !writing_.empty() && now - writing_.begin()->second > kPatience; }
+  std::map<uint64_t, Time> writing_;  // ops are numbered in their order
+  Time stood_until_;
+};
+
 // What is known from outside. It outlives the observers.
 struct Seen {
   Time now;
@@ -27,11 +47,13 @@ struct Seen {
   Ledgers ledgers;
   Ghost ghost;
   Contacts contacts;
+  std::map<MachineId, Pace> disks;
   // Started with an empty directory and told of nobody else, it forms a cluster of its own.
   std::function<bool(MachineId)> is_elsewhere;
 
-  // The partition of a topic of that name; none if the committed catalogue has none.
-  std::optional<StreamId> stream_of(std::string_view topic, int32_t index) const;
+  // What a machine means by a partition of a topic of that name: as far as it knows the catalogue, or as it is committed if nothing runs
+  // there. None if there is none.
+  std::optional<StreamId> stream_of(MachineId machine, std::string_view topic, int32_t index) const;
   // That machine and Raft's leader hear each other.
   bool in_contact(MachineId machine) const { return contacts.in_raft(machine, now); }
   // The catalogue of the process there, as it is now; null without one.
@@ -59,6 +81,9 @@ class Observer : public MessageEvents {
   virtual void on_died(MachineId) {}
   // A wiped or an exchanged disk is in the machine now, and the ledger knows what is on it.
   virtual void on_disk_changed(MachineId) {}
+
+  // Something has just happened on some connection: whoever has to look at the clock now and then does it here.
+  virtual void on_any_event() {}
 
   // The run is over and everything is healed: what is judged at the end.
   virtual void finish() {}

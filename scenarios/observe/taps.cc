@@ -32,14 +32,15 @@ void Taps::on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan b
   if (from_dialer && to != kNoNode) std::swap(from, to);
   auto on_frame = [&](const SharedBytes& body) {
     Result<> decoded = peer          ? peer_frame(from, to, connection, body)
-                       : from_dialer ? request(connection, body)
-                                     : response(from, connection, body);
+                       : from_dialer ? request(from, info.id, connection, body)
+                                     : response(from, info.id, connection, body);
     judge_.check(Check::format, decoded.has_value(), [&] {
       return fmt::format("a frame of {} bytes from {} ({}, connection {}) cannot be decoded: {}", body.size(),
                          from_dialer ? info.dialer.host : info.acceptor.host, peer ? "peer" : "Kafka", info.id, decoded.error().what);
     });
   };
   connection.lost = !connection.cutters[from_dialer ? 0 : 1].feed(bytes, on_frame);
+  if (!peer && !from_dialer && connection.cutters[1].partial()) events_.on_answer_begins(from, info.id);
 }
 
 void Taps::on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes) {
@@ -47,11 +48,21 @@ void Taps::on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes
   if (by_dialer || connection == connections_.end()) return;
   Connection& c = connection->second;
   const uint64_t before = std::exchange(c.read_bytes, c.read_bytes + bytes);
-  for (Request& r : c.unanswered)
-    if (r.end > before && r.end <= c.read_bytes) r.asked.arrived = *now_;
+  const MachineId broker = machines_.at(info.acceptor_node);
+  for (Request& r : c.unanswered) {
+    if (r.end <= before || r.end > c.read_bytes) continue;
+    r.asked.arrived = *now_;
+    events_.on_arrived(broker, r.asked);
+  }
+  for (; !c.unread.empty() && c.unread.front().end <= c.read_bytes; c.unread.pop_front()) {
+    c.unread.front().asked.arrived = *now_;
+    events_.on_arrived(broker, c.unread.front().asked);
+  }
 }
 
 void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) {
+  auto broker = machines_.find(info.acceptor_node);
+  if (info.acceptor.port == kafka_port_ && broker != machines_.end()) events_.on_connection_over(broker->second, info.id);
   // Once the acceptor has ended its side, nothing more is answered.
   if (!from_dialer || reset) connections_.erase(info.id);
 }
@@ -87,25 +98,27 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, Connection& connection, 
   }
 }
 
-Result<> Taps::request(Connection& connection, const SharedBytes& body) {
+Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body) {
   connection.asked_bytes += kFrameLengthBytes + body.size();
   TRY(auto frame, kafka::decode_request_header(body));
-  // acks=0 has no answer.
-  if (frame.header.api_key == kafka::ApiKey::produce) {
-    TRY(auto produce, kafka::decode<kafka::ProduceRequest>(frame.header.api_version, frame.body));
-    if (produce.acks == 0) return {};
+  Request request{std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_, ++requests_, true}};
+  if (request.header.api_key == kafka::ApiKey::produce) {
+    TRY(auto produce, kafka::decode<kafka::ProduceRequest>(request.header.api_version, request.body));
+    request.asked.answered = produce.acks != 0;
   }
-  connection.unanswered.push_back({std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_}});
+  events_.on_request(to, id, request.asked, request.header, request.body);
+  (request.asked.answered ? connection.unanswered : connection.unread).push_back(std::move(request));
   return {};
 }
 
-Result<> Taps::response(MachineId from, Connection& connection, const SharedBytes& body) {
+Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body) {
   TRY(int32_t correlation_id, kafka::peek_correlation_id(body));
   if (connection.unanswered.empty() || connection.unanswered.front().header.correlation_id != correlation_id)
     return fail(Errc::invalid, fmt::format("it answers request {}, which is not the oldest without an answer", correlation_id));
   Request request = std::move(connection.unanswered.front());
   connection.unanswered.pop_front();
-  const auto& [key, version, id, client] = request.header;
+  const auto& [key, version, correlation, client] = request.header;
+  events_.on_answer(from, id, request.asked, request.header);
   TRY(auto frame, kafka::decode_response_header(key, version, body));
   if (key == kafka::ApiKey::produce) {
     TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
@@ -120,8 +133,12 @@ Result<> Taps::response(MachineId from, Connection& connection, const SharedByte
     TRY(auto answer, kafka::decode<kafka::ListOffsetsResponse>(version, frame.body));
     events_.on_offsets(from, request.asked, asked, answer);
   } else if (key == kafka::ApiKey::metadata) {
+    TRY(auto asked, kafka::decode<kafka::MetadataRequest>(version, request.body));
     TRY(auto answer, kafka::decode<kafka::MetadataResponse>(version, frame.body));
-    events_.on_metadata(from, request.asked, answer);
+    events_.on_metadata(from, request.asked, asked, answer);
+  } else if (key == kafka::ApiKey::init_producer_id) {
+    TRY(auto answer, kafka::decode<kafka::InitProducerIdResponse>(version, frame.body));
+    events_.on_producer_id(from, answer);
   }
   return {};
 }

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "broker/kafka/fetch.h"
 #include "broker/kafka/header.h"
+#include "broker/kafka/init_producer_id.h"
 #include "broker/kafka/list_offsets.h"
 #include "broker/kafka/metadata.h"
 #include "broker/kafka/produce.h"
@@ -31,6 +32,8 @@ namespace sg::scenario {
 // Cuts one direction of a connection: int32 length, big-endian, then the body.
 class FrameCutter {
  public:
+  // Bytes of a frame that is not complete wait here.
+  bool partial() const { return !buffer_.empty(); }
   // Calls sink(SharedBytes body) for each frame that is complete now.  False: a length that cannot be; the stream is lost.
   template <class Sink>
   bool feed(ByteSpan bytes, Sink&& sink) {
@@ -51,10 +54,12 @@ class FrameCutter {
   ByteVec buffer_;
 };
 
-// When a request left its client, and when the broker had read it.
+// A client's request.
 struct Asked {
-  Time left;
-  Time arrived;
+  Time left;             // its client
+  Time arrived;          // when the broker had read it; until then, when it left
+  uint64_t number = 0;   // unique in the run, ascending
+  bool answered = true;  // it will be: all but a Produce with acks=0
 };
 
 // Messages as they leave a machine.
@@ -72,9 +77,19 @@ class MessageEvents {
   virtual void on_data(MachineId, const replica::Data&, [[maybe_unused]] const SharedBytes& payload) {}
   virtual void on_heartbeat(MachineId, const metadata::Heartbeat&) {}
   virtual void on_heartbeat_reply(MachineId, [[maybe_unused]] MachineId to, const metadata::HeartbeatReply&) {}
+  // A request has left its client for that machine; has been read there; is about to be answered (then follows what is told of that API).
+  virtual void on_request(MachineId, [[maybe_unused]] uint64_t connection, const Asked&, const kafka::RequestHeader&,
+                          [[maybe_unused]] const SharedBytes& body) {}
+  virtual void on_arrived(MachineId, const Asked&) {}
+  virtual void on_answer(MachineId, [[maybe_unused]] uint64_t connection, const Asked&, const kafka::RequestHeader&) {}
+  // Some bytes of an answer have left, and the rest has not yet.
+  virtual void on_answer_begins(MachineId, [[maybe_unused]] uint64_t connection) {}
+  // Either end has ended a client's connection to that machine.
+  virtual void on_connection_over(MachineId, [[maybe_unused]] uint64_t connection) {}
   virtual void on_produced(MachineId, [[maybe_unused]] const Asked& when, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
   virtual void on_fetched(MachineId, [[maybe_unused]] const Asked& when, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
-  virtual void on_metadata(MachineId, [[maybe_unused]] const Asked& when, const kafka::MetadataResponse&) {}
+  virtual void on_producer_id(MachineId, const kafka::InitProducerIdResponse&) {}
+  virtual void on_metadata(MachineId, [[maybe_unused]] const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse&) {}
   virtual void on_offsets(MachineId, [[maybe_unused]] const Asked& when, const kafka::ListOffsetsRequest&,
                           const kafka::ListOffsetsResponse&) {}
 };
@@ -102,6 +117,7 @@ class Taps final : public sim::NetworkTap {
   struct Connection {
     FrameCutter cutters[2];          // [0]: from the dialer
     std::deque<Request> unanswered;  // of a Kafka connection, in order
+    std::deque<Request> unread;      // acks=0, likewise: there is no answer to wait for
     uint64_t asked_bytes = 0;        // that the client has sent there in whole requests
     uint64_t read_bytes = 0;         // that the broker has read
     broker::peer::Hello hello;       // of a peer connection: the last one
@@ -110,8 +126,8 @@ class Taps final : public sim::NetworkTap {
 
   Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);
   Result<> greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame);
-  Result<> request(Connection& connection, const SharedBytes& body);
-  Result<> response(MachineId from, Connection& connection, const SharedBytes& body);
+  Result<> request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body);
+  Result<> response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body);
 
   const Time* now_;
   uint16_t peer_port_;
@@ -120,6 +136,7 @@ class Taps final : public sim::NetworkTap {
   MessageEvents& events_;
   std::map<uint32_t, MachineId> machines_;
   std::map<uint64_t, Connection> connections_;
+  uint64_t requests_ = 0;
 };
 
 }  // namespace sg::scenario

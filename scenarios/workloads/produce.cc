@@ -39,6 +39,7 @@ class Sends {
       send.first_attempt = result.first_attempt;
       send.completed = result.completed;
       send.attempts = result.attempts;
+      send.producer = result.producer_id;
       send.outcome = to_outcome(result.outcome);
       if (result.outcome == SendOutcome::ok) send.offset = result.base_offset + delta;
       ++delta;

@@ -215,6 +215,17 @@ TEST_CASE("H7: given an idempotent producer's records in the wrong order, then t
   CHECK(s.found() == "");
 }
 
+TEST_CASE("H7: given a send that was given up, then under another identity it may stand behind later ones; under the same it may not") {
+  Story s;
+  s.send(3, Outcome::unknown, -1);
+  s.send(4, Outcome::unknown, -1).producer = ProducerId(8);
+  s.store(3, {1, 4});
+  s.store(4, {1, 3});
+  CHECK(s.found() == "");
+  s.history.sends[3].producer = ProducerId(8);
+  CHECK(s.found() == "H7");
+}
+
 TEST_CASE("H7: given two producers, then only the order within each counts") {
   Story s;
   s.send(0, Outcome::unknown, -1).value.client = 2;

@@ -20,7 +20,8 @@ History sample() {
                      .completed = Time{INT64_MAX},
                      .outcome = Outcome::failed,
                      .offset = Offset(-1),
-                     .attempts = 4});
+                     .attempts = 4,
+                     .producer = ProducerId(77)});
   h.reads.push_back({9, {"a \"quoted\"\nname", 0}, Offset(INT64_MAX), {-7, INT64_MIN}, Time{8}});
   h.ends.push_back({9, {"orders", 1}, NodeId(2), LeaderEpoch(6), Offset(12), Time{10}});
   h.anomalies.push_back({9, {"orders", 1}, "offset out of range", Time{11}});
@@ -82,6 +83,7 @@ TEST_CASE("given a history, when it is written and read, then every field comes 
   CHECK(send.outcome == Outcome::failed);
   CHECK(send.offset == Offset(-1));
   CHECK(send.attempts == 4);
+  CHECK(send.producer == ProducerId(77));
 
   REQUIRE(h->reads.size() == 1);
   const Read& read = h->reads[0];

@@ -1,0 +1,119 @@
+#include "scenarios/checks/client_watch.h"
+
+#include <fmt/format.h>
+
+#include "broker/kafka/codec.h"
+#include "broker/kafka/create_topics.h"
+#include "broker/kafka/delete_topics.h"
+#include "broker/kafka/record_batch.h"
+#include "scenarios/observe/by_partition.h"
+
+namespace sg::scenario {
+namespace {
+
+template <class Request>
+Request decoded(const kafka::RequestHeader& header, const SharedBytes& body) {
+  auto request = kafka::decode<Request>(header.api_version, body);
+  return request ? std::move(*request) : Request{};
+}
+
+// The time that a request names itself.
+Duration own_time(const kafka::RequestHeader& header, const SharedBytes& body) {
+  using kafka::ApiKey;
+  int32_t ms = 0;
+  switch (header.api_key) {
+    case ApiKey::produce: ms = decoded<kafka::ProduceRequest>(header, body).timeout_ms; break;
+    case ApiKey::fetch: ms = decoded<kafka::FetchRequest>(header, body).max_wait_ms; break;
+    case ApiKey::create_topics: ms = decoded<kafka::CreateTopicsRequest>(header, body).timeout_ms; break;
+    case ApiKey::delete_topics: ms = decoded<kafka::DeleteTopicsRequest>(header, body).timeout_ms; break;
+    default: break;
+  }
+  return std::chrono::milliseconds(std::max(0, ms));
+}
+
+}  // namespace
+
+// --- Journals ------------------------------------------------------------------------------------------------------------------------
+
+void ClientWatch::on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan, ByteSpan payload) {
+  if (wal::is_metadata(stream) || seen_.is_elsewhere(node) || payload.size() < kafka::kBatchHeaderBytes) return;
+  const kafka::BatchView batch(payload);
+  const std::string where = seen_.ghost.name(stream);
+  producers_.on_batch(node, stream, entry.first, entry.next, batch, where);
+  auto partition = seen_.ghost.partitions.find(stream);
+  const PartitionState* newest = partition == seen_.ghost.partitions.end() ? nullptr : partition->second.newest();
+  // What it led before, it may be given back by who leads now.
+  if (newest && newest->leader == node && newest->leader_epoch.v == entry.epoch) truth_.on_appended(seen_.now, node, batch.crc(), where);
+}
+
+void ClientWatch::on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t, const wal::HardState&) {
+  if (!wal::is_metadata(stream)) producers_.on_truncate(node, stream, new_end);
+}
+
+void ClientWatch::on_disk_leaves(MachineId machine, bool) {
+  producers_.forget(machine);
+  metadata_.forget(machine);
+}
+
+void ClientWatch::on_died(MachineId machine) {
+  truth_.on_died(machine);
+  owed_.on_died(machine);
+}
+
+void ClientWatch::on_any_event() {
+  owed_.look(seen_.now, [this](MachineId machine) {
+    const sim::Node& node = seen_.cluster.machine(machine);
+    return node.stalled() ? seen_.now : std::max(node.last_stall_end(), seen_.disks[machine].stood_until(seen_.now));
+  });
+}
+
+// --- Requests and answers ------------------------------------------------------------------------------------------------------------
+
+void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header,
+                             const SharedBytes& body) {
+  if (asked.answered)
+    owed_.on_request(
+        to, connection,
+        {.number = asked.number,
+         .what = fmt::format("{} v{} of {}", kafka::to_string(header.api_key), header.api_version, header.client_id.value_or("?")),
+         .own = own_time(header, body),
+         .asked = asked.left});
+  if (header.api_key != kafka::ApiKey::produce) return;
+  const auto request = decoded<kafka::ProduceRequest>(header, body);
+  for_each_partition(request, [&](std::string_view, const kafka::ProduceRequest::Partition& p) {
+    if (p.records && p.records->size() >= kafka::kBatchHeaderBytes) truth_.on_carried(to, asked.number, kafka::BatchView(*p.records).crc());
+  });
+  if (asked.answered) {
+    produces_[connection].insert(asked.number);
+  } else {
+    truth_.on_unanswerable(to, asked.number);
+  }
+}
+
+void ClientWatch::on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) {
+  owed_.on_answer(from, connection, asked.number, seen_.now);
+  if (header.api_key == kafka::ApiKey::produce) produces_[connection].erase(asked.number);
+}
+
+void ClientWatch::on_connection_over(MachineId machine, uint64_t connection) {
+  owed_.on_connection_over(connection);
+  auto open = produces_.find(connection);
+  if (open == produces_.end()) return;
+  for (uint64_t number : open->second) truth_.on_unanswerable(machine, number);
+  produces_.erase(open);
+}
+
+void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
+  for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
+    const SharedBytes* records = records_of(asked, topic, p.index);
+    if (!records || records->size() < kafka::kBatchHeaderBytes) return;
+    truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code,
+                       fmt::format("{}-{}", topic, p.index));
+  });
+}
+
+void ClientWatch::on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) {
+  if (answer.error_code == kafka::ErrorCode::none) producers_.on_issued(from, answer.producer_id, answer.producer_epoch);
+}
+
+}  // namespace sg::scenario

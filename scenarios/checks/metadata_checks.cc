@@ -1,0 +1,125 @@
+#include "scenarios/checks/metadata_checks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace sg::scenario {
+
+void MetadataChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
+  if (const auto* made = std::get_if<metadata::CreateTopic>(&record)) {
+    const metadata::Topic* topic = ghost_.catalogue.topic(made->name);
+    if (topic && topic->id == made->topic_id) topics_[made->name].push_back({topic->id, index, std::nullopt, topic->partitions});
+  } else if (const auto* deleted = std::get_if<metadata::DeleteTopic>(&record)) {
+    for (auto& [name, incarnations] : topics_)
+      for (Incarnation& i : incarnations)
+        if (i.id == deleted->topic_id) i.deleted = index;
+  }
+}
+
+const MetadataChecks::Incarnation* MetadataChecks::find(std::string_view name, const Uuid& id) const {
+  auto topic = topics_.find(name);
+  if (topic == topics_.end()) return nullptr;
+  auto it = std::ranges::find(topic->second, id, &Incarnation::id);
+  return it == topic->second.end() ? nullptr : &*it;
+}
+
+void MetadataChecks::on_answer(Time now, MachineId by, Time arrived, const kafka::MetadataRequest& asked,
+                               const kafka::MetadataResponse& answer) {
+  const Moment m{now, by, arrived};
+  for (const auto& topic : answer.topics) {
+    if (!topic.name) continue;
+    if (topic.error_code == kafka::ErrorCode::none) {
+      judge_topic(m, topic);
+    } else if (topic.error_code == kafka::ErrorCode::unknown_topic_or_partition) {
+      judge_absent(m, *topic.name);
+    }
+  }
+  if (asked.topics) return;
+  for (const auto& [name, incarnations] : topics_) {
+    const bool listed = std::ranges::any_of(answer.topics, [&](const auto& t) { return t.name == name; });
+    if (!listed) judge_absent(m, name);
+  }
+}
+
+void MetadataChecks::judge_topic(const Moment& m, const kafka::MetadataResponse::Topic& topic) {
+  if (topic.topic_id.is_zero()) return;  // a version without ids
+  const std::string& name = *topic.name;
+  const Incarnation* incarnation = find(name, topic.topic_id);
+  judge_.check(Check::h13, incarnation != nullptr, [&] {
+    return fmt::format("machine {} tells a client of topic {} with id {}, which was never made under that name", m.by, name,
+                       topic.topic_id);
+  });
+  if (!incarnation) return;
+  Said<LogIndex>& said = said_[{m.by, name}];
+  const LogIndex known = said.before(m.arrived);
+  judge_.check(Check::h13, !incarnation->deleted || known < *incarnation->deleted, [&] {
+    return fmt::format(
+        "machine {} tells a client of topic {} with id {}, which entry {} deleted; it has said before what came with entry {}", m.by, name,
+        topic.topic_id, *incarnation->deleted, known);
+  });
+  said.add(m.now, incarnation->made);
+  judge_.check(Check::h13, topic.partitions.size() == incarnation->partitions.size(), [&] {
+    return fmt::format("machine {} tells a client of {} partitions of topic {}; it was made with {}", m.by, topic.partitions.size(), name,
+                       incarnation->partitions.size());
+  });
+  for (const auto& p : topic.partitions)
+    if (p.partition_index >= 0 && static_cast<size_t>(p.partition_index) < incarnation->partitions.size())
+      judge_partition(m, name, incarnation->partitions[static_cast<size_t>(p.partition_index)], p);
+}
+
+void MetadataChecks::judge_partition(const Moment& m, const std::string& name, StreamId stream,
+                                     const kafka::MetadataResponse::Partition& p) {
+  Said<LeaderEpoch>& epochs = epochs_[{m.by, stream}];
+  const LeaderEpoch told = epochs.before(m.arrived);
+  judge_.check(Check::h13, p.leader_epoch >= told, [&] {
+    return fmt::format("machine {} tells a client leader epoch {} of {}-{}; it has told {} before", m.by, p.leader_epoch, name,
+                       p.partition_index, told);
+  });
+  epochs.add(m.now, p.leader_epoch);
+  auto partition = ghost_.partitions.find(stream);
+  if (partition == ghost_.partitions.end()) return;
+  const PartitionGhost& ghost = partition->second;
+  if (p.leader_id != kNoNode) {
+    auto leader = ghost.leaders.find(p.leader_epoch);
+    judge_.check(Check::h13, leader != ghost.leaders.end() && (is_spare(leader->second) || leader->second == p.leader_id), [&] {
+      return fmt::format("machine {} tells a client that node {} leads {}-{} in epoch {}; committed is {}", m.by, p.leader_id, name,
+                         p.partition_index, p.leader_epoch, leader == ghost.leaders.end() ? kNoNode : leader->second);
+    });
+  }
+  // The members of that epoch: of any of its states.
+  bool kept = false, fits = false;
+  for (const PartitionState& s : ghost.states) {
+    if (s.leader_epoch != p.leader_epoch) continue;
+    kept = true;
+    fits = fits || s.isr == p.isr_nodes || std::ranges::any_of(s.isr, is_spare);
+  }
+  judge_.check(Check::h13, !kept || fits, [&] {
+    return fmt::format("machine {} tells a client that {} are in sync for {}-{} in epoch {}, which was never so", m.by,
+                       fmt::join(p.isr_nodes, ", "), name, p.partition_index, p.leader_epoch);
+  });
+}
+
+// A topic that it has shown is gone: then it was deleted.
+void MetadataChecks::judge_absent(const Moment& m, std::string_view name) {
+  auto topic = topics_.find(name);
+  if (topic == topics_.end()) return;
+  Said<LogIndex>& said = said_[{m.by, std::string(name)}];
+  const LogIndex known = said.before(m.arrived);
+  auto it =
+      std::ranges::find_if(topic->second, [&](const Incarnation& i) { return i.made <= known && (!i.deleted || *i.deleted > known); });
+  if (it == topic->second.end()) return;
+  judge_.check(Check::h13, it->deleted.has_value(), [&] {
+    return fmt::format("machine {} tells a client that there is no topic {}; it has shown it before (id {}), and nobody has deleted it",
+                       m.by, name, it->id);
+  });
+  if (it->deleted) said.add(m.now, *it->deleted);
+}
+
+void MetadataChecks::forget(MachineId machine) {
+  std::erase_if(said_, [&](const auto& s) { return s.first.first == machine; });
+  std::erase_if(epochs_, [&](const auto& e) { return e.first.first == machine; });
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,68 @@
+#include "scenarios/checks/owed_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sg::scenario {
+
+void OwedChecks::on_request(MachineId to, uint64_t connection, Request request) {
+  Connection& c = connections_[connection];
+  c.machine = to;
+  if (c.requests.empty()) c.first_since = request.asked;
+  c.requests.push_back(std::move(request));
+}
+
+void OwedChecks::on_arrived(MachineId at, uint64_t number, Time now) {
+  for (auto& [id, c] : connections_) {
+    if (c.machine != at) continue;
+    auto request = std::ranges::find(c.requests, number, &Request::number);
+    if (request == c.requests.end()) continue;
+    request->arrived = true;
+    if (request == c.requests.begin()) c.first_since = now;
+    return;
+  }
+}
+
+void OwedChecks::on_answer(MachineId, uint64_t connection, uint64_t number, Time now) {
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) return;
+  Connection& c = it->second;
+  c.leaving = false;
+  if (c.requests.empty() || c.requests.front().number != number) return;  // the taps judge the order
+  c.requests.pop_front();
+  c.first_since = now;
+}
+
+void OwedChecks::on_died(MachineId machine) {
+  std::erase_if(connections_, [&](const auto& c) { return c.second.machine == machine; });
+}
+
+void OwedChecks::look(Time now, const std::function<Time(MachineId)>& excused_since) {
+  if (now < next_look_) return;
+  next_look_ = now + kLookEvery;
+  for (const auto& [id, c] : connections_) {
+    if (c.requests.empty() || !c.requests.front().arrived || c.leaving) continue;
+    const Request& first = c.requests.front();
+    const Time since = std::max(c.first_since, excused_since(c.machine));
+    judge_.check(Check::l4, now <= since + first.own + kAnswerMargin, [&] {
+      return fmt::format("machine {} has not answered {} for {} ms; it names {} ms itself, and {} ms more are allowed (connection {})",
+                         c.machine, first.what, (now - since) / 1ms, first.own / 1ms, kAnswerMargin / 1ms, id);
+    });
+  }
+}
+
+std::vector<std::string> OwedChecks::outstanding(Time now) const {
+  std::vector<const Connection*> waiting;
+  for (const auto& [id, c] : connections_)
+    if (!c.requests.empty()) waiting.push_back(&c);
+  std::ranges::stable_sort(waiting, {}, [](const Connection* c) { return c->requests.front().asked; });
+  std::vector<std::string> out;
+  for (const Connection* c : waiting)
+    for (const Request& r : c->requests)
+      out.push_back(fmt::format("{} waits for machine {} since {} ms{}{}", r.what, c->machine, (now - r.asked) / 1ms,
+                                r.arrived ? "" : "; it has not arrived", &r == &c->requests.front() ? "" : "; others are before it"));
+  return out;
+}
+
+}  // namespace sg::scenario

@@ -1,0 +1,62 @@
+// Owed to everybody who waits (correctness.md part 2, L4): each request is answered within the time that it names itself plus a small
+// margin, or its connection ends, whatever is broken elsewhere.
+//
+// Requests of one connection are answered in their order, so a request's time begins when it has been read and nothing before it waits. A
+// machine that stands still, or whose disk does, owes nothing meanwhile; nor does one whose answer has begun to leave and is not taken.
+// Invariant: what is outstanding is known with its reason to wait, for whoever has to find out why a run did not end well.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "scenarios/judge.h"
+#include "scenarios/world/machine.h"
+
+namespace sg::scenario {
+
+// Beyond its own time: for what the broker asks others meanwhile, and gives up on by itself.
+inline constexpr Duration kAnswerMargin = 3s;
+
+class OwedChecks {
+ public:
+  explicit OwedChecks(Judge& judge) : judge_(judge) {}
+
+  struct Request {
+    uint64_t number = 0;
+    std::string what;  // "Produce v9 of producer-2"
+    Duration own{};    // the time that it names
+    Time asked;
+    bool arrived = false;
+  };
+  void on_request(MachineId to, uint64_t connection, Request request);
+  void on_arrived(MachineId at, uint64_t number, Time now);
+  void on_answer(MachineId by, uint64_t connection, uint64_t number, Time now);
+  void on_answer_begins(uint64_t connection) { connections_[connection].leaving = true; }
+  void on_connection_over(uint64_t connection) { connections_.erase(connection); }
+  void on_died(MachineId machine);
+
+  // Looks now and then, with each event. `excused_since`: the latest moment at which the machine itself stood still.
+  void look(Time now, const std::function<Time(MachineId)>& excused_since);
+
+  // Every request that waits, oldest first, one line each.
+  std::vector<std::string> outstanding(Time now) const;
+
+ private:
+  static constexpr Duration kLookEvery = 100ms;
+  struct Connection {
+    MachineId machine = kNoNode;
+    std::deque<Request> requests;
+    Time first_since;      // since when the first one has been the first
+    bool leaving = false;  // some of an answer's bytes have left
+  };
+
+  Judge& judge_;
+  std::map<uint64_t, Connection> connections_;
+  Time next_look_;
+};
+
+}  // namespace sg::scenario

@@ -1,0 +1,317 @@
+// The checks on what clients are owed and told at the answer itself: producers' sequences (E19), truthful refusals (H14), answers in time
+// (L4), metadata (H13). Each story is told once with one thing wrong and once without.
+#include <doctest/doctest.h>
+
+#include "broker/kafka/record.h"
+#include "scenarios/checks/metadata_checks.h"
+#include "scenarios/checks/owed_checks.h"
+#include "scenarios/checks/producer_checks.h"
+#include "scenarios/checks/truth_checks.h"
+#include "tests/scenarios/fixture.h"
+
+using namespace sg;
+using namespace sg::scenario;
+using namespace sg::scenario::testing;
+using kafka::ErrorCode;
+
+namespace {
+
+constexpr NodeId kOne{1};
+constexpr NodeId kTwo{2};
+Time at_ms(int64_t n) { return Time{n * 1'000'000}; }
+
+struct Judged {
+  std::string names;
+  Judge judge{[this](Check check, const std::string&) { add_name(names, to_string(check)); }};
+};
+
+// --- E19 -----------------------------------------------------------------------------------------------------------------------------
+
+struct Sequences : Judged {
+  // `records` of producer 7, appended on a machine.
+  void append(NodeId machine, int64_t first, int32_t records, int32_t sequence, int16_t epoch = 0, int64_t producer = 7) {
+    kafka::BatchBuilder builder(kafka::BatchProducer{.id = ProducerId(producer), .epoch = epoch, .base_sequence = sequence});
+    for (int32_t i = 0; i < records; ++i) builder.add({});
+    const SharedBytes batch = builder.finish();
+    checks.on_batch(machine, kOrders, first, first + records, kafka::BatchView(batch), "orders-0");
+  }
+  ProducerChecks checks{judge};
+};
+
+std::string second_batch(int32_t sequence, int16_t epoch = 0) {
+  Sequences s;
+  s.append(kOne, 0, 3, 0);
+  s.append(kOne, 3, 1, sequence, epoch);
+  return s.names;
+}
+
+const AddPairs kProducers({
+    {"E19", "a batch leaves out a sequence", [](bool broken) { return second_batch(broken ? 4 : 3); }},
+    {"E19", "a batch stands twice", [](bool broken) { return second_batch(broken ? 0 : 3); }},
+    {"E19", "a new epoch does not begin with 0", [](bool broken) { return second_batch(broken ? 3 : 0, 1); }},
+    {"E19", "a batch of an epoch that is over",
+     [](bool broken) {
+       Sequences s;
+       s.append(kOne, 0, 1, 0, 1);
+       s.append(kOne, 1, 1, broken ? 0 : 1, broken ? 0 : 1);
+       return s.names;
+     }},
+    {"E19", "a sequence goes on beyond the greatest instead of from 0",
+     [](bool broken) {
+       Sequences s;
+       s.append(kOne, 0, 2, INT32_MAX - 1);
+       s.append(kOne, 2, 1, broken ? 1 : 0);
+       return s.names;
+     }},
+    {"E19", "behind a truncation, the batch that was cut is taken for one that is there",
+     [](bool broken) {
+       Sequences s;
+       s.append(kOne, 0, 1, 0);
+       s.append(kOne, 1, 1, 1);
+       s.checks.on_truncate(kOne, kOrders, 1);
+       s.append(kOne, 1, 1, broken ? 2 : 1);
+       return s.names;
+     }},
+    {"E19", "a producer id is issued twice",
+     [](bool broken) {
+       Sequences s;
+       s.checks.on_issued(kOne, ProducerId(7), 0);
+       s.checks.on_issued(kTwo, ProducerId(broken ? 7 : 8), 0);
+       return s.names;
+     }},
+});
+
+// --- H14 -----------------------------------------------------------------------------------------------------------------------------
+
+struct Truth : Judged {
+  static constexpr uint32_t kCrc = 77;
+  void answer(uint64_t request, ErrorCode code, Time arrived = at_ms(0)) {
+    checks.on_answered(at_ms(10), kOne, request, arrived, kCrc, code, "orders-0");
+  }
+  TruthChecks checks{judge};
+};
+
+const AddPairs kRefusals({
+    {"H14", "a batch is appended, and its producer is told that it was not",
+     [](bool broken) {
+       Truth t;
+       t.checks.on_carried(kOne, 1, Truth::kCrc);
+       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       t.answer(1, broken ? ErrorCode::not_enough_replicas : ErrorCode::not_enough_replicas_after_append);
+       return t.names;
+     }},
+    {"H14", "a batch is appended after its producer was told that it will not be",
+     [](bool broken) {
+       Truth t;
+       t.checks.on_carried(kOne, 1, Truth::kCrc);
+       t.answer(1, broken ? ErrorCode::not_enough_replicas : ErrorCode::request_timed_out);
+       t.checks.on_appended(at_ms(15), kOne, Truth::kCrc, "orders-0");
+       return t.names;
+     }},
+    {"H14", "a batch is appended that no request carries any more",
+     [](bool broken) {
+       Truth t;
+       t.checks.on_carried(kOne, 1, Truth::kCrc);
+       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       t.answer(1, ErrorCode::none);
+       if (!broken) t.checks.on_carried(kOne, 2, Truth::kCrc);
+       t.checks.on_appended(at_ms(15), kOne, Truth::kCrc, "orders-0");
+       return t.names;
+     }},
+    {"H14", "a node appends what another one was asked for",
+     [](bool broken) {
+       Truth t;
+       t.checks.on_carried(broken ? kTwo : kOne, 1, Truth::kCrc);
+       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       return t.names;
+     }},
+});
+
+TEST_CASE("H14: given a retry beside an attempt whose outcome is open, then a refusal of the retry says nothing about the first") {
+  Truth t;
+  t.checks.on_carried(kOne, 1, Truth::kCrc);
+  t.checks.on_unanswerable(kOne, 1);
+  t.checks.on_carried(kOne, 2, Truth::kCrc);
+  t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+  t.answer(2, ErrorCode::out_of_order_sequence_number);
+  CHECK(t.names == "");
+}
+
+// --- L4 ------------------------------------------------------------------------------------------------------------------------------
+
+struct Owed : Judged {
+  static constexpr uint64_t kConnection = 4;
+  Owed() {
+    ask(1, 500ms);
+    checks.on_arrived(kOne, 1, at_ms(10));
+  }
+  void ask(uint64_t number, Duration own) {
+    checks.on_request(kOne, kConnection, {.number = number, .what = "Fetch v4 of c", .own = own, .asked = at_ms(0), .arrived = false});
+  }
+  std::string look(Time now, Time excused = at_ms(0)) {
+    checks.look(now, [excused](MachineId) { return excused; });
+    return names;
+  }
+  OwedChecks checks{judge};
+};
+constexpr Time kLate{10'000'000 + (500ms + kAnswerMargin) / 1ns + 1};
+
+const AddPairs kAnswers({
+    {"L4", "a request is answered later than it is owed", [](bool broken) { return Owed().look(broken ? kLate : Time{kLate.ns - 1}); }},
+    {"L4", "a machine stood still, but not long enough to explain it",
+     [](bool broken) { return Owed().look(kLate, at_ms(broken ? 9 : 11)); }},
+    {"L4", "the answer of another connection is not this one's",
+     [](bool broken) {
+       Owed o;
+       o.checks.on_answer(kOne, broken ? 5 : Owed::kConnection, 1, at_ms(20));
+       return o.look(kLate);
+     }},
+    {"L4", "a request behind another one has its own time from then on",
+     [](bool broken) {
+       Owed o;
+       o.ask(2, 0ms);
+       o.checks.on_arrived(kOne, 2, at_ms(11));
+       o.checks.on_answer(kOne, Owed::kConnection, 1, at_ms(2000));
+       return o.look(at_ms(2000) + kAnswerMargin + (broken ? 1ms : 0ms));
+     }},
+});
+
+TEST_CASE(
+    "L4: given a request that has not arrived, a connection that ended, an answer that is leaving or a process that died, "
+    "then nothing is owed") {
+  Owed before;
+  before.checks.on_connection_over(Owed::kConnection);
+  CHECK(before.look(kLate) == "");
+  Owed leaving;
+  leaving.checks.on_answer_begins(Owed::kConnection);
+  CHECK(leaving.look(kLate) == "");
+  Owed died;
+  died.checks.on_died(kOne);
+  CHECK(died.look(kLate) == "");
+  Owed under_way;
+  under_way.checks.on_answer(kOne, Owed::kConnection, 1, at_ms(20));
+  under_way.ask(3, 0ms);
+  CHECK(under_way.look(kLate) == "");
+  CHECK(under_way.checks.outstanding(at_ms(30)) ==
+        std::vector<std::string>{"Fetch v4 of c waits for machine 1 since 30 ms; it has not arrived"});
+}
+
+// --- H13 -----------------------------------------------------------------------------------------------------------------------------
+
+struct Shown : Bench {
+  Shown() {
+    make_topic(1);
+    told.on_catalogue_changed(LogIndex(catalogue_index), made_);
+  }
+  // Node 3 is fenced: it leaves the ISR. Then node 1 is: node 2 leads.
+  void change() {
+    fence(3);
+    fence(1);
+  }
+  void remove() {
+    const metadata::Record gone = metadata::DeleteTopic{id};
+    record(gone);
+    told.on_catalogue_changed(LogIndex(catalogue_index), gone);
+  }
+  kafka::MetadataResponse::Topic topic() const {
+    kafka::MetadataResponse::Topic out;
+    out.name = "orders";
+    out.topic_id = id;
+    out.partitions.push_back(
+        {.partition_index = 0, .leader_id = kOne, .replica_nodes = {}, .isr_nodes = {kOne, kTwo, NodeId(3)}, .offline_replicas = {}});
+    out.partitions[0].leader_epoch = LeaderEpoch(0);
+    return out;
+  }
+  static kafka::MetadataResponse::Topic absent() {
+    kafka::MetadataResponse::Topic out;
+    out.name = "orders";
+    out.error_code = ErrorCode::unknown_topic_or_partition;
+    return out;
+  }
+  // A broker answers with that, or without any topic, to a request that it had read shortly before.
+  void answer(const std::optional<kafka::MetadataResponse::Topic>& t, MachineId by = kOne) {
+    kafka::MetadataResponse out;
+    if (t) out.topics.push_back(*t);
+    now = now + 10ms;
+    told.on_answer(now, by, now + -1ms, kafka::MetadataRequest{.topics = std::nullopt}, out);
+  }
+  const Uuid id{5, 5};
+  Time now;
+  MetadataChecks told{ledgers, ghost, judge};
+
+ private:
+  const metadata::Record made_ = metadata::CreateTopic{"orders", id, {{kOne, kTwo, NodeId(3)}}, 1, {}};
+};
+
+const AddPairs kMetadata({
+    {"H13", "a leader that was never committed",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic();
+       if (broken) t.partitions[0].leader_id = kTwo;
+       s.answer(t);
+       return s.all_found();
+     }},
+    {"H13", "an ISR that was never committed in that epoch",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic();
+       if (broken) t.partitions[0].isr_nodes.pop_back();
+       s.answer(t);
+       return s.all_found();
+     }},
+    {"H13", "a partition is missing",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic();
+       if (broken) t.partitions.clear();
+       s.answer(t);
+       return s.all_found();
+     }},
+    {"H13", "one broker goes back behind what it has told",
+     [](bool broken) {
+       Shown s;
+       const auto old = s.topic();
+       s.change();
+       auto t = s.topic();
+       t.partitions[0].leader_id = kTwo;
+       t.partitions[0].leader_epoch = s.leader_epoch();
+       t.partitions[0].isr_nodes = s.ghost.catalogue.partition(kOrders)->isr_nodes();
+       s.answer(t);
+       s.answer(old, broken ? kOne : kTwo);
+       return s.all_found();
+     }},
+    {"H13", "a topic that was shown is there no more, and nobody has deleted it",
+     [](bool broken) {
+       Shown s;
+       s.answer(s.topic());
+       s.answer(Shown::absent(), broken ? kOne : kTwo);
+       return s.all_found();
+     }},
+    {"H13", "a topic that was shown is missing in a list of all, and nobody has deleted it",
+     [](bool broken) {
+       Shown s;
+       s.answer(s.topic());
+       s.answer(broken ? std::nullopt : std::optional(s.topic()));
+       return s.all_found();
+     }},
+    {"H13", "a topic whose deletion was shown is there again",
+     [](bool broken) {
+       Shown s;
+       s.answer(s.topic());
+       s.remove();
+       s.answer(Shown::absent());
+       s.answer(s.topic(), broken ? kOne : kTwo);
+       return s.all_found();
+     }},
+    {"H13", "a topic with an id that nobody has made",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic();
+       if (broken) t.topic_id = Uuid{6, 6};
+       s.answer(t);
+       return s.all_found();
+     }},
+});
+
+}  // namespace
