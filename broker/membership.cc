@@ -223,7 +223,7 @@ void Membership::on_controller_reply(const metadata::ControllerReply& reply) {
   done(reply);
 }
 
-Result<metadata::ControllerReply> Membership::request(Task& task, const Body& body, Time deadline) {
+Result<metadata::ControllerReply> Membership::request(Task& task, const Body& body, Time deadline, bool* asked_before) {
   while (true) {
     struct Answer {
       std::optional<Result<metadata::ControllerReply>> reply;
@@ -238,6 +238,8 @@ Result<metadata::ControllerReply> Membership::request(Task& task, const Body& bo
     const Result<metadata::ControllerReply>& reply = *answer->reply;
     if (reply && reply->error != metadata::ControllerError::not_controller && reply->error != metadata::ControllerError::busy)
       return *reply;
+    // A controller that was deposed meanwhile may have had it committed.
+    if (asked_before && (reply ? reply->error == metadata::ControllerError::not_controller : reply.is(Errc::timeout))) *asked_before = true;
     if (task.now() >= deadline) return fail(Errc::timeout, "the controller did not answer in time");
     TRY_DO(task.sleep_until(std::min(deadline, task.now() + kRetryPause)));
   }

@@ -55,8 +55,9 @@ class Membership final : public LocalReplies {
   // (nobody to ask), Errc::timeout (nobody knows whether it was done).
   void call(Body body, Time deadline, Done done);
 
-  // Asks until somebody answers with something else than "not the controller" or "busy".  Errc::timeout, Errc::stopped.
-  Result<metadata::ControllerReply> request(Task& task, const Body& body, Time deadline);
+  // Asks until somebody answers with something else than "not the controller" or "busy". `asked_before`, if given: it was carried out by
+  // an attempt before the one that is answered, or may have been.  Errc::timeout, Errc::stopped.
+  Result<metadata::ControllerReply> request(Task& task, const Body& body, Time deadline, bool* asked_before = nullptr);
 
   // Tells the controller, as often as it takes, that this node's copy of a stream is no longer intact.
   void report_damage(StreamId stream);

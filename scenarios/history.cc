@@ -28,6 +28,10 @@ Outcome outcome_of(const std::string& name) {
 
 void parse_line(const json& j, History& h) {
   const std::string op = j.at("op");
+  if (op == "list") {
+    h.listings.push_back({j.at("broker"), j.at("topics")});
+    return;
+  }
   PartitionName partition = partition_of(j);
   const Time at{j.at("at").get<int64_t>()};
   const int32_t client = j.at("client");
@@ -41,7 +45,8 @@ void parse_line(const json& j, History& h) {
                        .outcome = outcome_of(j.at("outcome")),
                        .offset = Offset(j.at("offset").get<int64_t>()),
                        .attempts = j.at("attempts"),
-                       .producer = ProducerId(j.value("producer", kNoProducerId.v))});
+                       .producer = ProducerId(j.value("producer", kNoProducerId.v)),
+                       .producer_epoch = j.value("producer_epoch", int16_t{-1})});
   } else if (op == "read") {
     h.reads.push_back({client, std::move(partition), Offset(j.at("offset").get<int64_t>()), {j.at("by"), j.at("number")}, at});
   } else if (op == "end") {
@@ -49,6 +54,16 @@ void parse_line(const json& j, History& h) {
                       Offset(j.at("end").get<int64_t>()), at});
   } else if (op == "anomaly") {
     h.anomalies.push_back({client, std::move(partition), j.at("what"), at});
+  } else if (op == "time") {
+    h.time_looks.push_back({client, std::move(partition), j.at("asked_ms"), j.at("timestamp_ms"), Offset(j.at("offset").get<int64_t>()),
+                            Time{j.at("begun").get<int64_t>()}, at});
+  } else if (op == "make" || op == "delete") {
+    h.topic_ops.push_back({.client = client,
+                           .kind = op == "make" ? TopicOp::Kind::made : TopicOp::Kind::deleted,
+                           .topic = partition.topic,
+                           .begun = Time{j.at("begun").get<int64_t>()},
+                           .ended = at,
+                           .outcome = outcome_of(j.at("outcome"))});
   } else if (op == "follow") {
     h.followers.push_back({client, std::move(partition)});
   } else {
@@ -101,7 +116,8 @@ std::string to_json_lines(const History& h) {
           {"outcome", kOutcomes[static_cast<size_t>(s.outcome)]},
           {"offset", s.offset.v},
           {"attempts", s.attempts},
-          {"producer", s.producer.v}},
+          {"producer", s.producer.v},
+          {"producer_epoch", s.producer_epoch}},
          s.partition);
   for (const Read& r : h.reads)
     line(
@@ -111,6 +127,24 @@ std::string to_json_lines(const History& h) {
     line({{"op", "end"}, {"client", e.client}, {"broker", e.broker.v}, {"epoch", e.leader_epoch.v}, {"end", e.end.v}, {"at", e.at.ns}},
          e.partition);
   for (const Anomaly& a : h.anomalies) line({{"op", "anomaly"}, {"client", a.client}, {"what", a.what}, {"at", a.at.ns}}, a.partition);
+  for (const TimeLook& l : h.time_looks)
+    line({{"op", "time"},
+          {"client", l.client},
+          {"asked_ms", l.asked_ms},
+          {"timestamp_ms", l.timestamp_ms},
+          {"offset", l.offset.v},
+          {"begun", l.begun.ns},
+          {"at", l.at.ns}},
+         l.partition);
+  for (const TopicOp& t : h.topic_ops)
+    line({{"op", t.kind == TopicOp::Kind::made ? "make" : "delete"},
+          {"client", t.client},
+          {"begun", t.begun.ns},
+          {"at", t.ended.ns},
+          {"outcome", kOutcomes[static_cast<size_t>(t.outcome)]}},
+         {t.topic, 0});
+  for (const Listing& l : h.listings)
+    out += json{{"op", "list"}, {"broker", l.broker}, {"topics", l.topics}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   for (const Follower& f : h.followers) line({{"op", "follow"}, {"client", f.client}, {"at", 0}}, f.partition);
   return out;
 }

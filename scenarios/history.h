@@ -4,6 +4,7 @@
 // A value is unique: it names its client and a number (see value_bytes), so a record that is read back says which send it came from.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,7 @@ struct Send {
   Offset offset{-1};                    // of the record, with ok and acks other than 0
   int32_t attempts = 0;                 // how often its batch was sent
   ProducerId producer = kNoProducerId;  // under whose sequence, when idempotent
+  int16_t producer_epoch = -1;
 };
 
 // One record that a client read.
@@ -80,6 +82,34 @@ struct Anomaly {
   Time at;
 };
 
+// What a client was told of the first record from a time on.
+struct TimeLook {
+  int32_t client = -1;
+  PartitionName partition;
+  int64_t asked_ms = 0;
+  int64_t timestamp_ms = -1;  // of the record; -1: there is none
+  Offset offset{-1};
+  Time begun;
+  Time at;
+};
+
+// What an admin did to a topic, or tried to.
+struct TopicOp {
+  enum class Kind : uint8_t { made, deleted };
+  int32_t client = -1;
+  Kind kind = Kind::made;
+  std::string topic;
+  Time begun;
+  Time ended;
+  Outcome outcome = Outcome::unknown;
+};
+
+// The topics that a broker lists at the end of a run.
+struct Listing {
+  std::string broker;
+  std::set<std::string> topics;
+};
+
 // A consumer that follows a partition from its beginning, and was there before the first fault.
 struct Follower {
   int32_t client = -1;
@@ -92,6 +122,9 @@ struct History {
   std::vector<EndSeen> ends;
   std::vector<Anomaly> anomalies;
   std::vector<Follower> followers;
+  std::vector<TimeLook> time_looks;
+  std::vector<TopicOp> topic_ops;  // of one topic in their order: only one client touches it
+  std::vector<Listing> listings;
 };
 
 // One operation per line.
@@ -103,6 +136,7 @@ struct ReplicaRecord {
   Offset offset;
   LeaderEpoch epoch;
   ValueId value;
+  int64_t timestamp_ms = 0;
 };
 struct ReplicaContents {
   NodeId node;

@@ -67,7 +67,15 @@ struct BothTraces final : sim::TraceSink {
   std::vector<sim::TraceSink*> sinks;
 };
 
-int run_command(const std::string& name, uint64_t seed, bool twice, bool histories_only, const std::string& trace_file) {
+bool write_file(const std::string& path, std::string_view text) {
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (!file) return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  return (std::fclose(file) == 0) && written;
+}
+
+int run_command(const std::string& name, uint64_t seed, bool twice, bool histories_only, const std::string& trace_file,
+                const std::string& history_file) {
   auto scenario = find_scenario(name);
   if (!scenario) return usage(scenario.error().what);
   sim::Pools pools;
@@ -84,7 +92,12 @@ int run_command(const std::string& name, uint64_t seed, bool twice, bool histori
   RunOptions options;
   if (histories_only) options.judging = Judging::histories;
   if (!traces.sinks.empty()) options.trace = &traces;
+  History history;
+  if (!history_file.empty()) options.history = &history;
   RunRecord run = run_once(*scenario, seed, pools, options);
+  options.history = nullptr;
+  if (!history_file.empty() && !write_file(history_file, to_json_lines(history)))
+    return usage(fmt::format("{}: {}", history_file, std::strerror(errno)));
   fmt::print("{}", description(run));
   int code = exit_code(run.verdict);
   if (twice) {
@@ -211,7 +224,9 @@ int main(int argc, char** argv) {
   bool histories_only = false;
   run->add_flag("--histories", histories_only, "judge by what clients saw alone: H and L, no E");
   run->add_option("--trace", trace, "write every event to this file");
-  run->callback([&] { chosen = [&] { return run_command(name, seed, twice, histories_only, trace); }; });
+  std::string history;
+  run->add_option("--history", history, "write what clients observed to this file, one JSON line per operation");
+  run->callback([&] { chosen = [&] { return run_command(name, seed, twice, histories_only, trace, history); }; });
 
   std::string a, b;
   CLI::App* diff = app.add_subcommand("diff", "the first event at which two runs differ: builds, machines, seeds");

@@ -39,6 +39,7 @@ class Conductor {
     tell_progress();
     (void)(set_up() && safety() && liveness() && judge());
     world_.shut_down();
+    if (options_.history) *options_.history = history_;
     return record();
   }
 
@@ -141,7 +142,7 @@ class Conductor {
     if (!world_.run_while([&] { return world_.now() < settled || !liveness_->healthy() || ended_ < owed_; }, limit)) return false;
     if (ended_ < owed_ && somebody_waits())
       return owed("L4", fmt::format("{} of {} producers still wait for an answer", owed_ - ended_, owed_));
-    return world_.view().quorum_destroyed || (probe() && final_read() && await_followers());
+    return world_.view().quorum_destroyed || (probe() && final_read() && listing() && await_followers());
   }
 
   // Looks again and again, until the judging begins: what is owed stays owed.
@@ -197,6 +198,16 @@ class Conductor {
     bool ran = run_client("reader", kQuiesce, [&](Task& task, ClientEnv& env) {
       failed = run_final_read(task, env, next_client_ + 1, living_partitions(), history_, task.now() + kQuiesce);
     });
+    if (ran && !failed.empty()) return owed("L4", failed);
+    return ran;
+  }
+
+  // Of those who have made and deleted topics, and only where it is known what became of everything.
+  bool listing() {
+    if (history_.topic_ops.empty()) return true;
+    std::string failed = "it never ended";
+    bool ran = run_client("lister", kQuiesce,
+                          [&](Task& task, ClientEnv& env) { failed = run_listing(task, env, history_, task.now() + kProbeBound); });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;
   }

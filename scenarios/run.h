@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "scenarios/history.h"
 #include "scenarios/run_record.h"
 #include "scenarios/scenario.h"
 #include "sim/trace.h"
@@ -27,6 +28,7 @@ enum class Judging : uint8_t {
 struct RunOptions {
   const sim::FaultPlan* plan = nullptr;  // instead of the drawn one
   sim::TraceSink* trace = nullptr;
+  History* history = nullptr;  // what clients observed is put there
   Judging judging = Judging::all;
   std::function<void(const Progress&)> progress{};  // called before the first event, and after each simulated second of the safety phase
 };

@@ -7,8 +7,13 @@
 namespace sg::broker {
 namespace {
 
-metadata::CreateTopicItem to_item(const kafka::CreateTopicsRequest::Topic& topic) {
+metadata::CreateTopicItem to_item(const kafka::CreateTopicsRequest::Topic& topic, Rng& rng) {
+  // The controller may be asked more than once, and may have made it before its answer was lost.
+  Uuid id;
+  id.high = rng.next();
+  id.low = rng.next();
   metadata::CreateTopicItem item{.name = topic.name,
+                                 .topic_id = id,
                                  .num_partitions = topic.num_partitions,
                                  .replication_factor = topic.replication_factor,
                                  .assignment = {},
@@ -42,7 +47,7 @@ Result<> handle_create_topics(Services& services, CallPtr call) {
   spawn_for(call, "create topics", [&services, call, request = std::move(request)](Task& task) {
     const Time deadline = task.now() + std::chrono::milliseconds(std::clamp(request.timeout_ms, 0, 600'000));
     metadata::CreateTopicsRequest wanted{.topics = {}, .validate_only = request.validate_only};
-    for (const auto& topic : request.topics) wanted.topics.push_back(to_item(topic));
+    for (const auto& topic : request.topics) wanted.topics.push_back(to_item(topic, services.env.rng));
     auto reply = services.membership.request(task, wanted, deadline);
     kafka::CreateTopicsResponse response;
     const auto* created = reply ? std::get_if<metadata::CreateTopicsReply>(&reply->body) : nullptr;

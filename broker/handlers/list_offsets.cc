@@ -3,6 +3,7 @@
 // is the batch's first offset: a consumer then sees some earlier records, and misses none.
 #include "broker/kafka/list_offsets.h"
 
+#include "base/probe.h"
 #include "broker/batch_io.h"
 #include "broker/handlers/errors.h"
 #include "broker/handlers/handlers.h"
@@ -33,6 +34,13 @@ std::optional<replica::Descriptor> find_batch(Services& services, const Replica&
 
 void look_up_time(Task& task, Services& services, const Replica& replica, int64_t timestamp, ListOffsetsResponse::Partition& out) {
   std::optional<replica::Descriptor> batch = find_batch(services, replica, timestamp);
+  // A new leader does not know yet how much of its log is committed: what was not found may be there, and a later one too.
+  const replica::OffsetAnswer latest = replica.core.latest();
+  if ((!batch || timestamp == ListOffsetsRequest::kMaxTimestamp) && latest.outcome != replica::Outcome::ok) {
+    REACHED("list offsets: a time is looked up before the high watermark is known");
+    out.error_code = to_kafka(latest.outcome);
+    return;
+  }
   if (!batch) return;  // offset -1: no such record
   const int64_t wanted = timestamp == ListOffsetsRequest::kMaxTimestamp ? batch->info.max_timestamp : timestamp;
   out.leader_epoch = batch->epoch;

@@ -139,7 +139,7 @@ class Controller {
   struct Waiter {
     uint64_t open;        // key of open_
     size_t item;          // which topic of the request; 0 otherwise
-    bool joined = false;  // another request proposed the record
+    bool joined = false;  // another request proposed the record, and its wish is not this one
   };
   struct Pending {
     Record record;

@@ -1,6 +1,7 @@
 // What brokers ask of the controller: each request is checked, becomes one record or several, and is answered when they are applied.
 #include <algorithm>
 
+#include "base/probe.h"
 #include "broker/metadata/controller.h"
 #include "broker/metadata/topic_rules.h"
 
@@ -108,10 +109,11 @@ void Controller::submit(uint64_t open_key, size_t item, Record record, Controlle
   for (auto& [token, pending] : pending_) {
     auto* wanted = std::get_if<CreateTopic>(&record);
     auto* present = std::get_if<CreateTopic>(&pending.record);
+    const bool again = wanted && present && !wanted->topic_id.is_zero() && wanted->topic_id == present->topic_id;
     bool same = wanted ? present && wanted->name == present->name
                        : pending.record == record && !std::holds_alternative<AllocateProducerIds>(record);
     if (!same) continue;
-    pending.waiters.push_back({open_key, item, true});
+    pending.waiters.push_back({open_key, item, !again});
     return;
   }
   propose(std::move(record), {Waiter{open_key, item, false}}, out);
@@ -216,7 +218,15 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
     return std::nullopt;
   };
   if (auto ok = check_topic_name(item.name); !ok) return refuse(ControllerError::invalid_topic_name, ok.error().what);
-  if (catalogue_.topic(item.name)) return refuse(ControllerError::exists, fmt::format("topic '{}' exists", item.name));
+  if (const Topic* there = catalogue_.topic(item.name)) {
+    const bool again = !item.topic_id.is_zero() && there->id == item.topic_id;
+    if (!again) return refuse(ControllerError::exists, fmt::format("topic '{}' exists", item.name));
+    REACHED("controller: a topic is asked for again by who has made it");
+    result.topic_id = there->id;
+    result.num_partitions = static_cast<int32_t>(there->partitions.size());
+    result.replication_factor = static_cast<int32_t>(catalogue_.partition(there->partitions.front())->replicas.size());
+    return std::nullopt;
+  }
   if (const Topic* other = catalogue_.colliding_topic(item.name)) {
     return refuse(ControllerError::invalid_topic_name, fmt::format("topic '{}' collides with existing topic '{}'", item.name, other->name));
   }
@@ -261,7 +271,7 @@ std::optional<CreateTopic> Controller::plan(const CreateTopicItem& item, std::ve
         return refuse(ControllerError::invalid_replica_assignment, ok.error().what);
     add_load(load, topic.partitions);
   }
-  topic.topic_id = draw_uuid();
+  topic.topic_id = item.topic_id.is_zero() || catalogue_.topic(item.topic_id) ? draw_uuid() : item.topic_id;
   result.num_partitions = static_cast<int32_t>(count);
   result.replication_factor = factor;
   return topic;

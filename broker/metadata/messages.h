@@ -66,13 +66,14 @@ struct HeartbeatReply {
 
 struct CreateTopicItem {
   std::string name;
+  Uuid topic_id{};                              // that it is to get, so that who asks again is known again; zero: the controller draws it
   int32_t num_partitions = -1;                  // -1: the default, or given by `assignment`
   int32_t replication_factor = -1;              // -1: the default, or given by `assignment`
   std::vector<std::vector<NodeId>> assignment;  // empty: the controller places
   std::vector<ConfigEntry> configs;
   template <class A>
   void serialize(A& a) {
-    a(name, num_partitions, replication_factor, assignment, configs);
+    a(name, topic_id, num_partitions, replication_factor, assignment, configs);
   }
 };
 struct CreateTopicsRequest {

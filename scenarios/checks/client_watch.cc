@@ -56,6 +56,7 @@ void ClientWatch::on_disk_leaves(MachineId machine, bool) {
 }
 
 void ClientWatch::on_died(MachineId machine) {
+  runs_.erase(machine);
   truth_.on_died(machine);
   owed_.on_died(machine);
 }
@@ -110,6 +111,19 @@ void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
     truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code,
                        fmt::format("{}-{}", topic, p.index));
   });
+}
+
+bool ClientWatch::is_registered(MachineId machine) const {
+  if (seen_.cluster.nodes().size() == 1) return true;  // whoever is alone says to nobody who it is
+  auto run = runs_.find(machine);
+  const metadata::Broker* broker = run == runs_.end() ? nullptr : seen_.ghost.catalogue.broker(run->second.first);
+  return broker && broker->run == run->second.second;
+}
+
+// One that is not registered tells of the others what it remembers, as a client's way out (identity: Who may still speak).
+void ClientWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked,
+                              const kafka::MetadataResponse& answer) {
+  if (is_registered(from)) metadata_.on_answer(seen_.now, from, when.arrived, asked, answer);
 }
 
 void ClientWatch::on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) {

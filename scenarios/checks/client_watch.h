@@ -31,15 +31,18 @@ class ClientWatch final : public Observer {
   void on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) override;
   void on_connection_over(MachineId machine, uint64_t connection) override;
   void on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override;
-  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer) override {
-    metadata_.on_answer(seen_.now, from, when.arrived, asked, answer);
-  }
+  void on_raft(MachineId from, MachineId, const raft::Message& m) override { runs_.insert_or_assign(from, std::pair(m.from, m.from_run)); }
+  void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer) override;
   void on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) override;
 
   std::vector<std::string> outstanding() const { return owed_.outstanding(seen_.now); }
 
  private:
+  // The process there bears a run that is registered.
+  bool is_registered(MachineId machine) const;
+
   Seen& seen_;
+  std::map<MachineId, std::pair<NodeId, Run>> runs_;  // that processes have said they are
   ProducerChecks producers_;
   TruthChecks truth_;
   OwedChecks owed_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace sg::scenario {
 namespace {
@@ -25,6 +26,20 @@ std::map<ValueId, const Send*> by_value(const History& history) {
   return out;
 }
 
+// The deletions of a topic that were carried out, or may have been, or may yet be.
+std::vector<const TopicOp*> deletions(const History& history, const std::string& topic) {
+  std::vector<const TopicOp*> out;
+  for (const TopicOp& op : history.topic_ops)
+    if (op.kind == TopicOp::Kind::deleted && op.topic == topic && op.outcome != Outcome::failed) out.push_back(&op);
+  return out;
+}
+
+// The topic that it went to may be gone: a deletion that was not over when it was sent.
+bool may_be_deleted(const History& history, const Send& s) {
+  return std::ranges::any_of(deletions(history, s.partition.topic),
+                             [&](const TopicOp* d) { return d->outcome == Outcome::unknown || d->ended >= s.first_attempt; });
+}
+
 }  // namespace
 
 std::vector<Violation> check_lost(const History& history, const std::vector<ReplicaContents>& replicas) {
@@ -33,7 +48,7 @@ std::vector<Violation> check_lost(const History& history, const std::vector<Repl
   for (const ReplicaContents& r : replicas)
     if (r.in_sync) logs[r.partition].emplace_back(r.node, log_of(r));
   for (const Send& s : history.sends) {
-    if (s.outcome != Outcome::ok || s.acks != -1) continue;
+    if (s.outcome != Outcome::ok || s.acks != -1 || may_be_deleted(history, s)) continue;
     for (const auto& [node, log] : logs[s.partition]) {
       auto it = log.find(s.offset);
       if (it != log.end() && it->second == s.value) continue;
@@ -152,11 +167,11 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
   for (const ReplicaContents& c : replicas) {
     if (!c.in_sync) continue;
     // What a client gave up may be appended late, behind what it has sent since under another identity.
-    std::map<std::pair<int32_t, ProducerId>, const ReplicaRecord*> last;
+    std::map<std::tuple<int32_t, ProducerId, int16_t>, const ReplicaRecord*> last;
     for (const ReplicaRecord& record : c.records) {
       auto it = sends.find(record.value);
       if (it == sends.end() || !it->second->idempotent) continue;
-      const ReplicaRecord*& previous = last[{record.value.client, it->second->producer}];
+      const ReplicaRecord*& previous = last[{record.value.client, it->second->producer, it->second->producer_epoch}];
       if (previous && previous->value.number > record.value.number)
         out.push_back(
             {"H7", fmt::format("{} on node {}: {} at offset {} stands behind {} at offset {}, which was sent later", to_string(c.partition),
@@ -167,7 +182,7 @@ std::vector<Violation> check_order(const History& history, const std::vector<Rep
   // Real time: along the order of beginnings, the largest offset of those that were acknowledged before.
   std::map<PartitionName, std::vector<const Send*>> acknowledged;
   for (const Send& s : history.sends)
-    if (s.outcome == Outcome::ok && s.acks != 0) acknowledged[s.partition].push_back(&s);
+    if (s.outcome == Outcome::ok && s.acks != 0 && !may_be_deleted(history, s)) acknowledged[s.partition].push_back(&s);
   for (auto& [partition, begun] : acknowledged) {
     std::vector<const Send*> ended = begun;
     std::stable_sort(begun.begin(), begun.end(), [](const Send* a, const Send* b) { return a->first_attempt < b->first_attempt; });
@@ -224,6 +239,83 @@ std::vector<Violation> check_followers(const History& history, const std::vector
   return out;
 }
 
+std::vector<Violation> check_times(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  std::map<PartitionName, const ReplicaContents*> logs;
+  for (const ReplicaContents& r : replicas)
+    if (r.in_sync) logs.emplace(r.partition, &r);
+  auto sends = by_value(history);
+  for (const TimeLook& look : history.time_looks) {
+    auto log = logs.find(look.partition);
+    if (log == logs.end()) continue;
+    auto wrong = [&](std::string what) {
+      out.push_back({"H11", fmt::format("{}: client {} asked at {} for the first record from {} ms on, and was told offset {} ({} ms); {}",
+                                        to_string(look.partition), look.client, when(look.begun), look.asked_ms, look.offset,
+                                        look.timestamp_ms, what)});
+    };
+    const std::vector<ReplicaRecord>& records = log->second->records;
+    if (look.offset.v >= 0) {
+      auto found = std::ranges::find(records, look.offset, &ReplicaRecord::offset);
+      if (found == records.end()) {
+        wrong("in the end nothing is there");
+      } else if (found->timestamp_ms != look.timestamp_ms || look.timestamp_ms < look.asked_ms) {
+        wrong(fmt::format("the record there has {} ms", found->timestamp_ms));
+      }
+    }
+    for (const ReplicaRecord& r : records) {
+      if (look.offset.v >= 0 && r.offset >= look.offset) break;
+      if (r.timestamp_ms < look.asked_ms) continue;
+      // Told of none: only what was certainly there counts.
+      auto send = sends.find(r.value);
+      const bool was_there =
+          send != sends.end() && send->second->outcome == Outcome::ok && send->second->acks == -1 && send->second->completed < look.begun;
+      if (look.offset.v >= 0 || was_there) {
+        wrong(fmt::format("{} at offset {} has {} ms", name(r.value), r.offset, r.timestamp_ms));
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<Violation> check_incarnations(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::vector<Violation> out;
+  if (history.topic_ops.empty()) return out;
+  auto sends = by_value(history);
+  for (const ReplicaContents& c : replicas) {
+    if (!c.in_sync) continue;
+    for (const ReplicaRecord& r : c.records) {
+      auto it = sends.find(r.value);
+      if (it == sends.end() || it->second->outcome != Outcome::ok) continue;
+      for (const TopicOp* d : deletions(history, c.partition.topic))
+        if (d->outcome == Outcome::ok && d->begun > it->second->completed)
+          out.push_back(
+              {"H15", fmt::format("{} stands at {} offset {} on node {}; it was acknowledged at {}, and that topic was deleted at {}",
+                                  name(r.value), to_string(c.partition), r.offset, c.node, when(it->second->completed), when(d->ended))});
+    }
+  }
+  return out;
+}
+
+std::vector<Violation> check_listings(const History& history) {
+  std::vector<Violation> out;
+  std::map<std::string, std::vector<const TopicOp*>> by_topic;
+  for (const TopicOp& op : history.topic_ops)
+    if (op.outcome != Outcome::failed) by_topic[op.topic].push_back(&op);
+  for (const auto& [topic, ops] : by_topic) {
+    const TopicOp& last = *ops.back();
+    // What is open may be carried out at any later time.
+    const bool open = std::ranges::any_of(ops, [&](const TopicOp* op) { return op->outcome == Outcome::unknown; });
+    if (open) continue;
+    const bool made = last.kind == TopicOp::Kind::made;
+    for (const Listing& l : history.listings)
+      if (l.topics.contains(topic) != made)
+        out.push_back({"H13", fmt::format("topic {} was {} at {}, the last that was done to it; at the end {} {} it", topic,
+                                          made ? "made" : "deleted", when(last.ended), l.broker, made ? "does not list" : "lists")});
+  }
+  return out;
+}
+
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas) {
   std::vector<Violation> all;
   auto add = [&](std::vector<Violation> more) {
@@ -236,6 +328,9 @@ std::vector<Violation> check_history(const History& history, const std::vector<R
   add(check_order(history, replicas));
   add(check_ends_monotone(history));
   add(check_followers(history, replicas));
+  add(check_times(history, replicas));
+  add(check_incarnations(history, replicas));
+  add(check_listings(history));
   return all;
 }
 

@@ -9,7 +9,8 @@
 
 namespace sg::scenario {
 
-// H1 lost: acknowledged by all in-sync replicas, but not at its offset in every in-sync replica at the end.
+// H1 lost: acknowledged by all in-sync replicas, but not at its offset in every in-sync replica at the end, unless its topic may have been
+// deleted since.
 std::vector<Violation> check_lost(const History& history, const std::vector<ReplicaContents>& replicas);
 // H2: a record of an idempotent producer stands twice in a log or was read at two offsets.
 std::vector<Violation> check_duplicates(const History& history, const std::vector<ReplicaContents>& replicas);
@@ -26,6 +27,14 @@ std::vector<Violation> check_ends_monotone(const History& history);
 
 // H17: whoever follows a partition from its beginning has read every record that an in-sync replica holds at the end.
 std::vector<Violation> check_followers(const History& history, const std::vector<ReplicaContents>& replicas);
+
+// H11, by time: the record that a client was told of is there, has that timestamp, and none before it is as late; where it was told that
+// there is none, nothing as late was acknowledged before it asked.
+std::vector<Violation> check_times(const History& history, const std::vector<ReplicaContents>& replicas);
+// H15: nothing that was acknowledged into a topic stands in a later one of the same name.
+std::vector<Violation> check_incarnations(const History& history, const std::vector<ReplicaContents>& replicas);
+// H13: at the end every broker lists the topics that were made, and none that was deleted.
+std::vector<Violation> check_listings(const History& history);
 
 // All of them, in this order.
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas);

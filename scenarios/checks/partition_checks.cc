@@ -43,6 +43,7 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
   std::set<StreamId> exists;
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) exists.insert(stream);
   damage_.on_committed(record, exists);
+  for (auto& [stream, ghost] : ghost_.partitions) ghost.deleted = !exists.contains(stream);
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) {
     PartitionGhost& ghost = ghost_.partitions[stream];
     const PartitionState* newest = ghost.newest();
@@ -98,7 +99,8 @@ void PartitionChecks::check_isr(StreamId stream, const PartitionGhost& ghost) {
   const std::optional<uint64_t> chain = ghost.committed.chain_at(end);
   // A last member that is known to be damaged, or on a disk that is not there, is named without being held to anything: nobody leads.
   const CatalogueFacts::Partition* p = ghost_.fold.partition(stream);
-  if (p && !std::ranges::all_of(p->isr, [&](const CatalogueFacts::Disk& member) { return ghost_.fold.is_whole(*p, member); })) return;
+  if (!p) return;  // deleted
+  if (!std::ranges::all_of(p->isr, [&](const CatalogueFacts::Disk& member) { return ghost_.fold.is_whole(*p, member); })) return;
   for (size_t i = 0; i < s.isr.size(); ++i) {
     const MachineId member = s.isr[i];
     // A fault has taken the disk that was meant; whatever its machine has now is another copy, and nobody says that it is this one.
@@ -130,7 +132,7 @@ const Ledger* PartitionChecks::copy_of(const PartitionState& state, size_t membe
 void PartitionChecks::on_truncate(NodeId node, StreamId stream, int64_t new_end, int64_t old_end) {
   damage_.on_truncate(node, stream);
   auto it = ghost_.partitions.find(stream);
-  if (it == ghost_.partitions.end() || !it->second.newest()) return;
+  if (it == ghost_.partitions.end() || !it->second.newest() || it->second.deleted) return;
   const PartitionGhost& ghost = it->second;
   const PartitionState& s = *ghost.newest();
   if (std::ranges::find(s.isr, node) == s.isr.end() || ledgers_.find(node)->damaged(stream)) return;
@@ -171,7 +173,8 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
                             std::string_view how) {
   PartitionGhost& ghost = ghost_.partitions[stream];
   const Ledger* ledger = ledgers_.find(from);
-  if (!ledger || ledger->damaged(stream)) return true;
+  // Who has heard of a deletion has nothing any more; who has not goes on for a moment.
+  if (!ledger || ledger->damaged(stream) || ghost.deleted) return true;
   if (end <= ghost.high_watermark()) {
     const std::optional<uint64_t> mine = ledger->chain_at(stream, end);
     const std::optional<uint64_t> committed = ghost.committed.chain_at(end);
@@ -222,7 +225,8 @@ void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
   Ledger* ledger = ledgers_.find(from);
   if (ledger) ledger->check_promise("an acknowledgement to a leader");
   // An acknowledgement of an older epoch may leave after a truncation; it counts for nobody who could commit by it alone.
-  if (!ledger || ledger->damaged(ack.stream) || (newest && ack.leader_epoch < newest->leader_epoch)) return;
+  if (!ledger || ledger->damaged(ack.stream) || (newest && it->second.deleted) || (newest && ack.leader_epoch < newest->leader_epoch))
+    return;
   judge_.check(Check::e10, ack.durable_end.v <= ledger->durable_end(ack.stream), [&] {
     return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only",
                        ghost_.name(ack.stream), from, ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
@@ -245,7 +249,7 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
   Ledger* ledger = ledgers_.find(from);
   if (!ledger) return;
   ledger->check_promise("an acknowledgement to a producer");
-  if (ledger->damaged(p.stream)) return;
+  if (ledger->damaged(p.stream) || ghost_.partitions[p.stream].deleted) return;
   if (p.acks != -1) {
     const PartitionState* newest = ghost_.partitions[p.stream].newest();
     if (!newest || newest->leader != from) return;  // deposed while the answer was on its way: its copy may be cut already
@@ -272,6 +276,7 @@ void PartitionChecks::on_produced(NodeId from, const Produced& p) {
 // L5: the high watermark is the end of the log once nothing is outstanding. Judged where nobody else's acknowledgement can be on its way.
 void PartitionChecks::on_timed_out(NodeId from, StreamId stream, uint32_t crc) {
   const PartitionState* newest = ghost_.partitions[stream].newest();
+  if (ghost_.partitions[stream].deleted) return;
   const Ledger* ledger = ledgers_.find(from);
   const DurableLog* log = ledger && !ledger->damaged(stream) ? ledger->log(stream) : nullptr;
   if (!newest || newest->leader != from || newest->isr != std::vector<NodeId>{from} || newest->min_isr > 1 || !log) return;

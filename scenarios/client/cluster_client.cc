@@ -105,6 +105,12 @@ Leader ClusterClient::leader(const std::string& topic, int32_t partition) const 
   return it->second.partitions[static_cast<size_t>(partition)];
 }
 
+std::vector<NodeId> ClusterClient::brokers() const {
+  std::vector<NodeId> out;
+  for (const auto& [node, address] : brokers_) out.push_back(node);
+  return out;
+}
+
 int32_t ClusterClient::partition_count(const std::string& topic) const {
   auto it = topics_.find(topic);
   return it == topics_.end() ? 0 : static_cast<int32_t>(it->second.partitions.size());

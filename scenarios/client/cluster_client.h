@@ -44,6 +44,8 @@ class ClusterClient {
 
   // As last heard; node kNoNode if unknown.
   Leader leader(const std::string& topic, int32_t partition) const;
+  // All brokers that were named so far, in the order of their ids.
+  std::vector<NodeId> brokers() const;
   // 0 if unknown.
   int32_t partition_count(const std::string& topic) const;
   // Forgets a leader that turned out not to be one.

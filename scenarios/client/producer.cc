@@ -76,7 +76,7 @@ void PartitionProducer::run(Task& task) {
       if (wake_.wait(task, in_flight_ > 0 ? Time::never() : deadline, "batches or answers").is(Errc::stopped)) break;
       continue;
     }
-    if (renew) producer_id_ = kNoProducerId;
+    if (renew) take_identity();
     uint64_t token = next->token;
     if (next->queued.ns == 0) next->queued = task.now();
     if (options_.idempotent && producer_id_ == kNoProducerId) {
@@ -151,6 +151,7 @@ void PartitionProducer::send(Task& task, Batch& batch, std::shared_ptr<BrokerCon
   request.topic_data.push_back({.name = topic_, .partition_data = {{.index = partition_, .records = builder.finish()}}});
   batch.in_flight = true;
   batch.result.producer_id = producer_id_;
+  batch.result.producer_epoch = producer_epoch_;
   batch.result.last_attempt = task.now();
   if (batch.result.attempts++ == 0) batch.result.first_attempt = task.now();
   if (options_.acks == 0) {
@@ -213,7 +214,7 @@ void PartitionProducer::handle(const Answer& answer) {
 void PartitionProducer::new_identity() {
   resend_ = resend_ || in_flight_ > 0;
   if (!options_.idempotent) return;
-  producer_id_ = kNoProducerId;
+  take_identity();
   std::erase_if(batches_, [&](Batch& b) {
     if (b.sequence < 0) return false;
     b.result.outcome = b.any_unknown || b.in_flight ? SendOutcome::unknown : SendOutcome::failed;
@@ -221,6 +222,17 @@ void PartitionProducer::new_identity() {
     done_(b.token, b.result);
     return true;
   });
+}
+
+// The next identity: one that it raises itself, or none, and then it asks for one.
+void PartitionProducer::take_identity() {
+  if (!options_.raises_epoch || producer_id_ == kNoProducerId || producer_epoch_ == INT16_MAX) {
+    producer_id_ = kNoProducerId;
+    return;
+  }
+  ++producer_epoch_;
+  next_sequence_ = 0;
+  numbered_ = 0;
 }
 
 void PartitionProducer::expire(Time now) {

@@ -5,7 +5,7 @@
 // unfinished batches are sent again, oldest first. An idempotent producer numbers its batches, so a repetition is recognised; an
 // OUT_OF_ORDER_SEQUENCE_NUMBER behind an unfinished batch only says that this one came too early (KIP-98). With nothing unfinished before
 // it, it says that the broker lost count, which ends librdkafka's producers. A batch whose outcome stays unknown leaves a hole in the
-// sequence, so the producer goes on under a new producer id.
+// sequence, so the producer goes on under a new identity: another id, or its own with the next epoch.
 #pragma once
 
 #include <deque>
@@ -32,6 +32,7 @@ struct SendResult {
   Time last_attempt;
   Time completed;
   ProducerId producer_id = kNoProducerId;
+  int16_t producer_epoch = -1;
   int32_t attempts = 0;
   bool lost_count = false;  // the broker refused its sequence or its epoch, with nothing unfinished before it
 };
@@ -40,6 +41,7 @@ struct ProducerOptions {
   int16_t acks = -1;
   bool idempotent = true;
   int max_in_flight = 5;
+  bool raises_epoch = false;        // where it goes on under a new identity: the same id with the next epoch (KIP-360), not another id
   int identity_batches = 0;         // after so many it goes on under a new identity, as a process that was started anew; 0: never
   int32_t first_sequence = 0;       // of each identity; beyond 0: as one that has written to an earlier topic of this name
   int32_t timeout_ms = 2000;        // of the request, at the broker
@@ -88,6 +90,7 @@ class PartitionProducer {
   void finish(std::deque<Batch>::iterator batch, SendOutcome outcome, kafka::ErrorCode error);
   void expire(Time now);
   void new_identity();
+  void take_identity();
 
   ClusterClient& client_;
   TaskGroup attempts_;

@@ -35,6 +35,7 @@ struct PartitionGhost {
   std::deque<PartitionState> states;  // the last ones, oldest first
   std::map<LeaderEpoch, MachineId> leaders;
   DurableLog committed;
+  bool deleted = false;  // its topic is
   int64_t high_watermark() const { return committed.end(); }
   const PartitionState* newest() const { return states.empty() ? nullptr : &states.back(); }
   void push(PartitionState state) {

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 
+#include "broker/kafka/metadata.h"
 #include "scenarios/client/consumer.h"
 #include "scenarios/client/producer.h"
 #include "scenarios/workloads/notes.h"
 
 namespace sg::scenario {
+namespace {
+
+constexpr int16_t kMetadataVersion = 12;
+
+}  // namespace
 
 std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics) {
   std::vector<PartitionName> out;
@@ -35,15 +41,7 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
   for (const PartitionName& p : partitions)
     tasks.spawn(fmt::format("probe {}", to_string(p)),
                 [&, p, id = ValueId{client, number}](Task& t) {
-                  const size_t index = history.sends.size();
-                  history.sends.push_back({.value = id,
-                                           .partition = p,
-                                           .acks = -1,
-                                           .idempotent = true,
-                                           .first_attempt = {},
-                                           .completed = {},
-                                           .outcome = Outcome::unknown,
-                                           .offset = Offset(-1)});
+                  const size_t index = note_send(id, p, -1, true, history);
                   Signal answered;
                   std::optional<SendResult> result;
                   PartitionProducer producer(cluster, t.scheduler(), p.topic, p.partition, {}, [&](uint64_t, const SendResult& r) {
@@ -57,13 +55,8 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
                   while (!result && answered.wait(t, deadline, "the probe's acknowledgement")) {}
                   sending.stop();
                   sending.join(t);
-                  Send& send = history.sends[index];
-                  send.first_attempt = result->first_attempt;
-                  send.completed = result->completed;
-                  send.attempts = result->attempts;
+                  note_result(history.sends[index], *result, 0);
                   const bool ok = result->outcome == SendOutcome::ok;
-                  send.outcome = ok ? Outcome::ok : result->outcome == SendOutcome::failed ? Outcome::failed : Outcome::unknown;
-                  if (ok) send.offset = result->base_offset;
                   bool seen = false;
                   PartitionConsumer consumer(cluster, p.topic, p.partition, {}, ok ? result->base_offset : Offset(0));
                   while (ok && !seen) {
@@ -108,6 +101,29 @@ bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionN
 }
 
 }  // namespace
+
+std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+  std::string failed;
+  TaskGroup tasks(env.scheduler);
+  for (const net::Address& address : env.bootstrap) {
+    kafka::MetadataRequest all;
+    all.allow_auto_topic_creation = false;
+    auto connection = BrokerConnection::open(task, env.network, tasks, address, "lister", deadline);
+    auto response = connection ? (*connection)->call(task, kMetadataVersion, all, deadline) : std::unexpected(connection.error());
+    if (connection) (*connection)->close();
+    if (!response) {
+      if (failed.empty()) failed = fmt::format("{} does not list its topics: {}", address.host, response.error().what);
+      continue;
+    }
+    Listing& listing = history.listings.emplace_back();
+    listing.broker = address.host;
+    for (const auto& t : response->topics)
+      if (t.name) listing.topics.insert(*t.name);
+  }
+  tasks.stop();
+  tasks.join(task);
+  return failed;
+}
 
 std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
                            Time deadline) {

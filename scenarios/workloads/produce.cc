@@ -6,19 +6,11 @@
 
 #include "scenarios/client/producer.h"
 #include "scenarios/toml_table.h"
+#include "scenarios/workloads/notes.h"
 
 namespace sg::scenario {
 
 namespace {
-
-Outcome to_outcome(SendOutcome outcome) {
-  switch (outcome) {
-    case SendOutcome::ok: return Outcome::ok;
-    case SendOutcome::failed: return Outcome::failed;
-    case SendOutcome::unknown: return Outcome::unknown;
-  }
-  return Outcome::unknown;
-}
 
 // The sends of one client: which records a batch holds, so that its result can be told to each of them.
 class Sends {
@@ -35,13 +27,7 @@ class Sends {
     ENSURE(it != open_.end());
     int64_t delta = 0;
     for (size_t index : it->second) {
-      Send& send = history_.sends[index];
-      send.first_attempt = result.first_attempt;
-      send.completed = result.completed;
-      send.attempts = result.attempts;
-      send.producer = result.producer_id;
-      send.outcome = to_outcome(result.outcome);
-      if (result.outcome == SendOutcome::ok) send.offset = result.base_offset + delta;
+      note_result(history_.sends[index], result, delta);
       ++delta;
     }
     // An acknowledgement by the leader alone may be forgotten with it, and its sequence too.
@@ -81,6 +67,7 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   ProducerOptions options;
   options.acks = static_cast<int16_t>(spec.acks);
   options.idempotent = spec.idempotent;
+  options.raises_epoch = spec.raises_epoch;
   options.max_in_flight = static_cast<int>(rng.between(spec.in_flight.low, spec.in_flight.high));
   options.delivery_timeout = std::chrono::milliseconds(rng.log_between(2000, 30'000));
   options.timeout_ms = static_cast<int32_t>(rng.log_between(200, 5000));
@@ -112,15 +99,7 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
       const ValueId id{client, number++};
       values.push_back(value_bytes(
           id, static_cast<size_t>(rng.between(std::max<int64_t>(16, spec.value_bytes.low), std::max<int64_t>(16, spec.value_bytes.high)))));
-      indices.push_back(history.sends.size());
-      history.sends.push_back({.value = id,
-                               .partition = partitions[which],
-                               .acks = options.acks,
-                               .idempotent = options.idempotent,
-                               .first_attempt = {},
-                               .completed = {},
-                               .outcome = Outcome::unknown,
-                               .offset = Offset(-1)});
+      indices.push_back(note_send(id, partitions[which], options.acks, options.idempotent, history));
     }
     producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
     // Exponential gaps would need floats; a uniform one around the mean has the same rate.
@@ -145,6 +124,7 @@ std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&)
   out.idempotent = t.boolean("idempotent", out.acks == -1);
   if (out.idempotent && out.acks != -1) refuse(t.toml(), "an idempotent producer needs acks = \"all\"");
   out.first_sequence = t.range("first_sequence", out.first_sequence, 0, INT32_MAX);
+  out.raises_epoch = t.boolean("raises_epoch", false);
   out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
   out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
   out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
@@ -160,8 +140,8 @@ std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&)
 WorkloadKind produce_kind() {
   return {"produce",
           "records with unique values at a drawn rate to all partitions",
-          {"acks", "idempotent", "first_sequence", "identity_batches", "metadata_every_s", "rate_per_s", "in_flight", "records_per_batch",
-           "value_bytes", "records"},
+          {"acks", "idempotent", "first_sequence", "identity_batches", "raises_epoch", "metadata_every_s", "rate_per_s", "in_flight",
+           "records_per_batch", "value_bytes", "records"},
           read_produce};
 }
 

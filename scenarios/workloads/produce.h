@@ -11,6 +11,7 @@ struct ProduceOptions {
   IntRange rate_per_s{20, 60};                // all clients of this workload together
   IntRange in_flight{1, 5};                   // batches, per partition and client
   IntRange first_sequence{0, 0};              // with which an idempotent producer begins; beyond 0: as if its topic had been made again
+  bool raises_epoch = false;                  // and goes on with the next epoch of its id (KIP-360), not with another id
   IntRange identity_batches{0, 0};            // after so many it goes on as a new producer; 0: never
   sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
   IntRange records_per_batch{1, 4};

@@ -195,7 +195,7 @@ Result<ReplicaContents> read_replica(Task& task, wal::Journal& journal, const me
       TRY(auto records, kafka::read_records(b.payload));
       for (const kafka::Record& r : records) {
         TRY(ValueId value, parse_value(r.value.value_or(ByteSpan())));
-        out.records.push_back({r.offset, LeaderEpoch(static_cast<int32_t>(b.epoch)), value});
+        out.records.push_back({r.offset, LeaderEpoch(static_cast<int32_t>(b.epoch)), value, r.timestamp_ms});
       }
       position = b.next;
     }

@@ -163,7 +163,9 @@ std::vector<ControllerRequest> controller_requests() {
           {2, DrainBroker{NodeId(1), BrokerEpoch(2)}},
           {3, ReportDamage{NodeId(1), BrokerEpoch(2), {StreamId(16)}}},
           {4, ChangeIsr{StreamId(16), NodeId(1), BrokerEpoch(2), LeaderEpoch(0), PartitionEpoch(0), {{NodeId(1), BrokerEpoch(2)}}}},
-          {5, CreateTopicsRequest{{{"t", 3, -1, {{NodeId(1), NodeId(2)}, {NodeId(2)}}, {{"name", "value"}}}, {"u", 1, 3, {}, {}}}, true}},
+          {5,
+           CreateTopicsRequest{
+               {{"t", Uuid{3, 4}, 3, -1, {{NodeId(1), NodeId(2)}, {NodeId(2)}}, {{"name", "value"}}}, {"u", {}, 1, 3, {}, {}}}, true}},
           {6, DeleteTopicsRequest{{{"t", Uuid{}}, {"", Uuid{7, 7}}}}},
           {7, AllocateProducerIds{NodeId(1), BrokerEpoch(2), 1000}}};
 }

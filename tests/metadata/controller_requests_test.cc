@@ -157,9 +157,26 @@ TEST_CASE("given too few live brokers for min ISR, when topics are created, then
   CHECK(t.catalogue().topics().size() == 2);
 }
 
+TEST_CASE("given a topic with an id of its maker's, when it is asked for again with that id, then it is made; with another, it exists") {
+  ThreeNodes t;
+  CreateTopicsRequest r;
+  r.topics.push_back(
+      {.name = "mine", .topic_id = Uuid{7, 7}, .num_partitions = 2, .replication_factor = 3, .assignment = {}, .configs = {}});
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto reply = t.ask<CreateTopicsReply>(1, r);
+    REQUIRE(reply.topics.size() == 1);
+    CHECK(reply.topics[0].error == ControllerError::none);
+    CHECK(reply.topics[0].topic_id == Uuid{7, 7});
+    CHECK(reply.topics[0].num_partitions == 2);
+    CHECK(reply.topics[0].replication_factor == 3);
+  }
+  r.topics[0].topic_id = Uuid{8, 8};
+  CHECK(t.ask<CreateTopicsReply>(1, r).topics[0].error == ControllerError::exists);
+}
+
 TEST_CASE("given wrong topics, when they are asked for in one request, then each has its own error and the good one is made") {
   ThreeNodes t;
-  auto item = [](std::string name) { return CreateTopicItem{.name = std::move(name), .assignment = {}, .configs = {}}; };
+  auto item = [](std::string name) { return CreateTopicItem{.name = std::move(name), .topic_id = {}, .assignment = {}, .configs = {}}; };
   CreateTopicsRequest r;
   for (std::string_view name : {"t", "a/b", "good", "twice", "twice", "parts", "many", "factor", "config", "both", "assigned", "dup"}) {
     r.topics.push_back(item(std::string(name)));

@@ -86,7 +86,7 @@ TEST_CASE("given records with flipped bytes, when they are decoded and applied, 
 }
 
 TEST_CASE("given requests and replies, when they travel, then they arrive as they left") {
-  ControllerRequest request{9, CreateTopicsRequest{{{"t", 3, -1, {{NodeId(1)}}, {{"a", "b"}}}}, true}};
+  ControllerRequest request{9, CreateTopicsRequest{{{"t", Uuid{3, 4}, 3, -1, {{NodeId(1)}}, {{"a", "b"}}}}, true}};
   auto got = unpack<ControllerRequest>(pack(request));
   REQUIRE(got.has_value());
   CHECK(pack(*got) == pack(request));

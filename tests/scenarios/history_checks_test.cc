@@ -45,9 +45,17 @@ struct Story {
   void end(int32_t broker, int32_t epoch, int64_t end) {
     history.ends.push_back({9, kOrders, NodeId(broker), LeaderEpoch(epoch), Offset(end), ms(50)});
   }
-  // On every replica.
+  // On every replica; its time is 1,000 ms and its offset.
   void store(int64_t offset, ValueId value) {
-    for (ReplicaContents& r : replicas) r.records.push_back({Offset(offset), LeaderEpoch(1), value});
+    for (ReplicaContents& r : replicas) r.records.push_back({Offset(offset), LeaderEpoch(1), value, 1000 + offset});
+  }
+  TopicOp& topic(TopicOp::Kind kind, int64_t begun, int64_t ended) {
+    history.topic_ops.push_back(
+        {.client = 1, .kind = kind, .topic = "orders", .begun = ms(begun), .ended = ms(ended), .outcome = Outcome::ok});
+    return history.topic_ops.back();
+  }
+  void look(int64_t asked_ms, int64_t offset, int64_t timestamp_ms, int64_t begun = 100) {
+    history.time_looks.push_back({9, kOrders, asked_ms, timestamp_ms, Offset(offset), ms(begun), ms(begun + 1)});
   }
   // The last record is gone from every replica, and nobody has read it.
   void lose_last() {
@@ -336,6 +344,63 @@ const testing::AddPairs kHistoryPairs({
        Story s;
        s.store(3, {1, 3});
        s.send(3, broken ? Outcome::failed : Outcome::unknown, -1);
+       return s.found();
+     }},
+    {"H1", "a record is gone with its topic, whose deletion was over before it was sent",
+     [](bool broken) {
+       Story s;
+       s.lose_last();  // record 2, first sent at 20 ms
+       s.topic(TopicOp::Kind::deleted, 5, broken ? 19 : 20);
+       return s.found();
+     }},
+    {"H15", "a record of a topic that was deleted stands in the next one of its name",
+     [](bool broken) {
+       Story s;
+       s.topic(TopicOp::Kind::deleted, broken ? 26 : 25, 30);  // record 2 was acknowledged at 25 ms
+       s.history.sends.pop_back();
+       s.history.sends.push_back({.value = {1, 2},
+                                  .partition = kOrders,
+                                  .acks = -1,
+                                  .first_attempt = ms(20),
+                                  .completed = ms(25),
+                                  .outcome = Outcome::ok,
+                                  .offset = Offset(2)});
+       s.history.sends.erase(s.history.sends.begin(), s.history.sends.begin() + 2);
+       s.history.reads.erase(s.history.reads.begin(), s.history.reads.begin() + 2);
+       for (ReplicaContents& r : s.replicas) r.records.erase(r.records.begin(), r.records.begin() + 2);
+       return s.found();
+     }},
+    {"H11", "the first record from a time on is not the first",
+     [](bool broken) {
+       Story s;
+       s.look(1001, broken ? 2 : 1, broken ? 1002 : 1001);
+       return s.found();
+     }},
+    {"H11", "a record is named with a time that it does not have",
+     [](bool broken) {
+       Story s;
+       s.look(1001, 1, broken ? 1002 : 1001);
+       return s.found();
+     }},
+    {"H11", "there is no record from a time on, although one was acknowledged before",
+     [](bool broken) {
+       Story s;
+       s.look(1002, -1, -1, broken ? 26 : 25);  // record 2 was acknowledged at 25 ms
+       return s.found();
+     }},
+    {"H13", "a topic that was made is not listed at the end",
+     [](bool broken) {
+       Story s;
+       s.topic(TopicOp::Kind::made, 1, 2).topic = "new";
+       s.history.listings = {{"node1", {"new", "orders"}}, {"node2", {broken ? "old" : "new"}}};
+       return s.found();
+     }},
+    {"H13", "a topic that was deleted is listed at the end",
+     [](bool broken) {
+       Story s;
+       s.topic(TopicOp::Kind::made, 1, 2).topic = "new";
+       s.topic(TopicOp::Kind::deleted, 3, 4).topic = "new";
+       s.history.listings = {{"node1", {broken ? "new" : "old"}}};
        return s.found();
      }},
     {"H7", "the records of an idempotent producer stand in another order than they were sent in",

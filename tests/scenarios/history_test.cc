@@ -25,6 +25,10 @@ History sample() {
   h.reads.push_back({9, {"a \"quoted\"\nname", 0}, Offset(INT64_MAX), {-7, INT64_MIN}, Time{8}});
   h.ends.push_back({9, {"orders", 1}, NodeId(2), LeaderEpoch(6), Offset(12), Time{10}});
   h.anomalies.push_back({9, {"orders", 1}, "offset out of range", Time{11}});
+  h.time_looks.push_back({9, {"orders", 1}, 1234, 1235, Offset(7), Time{12}, Time{13}});
+  h.topic_ops.push_back(
+      {.client = 4, .kind = TopicOp::Kind::deleted, .topic = "orders", .begun = Time{14}, .ended = Time{15}, .outcome = Outcome::failed});
+  h.listings.push_back({"node1", {"a", "b"}});
   return h;
 }
 
@@ -67,7 +71,7 @@ TEST_CASE("given fewer bytes than an id has, when they are parsed, then they are
 
 TEST_CASE("given a history, when it is written and read, then every field comes back") {
   std::string text = to_json_lines(sample());
-  CHECK(std::count(text.begin(), text.end(), '\n') == 4);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 7);
   Result<History> h = parse_history(text);
   REQUIRE(h.has_value());
   CHECK(to_json_lines(*h) == text);
@@ -138,9 +142,9 @@ TEST_CASE("given an anomaly whose words are not UTF-8, when it is written, then 
 TEST_CASE("given a malformed line, when the history is read, then its number is named, empty lines counted") {
   const std::string good = to_json_lines(sample());
   CHECK(error_of("{").starts_with("line 1: "));
-  CHECK(error_of(good + "\nnonsense\n").starts_with("line 6: "));
-  CHECK(error_of(good + "{}\n").starts_with("line 5: "));
-  CHECK(error_of(good + "[1,2]\n").starts_with("line 5: "));
+  CHECK(error_of(good + "\nnonsense\n").starts_with("line 9: "));
+  CHECK(error_of(good + "{}\n").starts_with("line 8: "));
+  CHECK(error_of(good + "[1,2]\n").starts_with("line 8: "));
 }
 
 TEST_CASE("given a line of the wrong kind, when the history is read, then what is wrong with it is said") {

@@ -12,7 +12,7 @@ using namespace sg::wal::test;
 
 namespace {
 
-constexpr StreamId kA{16}, kB{17};
+constexpr StreamId kA{16};
 constexpr size_t kPayload = 12'000;  // header and payload fill three blocks, the trailer has the fourth to itself
 constexpr const char* kFirst = "journal/00000001.seg";
 

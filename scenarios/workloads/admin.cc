@@ -1,0 +1,161 @@
+#include "scenarios/workloads/admin.h"
+
+#include <algorithm>
+
+#include "broker/kafka/create_topics.h"
+#include "broker/kafka/delete_topics.h"
+#include "scenarios/client/producer.h"
+#include "scenarios/toml_table.h"
+#include "scenarios/workloads/notes.h"
+
+namespace sg::scenario {
+namespace {
+
+using kafka::ErrorCode;
+
+constexpr int16_t kCreateTopicsVersion = 7;
+constexpr int16_t kDeleteTopicsVersion = 6;
+constexpr Duration kRequestTimeout = 4s;
+
+// One administrator at work.
+class Administrator {
+ public:
+  Administrator(ClientEnv& env, const ClientPart& part, const AdminOptions& options)
+      : env_(env),
+        part_(part),
+        options_(options),
+        rng_(env.rng.split("admin")),
+        cluster_(env.scheduler, env.network, {.client_id = fmt::format("admin-{}", part.client), .bootstrap = env.bootstrap}) {}
+
+  void run(Task& task) {
+    std::map<std::string, int32_t> topics;  // partitions of those that are there, or may be
+    for (int64_t i = 0, n = rng_.between(options_.names.low, options_.names.high); i < n; ++i)
+      topics[fmt::format("admin{}-{}", part_.client, i)] = 0;
+    while (part_.control.running && part_.control.writing && !task.stopping()) {
+      if (!task.sleep_for(std::chrono::microseconds(rng_.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
+      auto topic = std::next(topics.begin(), static_cast<std::ptrdiff_t>(rng_.below(topics.size())));
+      if (topic->second == 0) {
+        topic->second = make(task, topic->first);
+      } else if (rng_.chance(1, 2)) {
+        write(task, topic->first, topic->second);
+      } else if (remove(task, topic->first)) {
+        topic->second = 0;
+      }
+    }
+    cluster_.close(task);
+  }
+
+ private:
+  // Asks a broker, and notes what became of it.
+  template <class Request, class Code>
+  Outcome ask(Task& task, TopicOp::Kind kind, const std::string& topic, int16_t version, const Request& request, Code&& code_of) {
+    auto broker = cluster_.any_connection(task, task.now() + 2s);
+    if (!broker) return Outcome::failed;
+    TopicOp op{.client = part_.client, .kind = kind, .topic = topic, .begun = task.now(), .ended = {}};
+    part_.history.topic_ops.push_back(op);
+    const size_t index = part_.history.topic_ops.size() - 1;
+    auto response = (*broker)->call(task, version, request, task.now() + kRequestTimeout);
+    const Outcome outcome = response ? code_of(*response) : Outcome::unknown;
+    if (!response) (*broker)->close();
+    part_.history.topic_ops[index].ended = task.now();
+    part_.history.topic_ops[index].outcome = outcome;
+    return outcome;
+  }
+
+  // How many partitions there are, or may be, now.
+  int32_t make(Task& task, const std::string& topic) {
+    const auto partitions = static_cast<int32_t>(rng_.between(options_.partitions.low, options_.partitions.high));
+    const auto replicas = static_cast<int16_t>(rng_.between(options_.replicas.low, options_.replicas.high));
+    kafka::CreateTopicsRequest request;
+    request.timeout_ms = static_cast<int32_t>(rng_.log_between(200, 3000));
+    request.topics.push_back(
+        {.name = topic, .num_partitions = partitions, .replication_factor = replicas, .assignments = {}, .configs = {}});
+    bool there = false;
+    const Outcome outcome = ask(task, TopicOp::Kind::made, topic, kCreateTopicsVersion, request, [&](const auto& response) {
+      if (response.topics.size() != 1) return Outcome::unknown;
+      switch (response.topics[0].error_code) {
+        case ErrorCode::none: return Outcome::ok;
+        case ErrorCode::topic_already_exists: there = true; return Outcome::failed;
+        case ErrorCode::invalid_replication_factor: return Outcome::failed;
+        default: return Outcome::unknown;
+      }
+    });
+    return outcome == Outcome::failed && !there ? 0 : partitions;
+  }
+
+  // It is gone, as far as this one knows.
+  bool remove(Task& task, const std::string& topic) {
+    kafka::DeleteTopicsRequest request;
+    request.timeout_ms = static_cast<int32_t>(rng_.log_between(200, 3000));
+    request.topics.push_back({.name = topic, .topic_id = {}});
+    bool absent = false;
+    const Outcome outcome = ask(task, TopicOp::Kind::deleted, topic, kDeleteTopicsVersion, request, [&](const auto& response) {
+      if (response.responses.size() != 1) return Outcome::unknown;
+      switch (response.responses[0].error_code) {
+        case ErrorCode::none: return Outcome::ok;
+        case ErrorCode::unknown_topic_or_partition: absent = true; return Outcome::failed;
+        default: return Outcome::unknown;
+      }
+    });
+    return outcome == Outcome::ok || absent;
+  }
+
+  // Some records into one of its partitions, one after the other; each ends with the writing at the latest.
+  void write(Task& task, const std::string& topic, int32_t partitions) {
+    const PartitionName p{topic, static_cast<int32_t>(rng_.below(static_cast<uint64_t>(partitions)))};
+    const int64_t records = rng_.between(options_.records.low, options_.records.high);
+    Signal answered;
+    size_t current = 0;
+    bool done = true;
+    PartitionProducer producer(cluster_, env_.scheduler, p.topic, p.partition, {.delivery_timeout = 3s},
+                               [&](uint64_t, const SendResult& r) {
+                                 note_result(part_.history.sends[current], r, 0);
+                                 done = true;
+                                 answered.notify_all();
+                               });
+    TaskGroup sending(env_.scheduler);
+    sending.spawn("admin sends", [&](Task& t) { producer.run(t); });
+    for (int64_t i = 0; i < records && part_.control.writing; ++i) {
+      const ValueId id{part_.client, number_++};
+      current = note_send(id, p, -1, true, part_.history);
+      done = false;
+      const ByteVec value = value_bytes(id, 24);
+      producer.enqueue(1, {&value, 1}, env_.clock.wall_ms());
+      while (!done && answered.wait(task, task.now() + 5s, "the admin's record")) {}
+      if (!done) break;
+    }
+    sending.stop();
+    sending.join(task);
+  }
+
+  ClientEnv& env_;
+  const ClientPart& part_;
+  const AdminOptions& options_;
+  Rng rng_;
+  ClusterClient cluster_;
+  int64_t number_ = 0;
+};
+
+std::shared_ptr<const Workload> read_admin(const Table& t, const ClusterSpec& cluster) {
+  AdminOptions out;
+  out.names = t.range("names", out.names, 1, 100);
+  out.partitions = t.range("partitions", out.partitions, 1, 100);
+  out.replicas = t.range("replicas", out.replicas, 1, 9);
+  if (out.replicas.high > cluster.nodes) refuse(t.toml(), fmt::format("replicas: {} on {} nodes", out.replicas.high, cluster.nodes));
+  out.records = t.range("records", out.records, 0, 1000);
+  out.every = t.seconds("every_s", out.every);
+  return std::make_shared<Admin>(out);
+}
+
+}  // namespace
+
+void Admin::run(Task& task, ClientEnv& env, const ClientPart& part) const { Administrator(env, part, options_).run(task); }
+
+WorkloadKind admin_kind() {
+  return {"admin",
+          "makes, deletes and makes again topics of its own, and writes into them",
+          {"names", "partitions", "replicas", "records", "every_s"},
+          read_admin};
+}
+
+}  // namespace sg::scenario
