@@ -14,6 +14,12 @@ constexpr Duration kDrainTime = 3s;
 constexpr Duration kDrainRetry = 100ms;
 constexpr Duration kIsrAnswer = 1s;
 
+// What to say when the process ends: what happened, and what helps where something does.
+std::string advised(const Error& error) {
+  if (error.code != Errc::no_space) return error.what;
+  return error.what + ": the disk of the data directory is full; free some space, and start again";
+}
+
 raft::Config raft_config(const Config& config, Run run, VoterId voter) {
   raft::Config out;
   out.self = config.node_id;
@@ -73,8 +79,8 @@ void Node::request_stop() {
 
 int Node::run(Task& task) {
   auto refuse = [&](const Error& error) {
-    if (error.code != Errc::stopped) callbacks_.failed(error.what);
-    return error.code == Errc::io ? kExitDisk : kExitRefused;
+    if (error.code != Errc::stopped) callbacks_.failed(advised(error));
+    return error.code == Errc::io || error.code == Errc::no_space ? kExitDisk : kExitRefused;
   };
   auto opened = wal::Journal::open(task, env_.disk, journal_options(config_), env_.rng.split("journal"), env_.log.with("journal"));
   if (!opened) return refuse(opened.error());
@@ -106,7 +112,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   auto recovered = recover_raft(task, opened);
   auto formation = recovered ? FormationHost::recover(task, *journal_, *recovered) : std::unexpected(recovered.error());
   if (!formation) {
-    if (!formation.is(Errc::stopped)) callbacks_.failed(formation.error().what);
+    if (!formation.is(Errc::stopped)) callbacks_.failed(advised(formation.error()));
     return formation.is(Errc::invalid) ? kExitRefused : kExitDisk;
   }
   identity_.voter = registration.voter = journal_->voter();
@@ -179,7 +185,7 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   journal_tasks.stop();
   journal_tasks.join(task);
   if (!disk_failure_) return kExitOk;
-  callbacks_.failed(disk_failure_->what);
+  callbacks_.failed(advised(*disk_failure_));
   return disk_failure_->code == Errc::invalid ? kExitRefused : kExitDisk;
 }
 

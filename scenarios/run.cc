@@ -104,7 +104,7 @@ class Conductor {
   // --- Safety ---
 
   bool safety() {
-    if (world_.faults_planned() == 0) {
+    if (world_.faults_planned() == 0 || scenario_.phases.calm) {
       if (!world_.run_until(std::max(world_.now(), times_.safety_begin))) return false;
       calm_from_ = world_.view();
     }
@@ -243,7 +243,7 @@ class Conductor {
     watching_ = false;
     if (options_.judging == Judging::nothing) return true;
     release_followers();
-    // The control against false alarms: a run without any fault has no reason for any change.
+    // A run without any fault, or with such as may change nothing, has no reason for any change.
     if (calm_from_ && options_.judging == Judging::all)
       if (auto v = check_calm(*calm_from_, world_.view(), history_)) return fail(v->check, v->text);
     if (auto v = world_.judge_outside()) return fail(v->check, v->text);

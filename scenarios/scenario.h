@@ -66,6 +66,7 @@ struct Phases {
   Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
   Duration liveness = 30s;  // an upper bound
+  bool calm = false;        // its faults are no reason for any change: judged as if there were none
   bool rejoin = false;      // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
 };
 

@@ -111,6 +111,8 @@ class SimDisk final : private EventHandler {
   // Bytes of all files' sizes.
   uint64_t used_bytes() const;
   size_t operations_in_flight() const { return live_ops_; }
+  // Nothing more fits.
+  bool is_full() const { return used_bytes() >= options_.capacity_bytes; }
   // How many syncs and writes have failed because of fail_syncs().
   uint64_t failures() const { return failures_given_; }
   // How often people have exchanged what is stored on it, or it was wiped.

@@ -45,7 +45,7 @@ std::optional<Violation> check_calm(const ClusterView& start, const ClusterView&
 }
 
 std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Refusal>& refusals) {
-  if (end.code == broker::kExitDisk && end.disk_failures > 0) return std::nullopt;
+  if (end.code == broker::kExitDisk && (end.disk_failures > 0 || end.disk_was_full)) return std::nullopt;
   if (end.code == broker::kExitRefused && !end.mistake.empty()) {
     std::vector<std::string_view> lines;
     for (const Refusal& r : refusals)

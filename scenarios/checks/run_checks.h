@@ -22,9 +22,10 @@ struct ProcessEnd {
   std::string why;             // as it said itself
   uint64_t disk_failures = 0;  // how often its disk has failed a write or a sync so far
   std::string mistake{};       // of the operator who started it; empty: none
+  bool disk_was_full = false;
 };
-// Only a disk that fails is a reason, and then the code is broker::kExitDisk; or a mistake in its start, which the process refuses with
-// broker::kExitRefused and a line that `refusals` know.
+// Only a disk that fails, or that is full when the process needs space, is a reason, and then the code is broker::kExitDisk; or a mistake
+// in its start, which the process refuses with broker::kExitRefused and a line that `refusals` know.
 std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Refusal>& refusals = {});
 
 // What became of a mistake by the time when its operator noticed it.

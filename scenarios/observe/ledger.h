@@ -8,6 +8,7 @@
 // durable before it counts: it stays pending until then). Format: broker/wal/format.h.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
@@ -62,6 +63,8 @@ class Ledger {
   // --- what the disk sees; `op` ties a write to its end ---
   void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
   void written(uint64_t op, bool ok);
+  // That write is of a commit or of a segment's header, not of the zeros of a file ahead of its use.
+  bool is_promise(uint64_t op) const { return std::ranges::find(pending_, op, &Pending::op) != pending_.end(); }
   // Something was synced: a file or a directory.
   void synced() { drain(); }
   // A write or a sync has failed; which one, for a person.

@@ -154,7 +154,7 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   env.on_stop = nullptr;
   brokers_[index] = nullptr;
   if (code != broker::kExitOk && !task.stopping()) {
-    exits_.push_back({machines_[index]->name(), code, why, start.mistake});
+    exits_.push_back({machines_[index]->name(), code, why, start.mistake, machines_[index]->disk().is_full()});
     starts_[index].refused |= code == broker::kExitRefused;
   }
   return code;

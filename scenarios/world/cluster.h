@@ -71,6 +71,7 @@ class Cluster final : public sim::Operator {
     int code = 0;
     std::string why;
     std::string mistake;
+    bool disk_was_full = false;
   };
   const std::vector<Exit>& exits() const { return exits_; }
   // Mistakes in starts that have ended.

@@ -208,7 +208,9 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
 std::optional<Violation> SimulatedWorld::judge_outside() {
   if (!observers_) return std::nullopt;
   for (const Cluster::Exit& e : cluster_.exits())
-    if (auto v = check_exit({e.machine, e.code, e.why, world_.find(e.machine)->disk().failures(), e.mistake}, scenario_.refusals)) return v;
+    if (auto v = check_exit({e.machine, e.code, e.why, world_.find(e.machine)->disk().failures(), e.mistake, e.disk_was_full},
+                            scenario_.refusals))
+      return v;
   for (const MistakeEnd& m : cluster_.mistakes())
     if (auto v = check_refused(m, scenario_.refusals)) return v;
   observers_->finish();

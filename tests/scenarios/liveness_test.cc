@@ -279,6 +279,11 @@ const AddPairs kLivenessPairs({
        auto v = check_exit({.node = "node1", .code = 3, .why = "synced write failed", .disk_failures = broken ? 0u : 1u});
        return v ? v->check : std::string();
      }},
+    {"exit", "a broker says that its disk is full, and it is not",
+     [](bool broken) {
+       auto v = check_exit({.node = "node1", .code = 3, .why = "no space", .disk_was_full = !broken});
+       return v ? v->check : std::string();
+     }},
     {"exit", "a broker whose disk failed ends with another code",
      [](bool broken) {
        auto v = check_exit({.node = "node1", .code = broken ? 2 : 3, .why = "synced write failed", .disk_failures = 1});
