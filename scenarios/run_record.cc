@@ -30,6 +30,7 @@ std::string description(const RunRecord& r) {
   for (const std::string& e : r.exits) out += fmt::format("  {}\n", e);
   if (r.passed()) return out;
   out += fmt::format("\n{}\n", r.verdict == Verdict::fail ? r.text : "This run is vacuous, it judged too little: " + r.check);
+  for (const std::string& w : r.waiting) out += fmt::format("  {}\n", w);
   out += fmt::format("\nReplay: stormglass run {} --seed {} --trace FILE\n", r.scenario, r.seed);
   if (!r.last_events.empty()) out += "Last events of the nodes:\n";
   for (const std::string& e : r.last_events) out += fmt::format("  {}\n", e);

@@ -36,6 +36,7 @@ struct RunRecord {
   uint64_t leader_changes = 0;
   std::map<std::string, uint64_t> judged;  // how many facts each check has judged
   std::vector<std::string> exits;          // of processes that ended by themselves: machine, code, why
+  std::vector<std::string> waiting;        // where progress was owed: each request without an answer, and how each node stands
   std::vector<std::string> last_events;    // of the nodes, where the run failed
   std::vector<std::string> probes;         // that it reached
 
@@ -44,7 +45,7 @@ struct RunRecord {
   template <class A>
   void serialize(A& a) {
     a(scenario, seed, verdict, check, text, hash, events, sim_ns, acked, drawn, plan, faults_planned, faults_struck, struck, leader_changes,
-      judged, exits, last_events, probes);
+      judged, exits, waiting, last_events, probes);
   }
 };
 

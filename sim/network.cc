@@ -450,6 +450,11 @@ void SimNetwork::set_link(uint32_t from, uint32_t to, const LinkOptions& options
   trace_link(from, to, LinkChange::options, static_cast<uint64_t>(options.latency_max.count()));
 }
 
+size_t SimNetwork::accepted(uint32_t host, uint16_t port) const {
+  return static_cast<size_t>(std::ranges::count_if(
+      connections_, [&](const auto& c) { return c && c->info.acceptor_node == host && c->info.acceptor.port == port && c->ends[1].open; }));
+}
+
 void SimNetwork::reset_connections(uint32_t a, uint32_t b) {
   trace_link(a, b, LinkChange::reset);
   for (auto& owned : connections_) {

@@ -108,6 +108,8 @@ class SimNetwork final : private EventHandler {
   // Borrowed; outlives the network's use.
   void add_tap(NetworkTap* tap) { taps_.push_back(tap); }
 
+  // Connections that the host has accepted at that port, and not ended yet.
+  size_t accepted(uint32_t host, uint16_t port) const;
   // Connections of which at least one end is open.
   size_t open_connections() const { return connections_.size() - free_.size(); }
 

@@ -283,6 +283,8 @@ Term Observers::term() const {
   return greatest;
 }
 
+std::vector<std::string> Observers::outstanding() const { return state_->clients->outstanding(); }
+
 std::map<std::string, uint64_t> Observers::judged() const {
   std::map<std::string, uint64_t> out;
   for (size_t i = 0; i < kChecks; ++i) {

@@ -34,6 +34,8 @@ class Observers {
   bool damaged(NodeId node) const;
   // The greatest term that a node has made durable.
   Term term() const;
+  // Every request of a client that waits for an answer, a line each.
+  std::vector<std::string> outstanding() const;
   // How many facts each check has judged, by its name.
   std::map<std::string, uint64_t> judged() const;
   // The name of a check that never had anything to look at; empty if each had. `owes_silence`: as in Scenario.

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "broker/node.h"
 
@@ -58,6 +60,34 @@ std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Ref
                    fmt::format("{} ended by itself with code {}: {}; expected: it runs until it is stopped, or ends with code {} when "
                                "its disk has failed, which was {} times",
                                end.node, end.code, end.why, broker::kExitDisk, end.disk_failures)};
+}
+
+std::optional<Violation> check_resources(const Holding& h) {
+  static const std::set<std::string, std::less<>> kStanding = {
+      "main", "journal-commit", "journal-prepare", "journal-watch", "pulses",     "peer server",   "kafka server",
+      "raft", "formation",      "controller",      "membership",    "partitions", "client upkeep", "cluster id"};
+  std::map<std::string, size_t> counts;
+  for (size_t at = 0; at < h.tasks.size();) {
+    const size_t end = std::min(h.tasks.find('\n', at), h.tasks.size());
+    std::string name = h.tasks.substr(at, std::min(h.tasks.find(':', at), end) - at);
+    at = end + 1;
+    name.erase(0, name.find_first_not_of(' '));
+    const bool of_a_node = name.find_first_of("0123456789") != std::string::npos;
+    if (!name.empty()) ++counts[of_a_node ? name.substr(0, name.find_first_of("0123456789")) : name];
+  }
+  for (const auto& [name, count] : counts) {
+    // For each of the others its link of each kind; for a client its reader, its writer and the request that waits.
+    const size_t allowed = kStanding.contains(name) ? 1
+                           : name == "peer link"    ? h.peer_connections
+                           : name.ends_with(' ')    ? h.others
+                                                    : h.client_connections;
+    if (count > allowed)
+      return Violation{"resources",
+                       fmt::format("{} has {} tasks \"{}\" when all clients have gone; expected: {} at most, with {} other nodes and {} "
+                                   "client connections that the network still knows. All tasks:\n{}",
+                                   h.node, count, name, allowed, h.others, h.client_connections, h.tasks)};
+  }
+  return std::nullopt;
 }
 
 std::optional<Violation> check_refused(const MistakeEnd& end, const std::vector<Refusal>& refusals) {

@@ -38,4 +38,15 @@ struct MistakeEnd {
 // A mistake that must be refused is, within a second of each start.
 std::optional<Violation> check_refused(const MistakeEnd& end, const std::vector<Refusal>& refusals);
 
+// What a node's process holds when all clients have gone and nothing has happened for a while.
+struct Holding {
+  std::string node;
+  size_t others = 0;              // nodes of the cluster beside it
+  size_t client_connections = 0;  // that the network still knows at its end: a peer that has vanished is noticed late
+  size_t peer_connections = 0;    // likewise, from other nodes: one that gave up dialing may have done so unheard
+  std::string tasks{};            // "name: what it waits for", a line each; a number in a name means another node
+};
+// Resources are back to the baseline: one of each standing task, one of each that serves another node, and none for a client that is gone.
+std::optional<Violation> check_resources(const Holding& holding);
+
 }  // namespace sg::scenario

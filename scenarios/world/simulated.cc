@@ -213,6 +213,13 @@ std::optional<Violation> SimulatedWorld::judge_outside() {
       return v;
   for (const MistakeEnd& m : cluster_.mistakes())
     if (auto v = check_refused(m, scenario_.refusals)) return v;
+  for (const sim::Node* node : cluster_.nodes())
+    if (auto v = check_resources({.node = node->name(),
+                                  .others = cluster_.nodes().size() - 1,
+                                  .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
+                                  .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
+                                  .tasks = node->describe_tasks()}))
+      return v;
   observers_->finish();
   if (failed() || quorum_destroyed()) return std::nullopt;
   const std::vector<Violation> idle = check_idle(observers_->idle());
@@ -226,9 +233,34 @@ std::string SimulatedWorld::vacuous() const {
 }
 
 void SimulatedWorld::shut_down() {
+  if (failed() && (world_.failure()->check.starts_with('L') || world_.failure()->check == "H17" || world_.failure()->check == "setup"))
+    how_it_stands_ = how_it_stands();
   for (const auto& client : clients_) client->kill();
   for (sim::Node* node : cluster_.machines())
     if (node->running()) node->die(sim::Death::kill);
+}
+
+// For whoever has to find out why a run did not end well.
+std::vector<std::string> SimulatedWorld::how_it_stands() const {
+  std::vector<std::string> out;
+  const ClusterView now = view();
+  for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+    const sim::Node& node = *cluster_.nodes()[i];
+    const broker::Node* broker = cluster_.running(Cluster::broker_id(i));
+    const metadata::Catalogue* catalogue = broker ? broker->catalogue() : nullptr;
+    std::string line = fmt::format("{}: {}", node.name(), !broker ? "down" : node.stalled() ? "stands still" : "up");
+    if (catalogue) line += fmt::format(", catalogue applied to {}", catalogue->applied());
+    if (now.nodes[i].controller) line += ", controller";
+    for (const ClusterView::Partition& p : now.partitions)
+      if (p.leader == now.nodes[i].id)
+        line += fmt::format(", leads {} (epoch {}, {} of {} in sync)", p.name, p.leader_epoch, p.isr.size(), p.replicas.size());
+    out.push_back(std::move(line));
+  }
+  for (const ClusterView::Partition& p : now.partitions)
+    if (p.leader == kNoNode) out.push_back(fmt::format("{}: nobody leads it (epoch {})", p.name, p.leader_epoch));
+  if (!observers_) return out;
+  for (std::string& request : observers_->outstanding()) out.push_back(std::move(request));
+  return out;
 }
 
 void SimulatedWorld::describe(RunRecord& out) const {
@@ -250,6 +282,7 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.check = failure->check;
   out.text = fmt::format("{}\n  at {}.{:06} s of simulated time, event {}", failure->text, failure->time.ns / 1'000'000'000,
                          failure->time.ns / 1000 % 1'000'000, failure->event);
+  out.waiting = how_it_stands_;
   for (sim::Node* node : cluster_.nodes()) {
     std::vector<sim::TraceEvent> last = world_.trace().last(node->index());
     for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i)

@@ -67,6 +67,7 @@ class SimulatedWorld final : public World {
   bool quorum_destroyed() const;
   bool destroyed(StreamId stream) const;
   bool nobody_left(const metadata::Partition& p) const;
+  std::vector<std::string> how_it_stands() const;
   bool touched(const std::vector<NodeId>& members) const;
   void supervise();
 
@@ -80,7 +81,8 @@ class SimulatedWorld final : public World {
   std::vector<std::unique_ptr<Host>> clients_;
   std::set<std::string> taken_;  // machines whose disks faults have emptied or exchanged
   std::map<std::string, uint64_t> struck_;
-  uint64_t leader_changes_ = 0;  // once the replicas were read
+  std::vector<std::string> how_it_stands_;  // when the run failed, where progress was owed
+  uint64_t leader_changes_ = 0;             // once the replicas were read
 };
 
 }  // namespace sg::scenario

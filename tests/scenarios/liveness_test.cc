@@ -279,6 +279,20 @@ const AddPairs kLivenessPairs({
        auto v = check_exit({.node = "node1", .code = 3, .why = "synced write failed", .disk_failures = broken ? 0u : 1u});
        return v ? v->check : std::string();
      }},
+    {"resources", "a task for a client that is gone",
+     [](bool broken) {
+       Holding h{.node = "node1", .others = 2, .client_connections = broken ? 0u : 1u, .peer_connections = 4};
+       h.tasks = "  main: a reason to stop\n  dial 2: frames to send\n  dial 3: frames to send\n  fetch: records\n";
+       auto v = check_resources(h);
+       return v ? v->check : std::string();
+     }},
+    {"resources", "a second task for another node",
+     [](bool broken) {
+       Holding h{.node = "node1", .others = broken ? 1u : 2u, .peer_connections = 4};
+       h.tasks = "  follow 2: read from a connection\n  follow 2: read from a connection\n";
+       auto v = check_resources(h);
+       return v ? v->check : std::string();
+     }},
     {"exit", "a broker says that its disk is full, and it is not",
      [](bool broken) {
        auto v = check_exit({.node = "node1", .code = 3, .why = "no space", .disk_was_full = !broken});
