@@ -25,6 +25,10 @@ cluster: build ## Three nodes on 127.0.0.1:9092-9094 with data under ./run, unti
 sweep: build ## Many seeds of one scenario: SCENARIO=leader_kill SEEDS=1..1000
 	@build/stormglass sweep $(SCENARIO) --seeds $(SEEDS)
 
+.PHONY: campaign
+campaign: build ## Every scenario over the same seeds, as tables: SEEDS=1..100
+	@build/stormglass campaign --seeds $(if $(filter command line,$(origin SEEDS)),$(SEEDS),1..100)
+
 .PHONY: bench
 bench: build ## Measures the broker on this machine, five minutes (single rows: bench/run NAME...)
 	@bench/run

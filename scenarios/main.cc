@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <optional>
 
 #include "scenarios/bench/bench.h"
+#include "scenarios/campaign.h"
 #include "scenarios/diff.h"
 #include "scenarios/judge.h"
 #include "scenarios/run.h"
@@ -166,7 +168,20 @@ class JsonFile final : public RunSink {
   std::FILE* file_;
 };
 
-int sweep_command(const std::vector<std::string>& names, const std::string& seeds, const std::string& json, SweepOptions options) {
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> out;
+  for (const std::string& file : scenario_files()) out.push_back(std::filesystem::path(file).stem().string());
+  return out;
+}
+
+// Everything that is known to a campaign, behind the sweep's own summary.
+void print_campaign(const Campaign& campaign) {
+  fmt::print("\n{}\n{}\nNever:\n", campaign.scenarios_table(), campaign.checks_table());
+  for (const std::string& line : campaign.never()) fmt::print("  {}\n", line);
+}
+
+int sweep_command(const std::vector<std::string>& names, const std::string& seeds, const std::string& json, bool tables,
+                  SweepOptions options) {
   std::vector<Scenario> scenarios;
   for (const std::string& name : names) {
     auto scenario = find_scenario(name);
@@ -184,6 +199,8 @@ int sweep_command(const std::vector<std::string>& names, const std::string& seed
     if (std::string error = file->error(); !error.empty()) return usage(error);
     sinks.push_back(&*file);
   }
+  Campaign campaign;
+  if (tables) sinks.push_back(&campaign);
   auto summary = sweep(scenarios, options, sinks);
   if (!summary) {
     fmt::print(stderr, "stormglass: {}\n", summary.error().what);
@@ -196,6 +213,7 @@ int sweep_command(const std::vector<std::string>& names, const std::string& seed
   fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n",
              summary->runs, summary->failed, summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000,
              wall_ms % 1000 / 100, summary->runs * 1000 / static_cast<uint64_t>(wall_ms), ns_per_event);
+  if (tables) print_campaign(campaign);
   if (summary->failed == 0) return kPassed;
   return summary->failed > summary->vacuous ? kFailed : kPlatform;
 }
@@ -247,7 +265,14 @@ int main(int argc, char** argv) {
   many->add_flag("--until-failure", sweep_options.until_failure, "begin no seed behind the first that fails");
   many->add_flag("--histories", sweep_options.histories_only, "judge by what clients saw alone: H and L, no E");
   many->add_option("--json", json, "write one line per run to this file");
-  many->callback([&] { chosen = [&] { return sweep_command(names, seeds, json, sweep_options); }; });
+  many->callback([&] { chosen = [&] { return sweep_command(names, seeds, json, false, sweep_options); }; });
+
+  CLI::App* all =
+      app.add_subcommand("campaign", "every scenario over the same seeds: what was judged under which faults, and what was never reached");
+  all->add_option("--seeds", seeds, "A..B, both included");
+  all->add_option("--jobs", sweep_options.jobs, "processes (default: one per core)");
+  all->add_option("--json", json, "write one line per run to this file");
+  all->callback([&] { chosen = [&] { return sweep_command(scenario_names(), seeds, json, true, sweep_options); }; });
 
   add_bench_command(app, chosen);
   try {

@@ -251,6 +251,7 @@ class Conductor {
     const bool headless = world_.view().quorum_destroyed;
     const std::vector<ReplicaContents> replicas = world_.read_replicas();
     if (world_.failed()) return false;
+    facts_ = facts_of(history_, replicas);
     for (const Violation& v : check_history(history_, replicas)) {
       if (headless && v.check == "H3") continue;  // nobody was there to bring them to the same end
       return fail(v.check, v.text);
@@ -283,6 +284,7 @@ class Conductor {
     // The harness's own probes prove nothing about the faults that came before them.
     for (const Send& s : history_.sends)
       if (s.outcome == Outcome::ok && s.value.client < next_client_) ++out.acked;
+    for (const auto& [check, facts] : facts_) out.judged[check] += facts;
     for (const Probe& p : probes())
       if (p.hits > 0) out.probes.emplace_back(p.name);
     if (out.verdict == Verdict::fail) return out;
@@ -310,7 +312,8 @@ class Conductor {
   std::string set_up_error_;
   std::set<std::string> made_;  // topics
   std::string unmet_;
-  int owed_ = 0;  // clients whose end is owed, and those of them that have ended
+  std::map<std::string, uint64_t> facts_;  // that histories gave the checks on them
+  int owed_ = 0;                           // clients whose end is owed, and those of them that have ended
   int ended_ = 0;
   int32_t next_client_ = 0;
   std::optional<LivenessChecks> liveness_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,13 +40,14 @@ struct RunRecord {
   std::vector<std::string> waiting;        // where progress was owed: each request without an answer, and how each node stands
   std::vector<std::string> last_events;    // of the nodes, where the run failed
   std::vector<std::string> probes;         // that it reached
+  std::set<std::string> seen;              // message kinds "raft.vote"; answers "Produce v9 NONE"; faults "kill of the leader"
 
   bool passed() const { return verdict == Verdict::pass; }
 
   template <class A>
   void serialize(A& a) {
     a(scenario, seed, verdict, check, text, hash, events, sim_ns, acked, drawn, plan, faults_planned, faults_struck, struck, leader_changes,
-      judged, exits, waiting, last_events, probes);
+      judged, exits, waiting, last_events, probes, seen);
   }
 };
 

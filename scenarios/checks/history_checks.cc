@@ -316,6 +316,23 @@ std::vector<Violation> check_listings(const History& history) {
   return out;
 }
 
+std::map<std::string, uint64_t> facts_of(const History& history, const std::vector<ReplicaContents>& replicas) {
+  std::map<std::string, uint64_t> out;
+  for (const Send& s : history.sends) {
+    const bool ok = s.outcome == Outcome::ok;
+    out["H1"] += ok && s.acks == -1 && !may_be_deleted(history, s);
+    out["H2"] += s.idempotent;
+    out["H7"] += ok && s.acks == -1;
+    out["H15"] += ok && !deletions(history, s.partition.topic).empty();
+  }
+  for (const ReplicaContents& r : replicas) out["H3"] += r.in_sync ? r.records.size() : 0;
+  out["H4"] = history.reads.size() + history.anomalies.size();
+  out["H11"] = history.ends.size() + history.time_looks.size();
+  out["H13"] = history.topic_ops.size() * history.listings.size();
+  out["H17"] = history.followers.size();
+  return out;
+}
+
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas) {
   std::vector<Violation> all;
   auto add = [&](std::vector<Violation> more) {

@@ -2,6 +2,8 @@
 // (correctness.md part 2). Only outcomes ok and failed judge; unknown is always legal, also when it appears late.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "scenarios/history.h"
@@ -35,6 +37,9 @@ std::vector<Violation> check_times(const History& history, const std::vector<Rep
 std::vector<Violation> check_incarnations(const History& history, const std::vector<ReplicaContents>& replicas);
 // H13: at the end every broker lists the topics that were made, and none that was deleted.
 std::vector<Violation> check_listings(const History& history);
+
+// How many facts each of them has to judge there, by its name: zero is nothing judged.
+std::map<std::string, uint64_t> facts_of(const History& history, const std::vector<ReplicaContents>& replicas);
 
 // All of them, in this order.
 std::vector<Violation> check_history(const History& history, const std::vector<ReplicaContents>& replicas);

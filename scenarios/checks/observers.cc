@@ -237,6 +237,10 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer) override {
     say(&MessageEvents::on_metadata, from, when, asked, answer);
   }
+  void on_code(MachineId from, const kafka::RequestHeader& header, kafka::ErrorCode code) override {
+    codes.insert({header.api_key, header.api_version, code});
+    say(&MessageEvents::on_code, from, header, code);
+  }
   void on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) override {
     say(&MessageEvents::on_producer_id, from, answer);
   }
@@ -253,7 +257,8 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   std::map<uint64_t, Ledger> images;  // as the ledger was when the disk was copied, by image
   std::map<MachineId, Ledger> away;   // of unmounted disks
   Taps taps;
-  std::map<uint32_t, Machine> machines;  // by the world's number of the node
+  std::map<uint32_t, Machine> machines;                                  // by the world's number of the node
+  std::set<std::tuple<kafka::ApiKey, int16_t, kafka::ErrorCode>> codes;  // that were answered
   std::vector<std::unique_ptr<Observer>> observers;
   MetadataWatch* metadata = nullptr;
   PartitionWatch* partitions = nullptr;
@@ -281,6 +286,13 @@ Term Observers::term() const {
   Term greatest;
   for (const auto& [node, ledger] : state_->seen.ledgers.all()) greatest = std::max(greatest, ledger->hard_state().term);
   return greatest;
+}
+
+std::set<std::string> Observers::answered() const {
+  std::set<std::string> out;
+  for (const auto& [api, version, code] : state_->codes)
+    out.insert(fmt::format("{} v{} {}", kafka::to_string(api), version, kafka::to_string(code)));
+  return out;
 }
 
 std::vector<std::string> Observers::outstanding() const { return state_->clients->outstanding(); }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class Observers {
   bool damaged(NodeId node) const;
   // The greatest term that a node has made durable.
   Term term() const;
+  // What was answered: "Produce v9 NONE".
+  std::set<std::string> answered() const;
   // Every request of a client that waits for an answer, a line each.
   std::vector<std::string> outstanding() const;
   // How many facts each check has judged, by its name.

@@ -4,6 +4,9 @@
 
 #include "base/archive.h"
 #include "broker/kafka/codec.h"
+#include "broker/kafka/create_topics.h"
+#include "broker/kafka/delete_topics.h"
+#include "scenarios/observe/by_partition.h"
 
 namespace sg::scenario {
 namespace {
@@ -15,6 +18,25 @@ Result<> unpack_to(const SharedBytes& bytes, F&& sink) {
   TRY(auto message, unpack<T>(bytes));
   sink(message);
   return {};
+}
+
+// Calls sink(code) for each error code of an answer, "none" too.
+template <class Message, class Sink>
+void for_each_code(const Message& m, Sink&& sink) {
+  if constexpr (requires { m.responses; })
+    for (const auto& t : m.responses) {
+      if constexpr (requires { t.error_code; })
+        sink(t.error_code);
+      else
+        for (const auto& p : partitions_of(t)) sink(p.error_code);
+    }
+  if constexpr (requires { m.topics; })
+    for (const auto& t : m.topics) {
+      if constexpr (requires { t.error_code; }) sink(t.error_code);
+      if constexpr (requires { t.partitions; })
+        for (const auto& p : t.partitions) sink(p.error_code);
+    }
+  if constexpr (requires { m.error_code; }) sink(m.error_code);
 }
 
 }  // namespace
@@ -111,6 +133,14 @@ Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const 
   return {};
 }
 
+// Decodes an answer, and tells each code in it.
+template <class Message>
+Result<Message> Taps::answered(MachineId from, const Request& request, const SharedBytes& body) {
+  TRY(auto answer, kafka::decode<Message>(request.header.api_version, body));
+  for_each_code(answer, [&](kafka::ErrorCode code) { events_.on_code(from, request.header, code); });
+  return answer;
+}
+
 Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body) {
   TRY(int32_t correlation_id, kafka::peek_correlation_id(body));
   if (connection.unanswered.empty() || connection.unanswered.front().header.correlation_id != correlation_id)
@@ -120,27 +150,46 @@ Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, con
   const auto& [key, version, correlation, client] = request.header;
   events_.on_answer(from, id, request.asked, request.header);
   TRY(auto frame, kafka::decode_response_header(key, version, body));
-  if (key == kafka::ApiKey::produce) {
-    TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
-    TRY(auto answer, kafka::decode<kafka::ProduceResponse>(version, frame.body));
-    events_.on_produced(from, request.asked, asked, answer);
-  } else if (key == kafka::ApiKey::fetch) {
-    TRY(auto asked, kafka::decode<kafka::FetchRequest>(version, request.body));
-    TRY(auto answer, kafka::decode<kafka::FetchResponse>(version, frame.body));
-    events_.on_fetched(from, request.asked, asked, answer);
-  } else if (key == kafka::ApiKey::list_offsets) {
-    TRY(auto asked, kafka::decode<kafka::ListOffsetsRequest>(version, request.body));
-    TRY(auto answer, kafka::decode<kafka::ListOffsetsResponse>(version, frame.body));
-    events_.on_offsets(from, request.asked, asked, answer);
-  } else if (key == kafka::ApiKey::metadata) {
-    TRY(auto asked, kafka::decode<kafka::MetadataRequest>(version, request.body));
-    TRY(auto answer, kafka::decode<kafka::MetadataResponse>(version, frame.body));
-    events_.on_metadata(from, request.asked, asked, answer);
-  } else if (key == kafka::ApiKey::init_producer_id) {
-    TRY(auto answer, kafka::decode<kafka::InitProducerIdResponse>(version, frame.body));
-    events_.on_producer_id(from, answer);
+  switch (key) {
+    case kafka::ApiKey::produce: {
+      TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
+      TRY(auto answer, answered<kafka::ProduceResponse>(from, request, frame.body));
+      events_.on_produced(from, request.asked, asked, answer);
+      return {};
+    }
+    case kafka::ApiKey::fetch: {
+      TRY(auto asked, kafka::decode<kafka::FetchRequest>(version, request.body));
+      TRY(auto answer, answered<kafka::FetchResponse>(from, request, frame.body));
+      events_.on_fetched(from, request.asked, asked, answer);
+      return {};
+    }
+    case kafka::ApiKey::list_offsets: {
+      TRY(auto asked, kafka::decode<kafka::ListOffsetsRequest>(version, request.body));
+      TRY(auto answer, answered<kafka::ListOffsetsResponse>(from, request, frame.body));
+      events_.on_offsets(from, request.asked, asked, answer);
+      return {};
+    }
+    case kafka::ApiKey::metadata: {
+      TRY(auto asked, kafka::decode<kafka::MetadataRequest>(version, request.body));
+      TRY(auto answer, answered<kafka::MetadataResponse>(from, request, frame.body));
+      events_.on_metadata(from, request.asked, asked, answer);
+      return {};
+    }
+    case kafka::ApiKey::init_producer_id: {
+      TRY(auto answer, answered<kafka::InitProducerIdResponse>(from, request, frame.body));
+      events_.on_producer_id(from, answer);
+      return {};
+    }
+    case kafka::ApiKey::create_topics: {
+      TRY_DO(answered<kafka::CreateTopicsResponse>(from, request, frame.body));
+      return {};
+    }
+    case kafka::ApiKey::delete_topics: {
+      TRY_DO(answered<kafka::DeleteTopicsResponse>(from, request, frame.body));
+      return {};
+    }
+    default: return {};
   }
-  return {};
 }
 
 }  // namespace sg::scenario

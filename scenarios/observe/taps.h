@@ -88,6 +88,8 @@ class MessageEvents {
   virtual void on_connection_over(MachineId, [[maybe_unused]] uint64_t connection) {}
   virtual void on_produced(MachineId, [[maybe_unused]] const Asked& when, const kafka::ProduceRequest&, const kafka::ProduceResponse&) {}
   virtual void on_fetched(MachineId, [[maybe_unused]] const Asked& when, const kafka::FetchRequest&, const kafka::FetchResponse&) {}
+  // An error code, or that there was none, in an answer to that request; before what is told of its API.
+  virtual void on_code(MachineId, const kafka::RequestHeader&, kafka::ErrorCode) {}
   virtual void on_producer_id(MachineId, const kafka::InitProducerIdResponse&) {}
   virtual void on_metadata(MachineId, [[maybe_unused]] const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse&) {}
   virtual void on_offsets(MachineId, [[maybe_unused]] const Asked& when, const kafka::ListOffsetsRequest&,
@@ -127,6 +129,8 @@ class Taps final : public sim::NetworkTap {
   Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);
   Result<> greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame);
   Result<> request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body);
+  template <class Message>
+  Result<Message> answered(MachineId from, const Request& request, const SharedBytes& body);
   Result<> response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body);
 
   const Time* now_;

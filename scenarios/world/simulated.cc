@@ -75,6 +75,7 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
   executor_->set_operator(cluster_);
   executor_->set_on_fault([this](const sim::Fault& fault, sim::Node& target) {
     ++struck_[std::string(sim::to_string(fault.kind))];
+    seen_.insert(fmt::format("{} of {}", sim::to_string(fault.kind), role_of(target)));
     if (takes_disk(fault)) taken_.insert(target.name());
   });
 }
@@ -89,6 +90,21 @@ void SimulatedWorld::start() {
   executor_->start();
   supervise();
   cluster_.start();
+}
+
+// What a node is when a fault strikes it: one word, for the list of what was never tried.
+std::string_view SimulatedWorld::role_of(const sim::Node& node) const {
+  const auto at = std::ranges::find(cluster_.nodes(), &node);
+  if (at == cluster_.nodes().end()) return "a second process";
+  const NodeId id = Cluster::broker_id(static_cast<size_t>(at - cluster_.nodes().begin()));
+  const broker::Node* broker = cluster_.running(id);
+  if (!broker) return "one that is down";
+  if (node.stalled()) return "one that stands still";
+  if (!broker->catalogue()) return "one that recovers";
+  if (broker->is_controller()) return "the controller";
+  const metadata::Catalogue* newest = cluster_.newest_catalogue();
+  const bool leads = newest && std::ranges::any_of(newest->partitions(), [&](const auto& p) { return p.second.leader == id; });
+  return leads ? "a leader" : "a follower";
 }
 
 // A broker whose disk has failed under it ends, and its service manager starts it again.
@@ -274,7 +290,11 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.faults_struck = executor_->executed();
   out.struck = struck_;
   out.leader_changes = leader_changes_;
-  if (observers_) out.judged = observers_->judged();
+  out.seen = seen_;
+  if (observers_) {
+    out.judged = observers_->judged();
+    out.seen.merge(observers_->answered());
+  }
   for (const Cluster::Exit& e : cluster_.exits()) out.exits.push_back(fmt::format("{} ended with code {}: {}", e.machine, e.code, e.why));
   const std::optional<sim::Failure>& failure = world_.failure();
   if (!failure) return;

@@ -70,6 +70,7 @@ class SimulatedWorld final : public World {
   std::vector<std::string> how_it_stands() const;
   bool touched(const std::vector<NodeId>& members) const;
   void supervise();
+  std::string_view role_of(const sim::Node& node) const;
 
   const Scenario& scenario_;
   sim::World world_;
@@ -81,6 +82,7 @@ class SimulatedWorld final : public World {
   std::vector<std::unique_ptr<Host>> clients_;
   std::set<std::string> taken_;  // machines whose disks faults have emptied or exchanged
   std::map<std::string, uint64_t> struck_;
+  std::set<std::string> seen_;              // faults by what they struck
   std::vector<std::string> how_it_stands_;  // when the run failed, where progress was owed
   uint64_t leader_changes_ = 0;             // once the replicas were read
 };
