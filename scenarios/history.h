@@ -4,6 +4,7 @@
 // A value is unique: it names its client and a number (see value_bytes), so a record that is read back says which send it came from.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -122,6 +123,8 @@ struct History {
   std::vector<EndSeen> ends;
   std::vector<Anomaly> anomalies;
   std::vector<Follower> followers;
+  // Up to where they are owed a partition: what comes in later, nobody waits for. All of it where nothing is said.
+  std::map<PartitionName, Offset> owed_to_followers;
   std::vector<TimeLook> time_looks;
   std::vector<TopicOp> topic_ops;  // of one topic in their order: only one client touches it
   std::vector<Listing> listings;

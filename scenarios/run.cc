@@ -131,6 +131,7 @@ class Conductor {
     control_.writing = false;
     // Nobody at the address that is registered can say that the run there is dead: a session decides.
     const Duration unnoticed = world_.somebody_moved() ? timing.session_timeout + 1s : 0s;
+    bounds.up += world_.still_stopping();
     bounds.controller += unnoticed;
     bounds.in_sync += unnoticed;
     liveness_.emplace(world_.now(), bounds);
@@ -226,6 +227,8 @@ class Conductor {
       }
       return std::ranges::any_of(positions, [&](const auto& p) { return p.second < ends[p.first.second]; });
     };
+    (void)behind();
+    history_.owed_to_followers = ends;
     return world_.run_while(behind, world_.now() + kFollowBound);
   }
 

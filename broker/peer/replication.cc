@@ -105,10 +105,13 @@ void Replication::follow(Task& task, Following& f) {
     if (broker) {
       net::Address address{broker->peer.host, broker->peer.port};
       auto greeted = dial(task, env_, identity_, f.leader, address, LinkKind::replication, task.now() + kDialTimeout);
-      // A leader that the catalogue does not know under this run leads nothing; a twin at the leader's address never did.
-      if (greeted && greeted->run != broker->run) {
+      // A leader that the catalogue does not know under this run leads nothing; a twin at the leader's address never did. The catalogue may
+      // be another one by now: a snapshot takes its place whole.
+      const metadata::Broker* known = catalogue_->broker(f.leader);
+      if (greeted && (!known || greeted->run != known->run)) {
         REACHED("replication: another run answers at a leader's address");
-        greeted = fail(Errc::invalid, fmt::format("run {} answers, the leader is run {}", greeted->run, broker->run));
+        greeted = fail(Errc::invalid, known ? fmt::format("run {} answers, the leader is run {}", greeted->run, known->run)
+                                            : fmt::format("run {} answers, and no such broker is registered", greeted->run));
       }
       if (greeted.is(Errc::invalid) && refusals_.refused(name, greeted.error().what))
         log_.warn("session_refused leader={} reason=\"{}\"", f.leader, greeted.error().what);

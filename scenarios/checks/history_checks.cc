@@ -226,7 +226,10 @@ std::vector<Violation> check_followers(const History& history, const std::vector
     const auto& [client, partition] = follower;
     for (const ReplicaContents& replica : replicas) {
       if (!replica.in_sync || replica.partition != partition) continue;
-      auto missed = std::ranges::find_if(replica.records, [&](const ReplicaRecord& r) { return !read.contains(r.offset); });
+      auto owed = history.owed_to_followers.find(partition);
+      auto missed = std::ranges::find_if(replica.records, [&](const ReplicaRecord& r) {
+        return !read.contains(r.offset) && (owed == history.owed_to_followers.end() || r.offset < owed->second);
+      });
       if (missed == replica.records.end()) continue;
       out.push_back(
           {"H17", fmt::format("client {}, which follows {} from its beginning, has not read {} at offset {}; node {} holds the log "

@@ -278,6 +278,11 @@ const Copies& Observers::copies() const { return state_->copies; }
 const metadata::Catalogue& Observers::catalogue() const { return state_->seen.ghost.catalogue; }
 bool Observers::damaged(NodeId node) const { return state_->seen.ledgers.find(node)->damaged(); }
 
+void Observers::suspended(const sim::Node& machine, Time until) {
+  auto it = state_->machines.find(machine.index());
+  if (it != state_->machines.end()) state_->speech->suspended(it->second.id, until);
+}
+
 void Observers::finish() { state_->tell(&Observer::finish); }
 
 std::vector<IdlePartition> Observers::idle() const { return state_->partitions->idle(); }

@@ -21,6 +21,8 @@ class Observers {
   Observers(sim::World& world, Cluster& cluster);
   ~Observers();
 
+  // The machine's monotonic clock stands still until then, at the latest: its process cannot know that time has passed.
+  void suspended(const sim::Node& machine, Time until);
   // The run is over and everything is healed: what is judged at the end.
   void finish();
   // Every partition as it lies on the disks now, for check_idle.

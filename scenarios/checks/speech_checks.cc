@@ -110,10 +110,15 @@ std::optional<Time> SpeechChecks::knows_since(const Process& process, LogIndex i
   return at->second;
 }
 
+void SpeechChecks::on_suspended(MachineId machine, Time until) {
+  Process& process = processes_[machine];
+  process.suspended_until = std::max(process.suspended_until, until);
+}
+
 // A leader of Raft answers its own heartbeats until it notices that no majority answers it, an election timeout after the last did.
 Time SpeechChecks::silent_from(const Process& process) const {
-  Time heard = process.heard;
-  if (process.controlled) heard = std::max(heard, *process.controlled + timing_.election_max);
+  Time heard = std::max(process.heard, process.suspended_until);
+  if (process.controlled) heard = std::max(heard, std::max(*process.controlled, process.suspended_until) + timing_.election_max);
   return heard + timing_.session_timeout;
 }
 

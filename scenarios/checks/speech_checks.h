@@ -51,6 +51,8 @@ class SpeechChecks {
   // A message of this run leaves the machine, in the name of `node`.
   void on_run(Time now, MachineId machine, NodeId node, const Run& run);
   void on_died(MachineId machine);
+  // Its monotonic clock stands still until then: what it counts by it begins anew, as far as anybody can tell.
+  void on_suspended(MachineId machine, Time until);
   // The process's catalogue as it is now, and whether it is the controller.
   void on_seen(Time now, MachineId machine, LogIndex applied, bool is_controller);
   void on_heartbeat(Time now, MachineId from, const metadata::Heartbeat& heartbeat);
@@ -76,7 +78,8 @@ class SpeechChecks {
     std::map<uint64_t, Time> heartbeats;            // sent, by sequence
     Time heard;                                     // when the last answered one was sent, or the run began
     std::optional<Time> controlled;                 // when it was last seen to be the controller
-    std::optional<LogIndex> out_since;              // by the catalogue: fenced, or another run is registered
+    Time suspended_until{};
+    std::optional<LogIndex> out_since;  // by the catalogue: fenced, or another run is registered
   };
 
   std::optional<Time> knows_since(const Process& process, LogIndex index) const;

@@ -25,6 +25,7 @@ class SpeechWatch final : public Observer {
   void on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                   const kafka::ListOffsetsResponse& answer) override;
 
+  void suspended(MachineId machine, Time until) { checks_.on_suspended(machine, until); }
   uint64_t judged_in_silence() const { return checks_.judged_in_silence(); }
 
  private:

@@ -13,6 +13,9 @@ namespace {
 constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 constexpr int kSpares = 2;
+constexpr Duration kHoldingLook = 500ms;
+constexpr int kHoldingLooks = 10;
+constexpr Duration kStopping = 4s;  // a broker hands over for at most 3 s (broker/node.cc), and closes its journal
 
 sim::WorldOptions draw_world(uint64_t seed) {
   Rng rng = Rng(seed).split("world options");
@@ -77,6 +80,8 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
     ++struck_[std::string(sim::to_string(fault.kind))];
     seen_.insert(fmt::format("{} of {}", sim::to_string(fault.kind), role_of(target)));
     if (takes_disk(fault)) taken_.insert(target.name());
+    if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, world_.now() + fault.duration);
+    if (fault.kind == sim::FaultKind::stop && target.running()) stopping_.insert(target.index());
   });
 }
 SimulatedWorld::~SimulatedWorld() = default;
@@ -107,11 +112,13 @@ std::string_view SimulatedWorld::role_of(const sim::Node& node) const {
   return leads ? "a leader" : "a follower";
 }
 
-// A broker whose disk has failed under it ends, and its service manager starts it again.
+// A broker whose disk has failed under it ends, and its service manager starts it again; so does one whose stop in order was under way
+// when everything was healed.
 void SimulatedWorld::supervise() {
   for (sim::Node* node : cluster_.nodes())
     node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
-      if (code != broker::kExitDisk) return;
+      const bool stopped = stopping_.erase(ended.index()) > 0 && world_.phase() == sim::Phase::liveness;
+      if (code != broker::kExitDisk && !stopped) return;
       world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
         if (!ended.running()) ended.start();
       });
@@ -140,6 +147,8 @@ Duration SimulatedWorld::still_under_way() const {
   }
   return delay + stall;
 }
+
+Duration SimulatedWorld::still_stopping() const { return stopping_.empty() ? Duration(0) : kStopping + kRestartAfterExit; }
 
 bool SimulatedWorld::somebody_moved() const {
   if (!observers_) return false;
@@ -221,6 +230,17 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
   return out;
 }
 
+std::optional<Violation> SimulatedWorld::check_holdings() {
+  for (const sim::Node* node : cluster_.nodes())
+    if (auto v = check_resources({.node = node->name(),
+                                  .others = cluster_.nodes().size() - 1,
+                                  .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
+                                  .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
+                                  .tasks = node->describe_tasks()}))
+      return v;
+  return std::nullopt;
+}
+
 std::optional<Violation> SimulatedWorld::judge_outside() {
   if (!observers_) return std::nullopt;
   for (const Cluster::Exit& e : cluster_.exits())
@@ -229,13 +249,10 @@ std::optional<Violation> SimulatedWorld::judge_outside() {
       return v;
   for (const MistakeEnd& m : cluster_.mistakes())
     if (auto v = check_refused(m, scenario_.refusals)) return v;
-  for (const sim::Node* node : cluster_.nodes())
-    if (auto v = check_resources({.node = node->name(),
-                                  .others = cluster_.nodes().size() - 1,
-                                  .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
-                                  .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
-                                  .tasks = node->describe_tasks()}))
-      return v;
+  // What clients have sent may arrive after they have gone, and is served for nobody.
+  std::optional<Violation> held = check_holdings();
+  for (int look = 0; held && look < kHoldingLooks && world_.run_until(world_.now() + kHoldingLook); ++look) held = check_holdings();
+  if (held) return held;
   observers_->finish();
   if (failed() || quorum_destroyed()) return std::nullopt;
   const std::vector<Violation> idle = check_idle(observers_->idle());

@@ -48,6 +48,7 @@ class SimulatedWorld final : public World {
   ClientHost& add_client(std::string name, ClientProgram program) override;
   void heal() override;
   Duration still_under_way() const override;
+  Duration still_stopping() const override;
   bool somebody_moved() const override;
   ClusterTiming timing() const override;
   size_t faults_planned() const override { return plan_.faults.size(); }
@@ -70,6 +71,7 @@ class SimulatedWorld final : public World {
   std::vector<std::string> how_it_stands() const;
   bool touched(const std::vector<NodeId>& members) const;
   void supervise();
+  std::optional<Violation> check_holdings();
   std::string_view role_of(const sim::Node& node) const;
 
   const Scenario& scenario_;
@@ -80,6 +82,7 @@ class SimulatedWorld final : public World {
   sim::FaultPlan plan_;
   std::unique_ptr<sim::FaultExecutor> executor_;
   std::vector<std::unique_ptr<Host>> clients_;
+  std::set<uint32_t> stopping_;  // nodes, by the world's number, in an orderly way, and not ended yet
   std::set<std::string> taken_;  // machines whose disks faults have emptied or exchanged
   std::map<std::string, uint64_t> struck_;
   std::set<std::string> seen_;              // faults by what they struck

@@ -51,6 +51,8 @@ class World {
   virtual void heal() = 0;
   // What the healing cannot undo at once, because something is under way: how long that may take.
   virtual Duration still_under_way() const = 0;
+  // Some node is being stopped in order: how long its end may take, before it starts again. Zero: none is.
+  virtual Duration still_stopping() const = 0;
   // A broker is registered under an address that leads to nobody any more: only a session's end tells.
   virtual bool somebody_moved() const = 0;
   virtual ClusterTiming timing() const = 0;

@@ -234,6 +234,18 @@ TEST_CASE("H7: given a send that was given up, then under another identity it ma
   CHECK(s.found() == "H7");
 }
 
+TEST_CASE("H17: given a record that came in when everybody had read to the end, then nobody is owed it") {
+  Story s;
+  s.history.followers = {{9, kOrders}};
+  s.send(3, Outcome::unknown, -1);
+  s.store(3, {1, 3});
+  CHECK(s.found() == "H17");
+  s.history.owed_to_followers = {{kOrders, Offset(3)}};
+  CHECK(s.found() == "");
+  s.history.owed_to_followers = {{kOrders, Offset(4)}};
+  CHECK(s.found() == "H17");
+}
+
 TEST_CASE("H7: given two producers, then only the order within each counts") {
   Story s;
   s.send(0, Outcome::unknown, -1).value.client = 2;
