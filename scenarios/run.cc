@@ -149,6 +149,7 @@ class Conductor {
   // Looks again and again, until the judging begins: what is owed stays owed.
   void watch() {
     if (!watching_ || world_.failed()) return;
+    for (const char* check : {"L2", "L3", "L8"}) ++facts_[check];
     auto v = liveness_->look(world_.view());
     if (v && options_.judging == Judging::all) return world_.fail(v->check, v->text);
     world_.schedule(world_.now() + kLook, [this] { watch(); });
@@ -229,7 +230,9 @@ class Conductor {
     };
     (void)behind();
     history_.owed_to_followers = ends;
-    return world_.run_while(behind, world_.now() + kFollowBound);
+    world_.run_while(behind, world_.now() + kFollowBound);
+    if (behind()) world_.note_waiting();
+    return !world_.failed();
   }
 
   // From a partition that nobody can lead any more, nobody is owed the rest of the log.
@@ -254,7 +257,7 @@ class Conductor {
     const bool headless = world_.view().quorum_destroyed;
     const std::vector<ReplicaContents> replicas = world_.read_replicas();
     if (world_.failed()) return false;
-    facts_ = facts_of(history_, replicas);
+    facts_.merge(facts_of(history_, replicas));
     for (const Violation& v : check_history(history_, replicas)) {
       if (headless && v.check == "H3") continue;  // nobody was there to bring them to the same end
       return fail(v.check, v.text);

@@ -17,20 +17,6 @@ Request decoded(const kafka::RequestHeader& header, const SharedBytes& body) {
   return request ? std::move(*request) : Request{};
 }
 
-// The time that a request names itself.
-Duration own_time(const kafka::RequestHeader& header, const SharedBytes& body) {
-  using kafka::ApiKey;
-  int32_t ms = 0;
-  switch (header.api_key) {
-    case ApiKey::produce: ms = decoded<kafka::ProduceRequest>(header, body).timeout_ms; break;
-    case ApiKey::fetch: ms = decoded<kafka::FetchRequest>(header, body).max_wait_ms; break;
-    case ApiKey::create_topics: ms = decoded<kafka::CreateTopicsRequest>(header, body).timeout_ms; break;
-    case ApiKey::delete_topics: ms = decoded<kafka::DeleteTopicsRequest>(header, body).timeout_ms; break;
-    default: break;
-  }
-  return std::chrono::milliseconds(std::max(0, ms));
-}
-
 }  // namespace
 
 // --- Journals ------------------------------------------------------------------------------------------------------------------------
@@ -38,12 +24,11 @@ Duration own_time(const kafka::RequestHeader& header, const SharedBytes& body) {
 void ClientWatch::on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan, ByteSpan payload) {
   if (wal::is_metadata(stream) || seen_.is_elsewhere(node) || payload.size() < kafka::kBatchHeaderBytes) return;
   const kafka::BatchView batch(payload);
-  const std::string where = seen_.ghost.name(stream);
-  producers_.on_batch(node, stream, entry.first, entry.next, batch, where);
+  producers_.on_batch(node, stream, entry.first, batch);
   auto partition = seen_.ghost.partitions.find(stream);
   const PartitionState* newest = partition == seen_.ghost.partitions.end() ? nullptr : partition->second.newest();
   // What it led before, it may be given back by who leads now.
-  if (newest && newest->leader == node && newest->leader_epoch.v == entry.epoch) truth_.on_appended(seen_.now, node, batch.crc(), where);
+  if (newest && newest->leader == node && newest->leader_epoch.v == entry.epoch) truth_.on_appended(seen_.now, node, stream, batch.crc());
 }
 
 void ClientWatch::on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t, const wal::HardState&) {
@@ -72,15 +57,25 @@ void ClientWatch::on_any_event() {
 
 void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header,
                              const SharedBytes& body) {
-  if (asked.answered)
-    owed_.on_request(
-        to, connection,
-        {.number = asked.number,
-         .what = fmt::format("{} v{} of {}", kafka::to_string(header.api_key), header.api_version, header.client_id.value_or("?")),
-         .own = own_time(header, body),
-         .asked = asked.left});
-  if (header.api_key != kafka::ApiKey::produce) return;
-  const auto request = decoded<kafka::ProduceRequest>(header, body);
+  int32_t own_ms = 0;  // the time that it names itself
+  switch (header.api_key) {
+    case kafka::ApiKey::produce: {
+      const auto request = decoded<kafka::ProduceRequest>(header, body);
+      own_ms = request.timeout_ms;
+      on_produce_request(to, connection, asked, request);
+      break;
+    }
+    case kafka::ApiKey::fetch: own_ms = decoded<kafka::FetchRequest>(header, body).max_wait_ms; break;
+    case kafka::ApiKey::create_topics: own_ms = decoded<kafka::CreateTopicsRequest>(header, body).timeout_ms; break;
+    case kafka::ApiKey::delete_topics: own_ms = decoded<kafka::DeleteTopicsRequest>(header, body).timeout_ms; break;
+    default: break;
+  }
+  if (!asked.answered) return;
+  owed_.on_request(to, connection,
+                   {.number = asked.number, .header = header, .own = std::chrono::milliseconds(std::max(0, own_ms)), .asked = asked.left});
+}
+
+void ClientWatch::on_produce_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::ProduceRequest& request) {
   for_each_partition(request, [&](std::string_view, const kafka::ProduceRequest::Partition& p) {
     if (p.records && p.records->size() >= kafka::kBatchHeaderBytes) truth_.on_carried(to, asked.number, kafka::BatchView(*p.records).crc());
   });
@@ -91,8 +86,8 @@ void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& ask
   }
 }
 
-void ClientWatch::on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) {
-  owed_.on_answer(from, connection, asked.number, seen_.now);
+void ClientWatch::on_answer(MachineId, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) {
+  owed_.on_answer(connection, asked.number, seen_.now);
   if (header.api_key == kafka::ApiKey::produce) produces_[connection].erase(asked.number);
 }
 
@@ -108,8 +103,7 @@ void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
     const SharedBytes* records = records_of(asked, topic, p.index);
     if (!records || records->size() < kafka::kBatchHeaderBytes) return;
-    truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code,
-                       fmt::format("{}-{}", topic, p.index));
+    truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code);
   });
 }
 

@@ -26,7 +26,7 @@ class ClientWatch final : public Observer {
 
   void on_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header,
                   const SharedBytes& body) override;
-  void on_arrived(MachineId at, const Asked& asked) override { owed_.on_arrived(at, asked.number, seen_.now); }
+  void on_arrived(MachineId, uint64_t connection, const Asked& asked) override { owed_.on_arrived(connection, asked.number, seen_.now); }
   void on_answer_begins(MachineId, uint64_t connection) override { owed_.on_answer_begins(connection); }
   void on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) override;
   void on_connection_over(MachineId machine, uint64_t connection) override;
@@ -38,6 +38,7 @@ class ClientWatch final : public Observer {
   std::vector<std::string> outstanding() const { return owed_.outstanding(seen_.now); }
 
  private:
+  void on_produce_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::ProduceRequest& request);
   // The process there bears a run that is registered.
   bool is_registered(MachineId machine) const;
 

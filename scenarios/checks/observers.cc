@@ -222,7 +222,9 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
                   const SharedBytes& body) override {
     say(&MessageEvents::on_request, to, connection, asked, header, body);
   }
-  void on_arrived(MachineId at_machine, const Asked& asked) override { say(&MessageEvents::on_arrived, at_machine, asked); }
+  void on_arrived(MachineId machine, uint64_t connection, const Asked& asked) override {
+    say(&MessageEvents::on_arrived, machine, connection, asked);
+  }
   void on_answer(MachineId from, uint64_t connection, const Asked& asked, const kafka::RequestHeader& header) override {
     say(&MessageEvents::on_answer, from, connection, asked, header);
   }

@@ -5,6 +5,14 @@
 #include <algorithm>
 
 namespace sg::scenario {
+namespace {
+
+// "Produce v9 of producer-2"
+std::string describe(const kafka::RequestHeader& h) {
+  return fmt::format("{} v{} of {}", kafka::to_string(h.api_key), h.api_version, h.client_id.value_or("?"));
+}
+
+}  // namespace
 
 void OwedChecks::on_request(MachineId to, uint64_t connection, Request request) {
   Connection& c = connections_[connection];
@@ -13,18 +21,17 @@ void OwedChecks::on_request(MachineId to, uint64_t connection, Request request) 
   c.requests.push_back(std::move(request));
 }
 
-void OwedChecks::on_arrived(MachineId at, uint64_t number, Time now) {
-  for (auto& [id, c] : connections_) {
-    if (c.machine != at) continue;
-    auto request = std::ranges::find(c.requests, number, &Request::number);
-    if (request == c.requests.end()) continue;
-    request->arrived = true;
-    if (request == c.requests.begin()) c.first_since = now;
-    return;
-  }
+void OwedChecks::on_arrived(uint64_t connection, uint64_t number, Time now) {
+  auto it = connections_.find(connection);
+  if (it == connections_.end()) return;
+  auto& requests = it->second.requests;
+  auto request = std::ranges::find(requests, number, &Request::number);
+  if (request == requests.end()) return;
+  request->arrived = true;
+  if (request == requests.begin()) it->second.first_since = now;
 }
 
-void OwedChecks::on_answer(MachineId, uint64_t connection, uint64_t number, Time now) {
+void OwedChecks::on_answer(uint64_t connection, uint64_t number, Time now) {
   auto it = connections_.find(connection);
   if (it == connections_.end()) return;
   Connection& c = it->second;
@@ -32,6 +39,10 @@ void OwedChecks::on_answer(MachineId, uint64_t connection, uint64_t number, Time
   if (c.requests.empty() || c.requests.front().number != number) return;  // the taps judge the order
   c.requests.pop_front();
   c.first_since = now;
+}
+
+void OwedChecks::on_answer_begins(uint64_t connection) {
+  if (auto it = connections_.find(connection); it != connections_.end()) it->second.leaving = true;
 }
 
 void OwedChecks::on_died(MachineId machine) {
@@ -47,7 +58,7 @@ void OwedChecks::look(Time now, const std::function<Time(MachineId)>& excused_si
     const Time since = std::max(c.first_since, excused_since(c.machine));
     judge_.check(Check::l4, now <= since + first.own + kAnswerMargin, [&] {
       return fmt::format("machine {} has not answered {} for {} ms; it names {} ms itself, and {} ms more are allowed (connection {})",
-                         c.machine, first.what, (now - since) / 1ms, first.own / 1ms, kAnswerMargin / 1ms, id);
+                         c.machine, describe(first.header), (now - since) / 1ms, first.own / 1ms, kAnswerMargin / 1ms, id);
     });
   }
 }
@@ -60,7 +71,7 @@ std::vector<std::string> OwedChecks::outstanding(Time now) const {
   std::vector<std::string> out;
   for (const Connection* c : waiting)
     for (const Request& r : c->requests)
-      out.push_back(fmt::format("{} waits for machine {} since {} ms{}{}", r.what, c->machine, (now - r.asked) / 1ms,
+      out.push_back(fmt::format("{} waits for machine {} since {} ms{}{}", describe(r.header), c->machine, (now - r.asked) / 1ms,
                                 r.arrived ? "" : "; it has not arrived", &r == &c->requests.front() ? "" : "; others are before it"));
   return out;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "broker/kafka/header.h"
 #include "scenarios/judge.h"
 #include "scenarios/world/machine.h"
 
@@ -27,15 +28,15 @@ class OwedChecks {
 
   struct Request {
     uint64_t number = 0;
-    std::string what;  // "Produce v9 of producer-2"
-    Duration own{};    // the time that it names
+    kafka::RequestHeader header;
+    Duration own{};  // the time that it names
     Time asked;
     bool arrived = false;
   };
   void on_request(MachineId to, uint64_t connection, Request request);
-  void on_arrived(MachineId at, uint64_t number, Time now);
-  void on_answer(MachineId by, uint64_t connection, uint64_t number, Time now);
-  void on_answer_begins(uint64_t connection) { connections_[connection].leaving = true; }
+  void on_arrived(uint64_t connection, uint64_t number, Time now);
+  void on_answer(uint64_t connection, uint64_t number, Time now);
+  void on_answer_begins(uint64_t connection);
   void on_connection_over(uint64_t connection) { connections_.erase(connection); }
   void on_died(MachineId machine);
 

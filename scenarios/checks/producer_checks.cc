@@ -24,8 +24,7 @@ std::string ProducerChecks::wrong(const State& state, const kafka::BatchView& ba
   return fmt::format("expected is sequence {} of epoch {}, behind the batch at {} (epoch {})", expected, epoch, state.last, state.epoch);
 }
 
-void ProducerChecks::on_batch(MachineId machine, StreamId stream, int64_t first, int64_t, const kafka::BatchView& batch,
-                              const std::string& where) {
+void ProducerChecks::on_batch(MachineId machine, StreamId stream, int64_t first, const kafka::BatchView& batch) {
   Log& log = logs_[{machine, stream}];
   cut(log, first);  // what a power cut has taken is written anew
   if (!batch.has_producer_id() || batch.is_control()) return;
@@ -35,7 +34,7 @@ void ProducerChecks::on_batch(MachineId machine, StreamId stream, int64_t first,
   if (known != log.states.end()) before = known->second;
   const std::string what = before ? wrong(*before, batch) : "";
   judge_.check(Check::e19, what.empty(), [&] {
-    return fmt::format("{} on machine {}: the batch at {} has sequence {} of producer {}, epoch {}; {}", where, machine, first,
+    return fmt::format("stream {} on machine {}: the batch at {} has sequence {} of producer {}, epoch {}; {}", stream, machine, first,
                        batch.base_sequence(), id, batch.producer_epoch(), what);
   });
   // 2^31 - 1 is followed by 0.

@@ -23,8 +23,8 @@ class ProducerChecks {
  public:
   explicit ProducerChecks(Judge& judge) : judge_(judge) {}
 
-  // The machine's journal receives a batch at [first, next) of the stream; `where`: the partition, for a person.
-  void on_batch(MachineId machine, StreamId stream, int64_t first, int64_t next, const kafka::BatchView& batch, const std::string& where);
+  // The machine's journal receives a batch that begins there in the stream.
+  void on_batch(MachineId machine, StreamId stream, int64_t first, const kafka::BatchView& batch);
   void on_truncate(MachineId machine, StreamId stream, int64_t new_end);
   // What its disk holds is not known any more.
   void forget(MachineId machine);

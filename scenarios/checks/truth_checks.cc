@@ -2,34 +2,16 @@
 
 #include <fmt/format.h>
 
-namespace sg::scenario {
+#include "scenarios/client/certainty.h"
 
-bool says_not_appended(kafka::ErrorCode code) {
-  using kafka::ErrorCode;
-  switch (code) {
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::corrupt_message:
-    case ErrorCode::out_of_order_sequence_number:
-    case ErrorCode::invalid_producer_epoch:
-    case ErrorCode::message_too_large:
-    case ErrorCode::invalid_record:
-    case ErrorCode::invalid_required_acks:
-    case ErrorCode::invalid_timestamp:
-    case ErrorCode::invalid_request:
-    case ErrorCode::unsupported_version:
-    case ErrorCode::invalid_topic_exception: return true;
-    default: return false;
-  }
-}
+namespace sg::scenario {
 
 void TruthChecks::on_carried(MachineId to, uint64_t request, uint32_t crc) {
   batches_[{to, crc}].requests.insert(request);
   carried_[{to, request}].insert(crc);
 }
 
-void TruthChecks::on_answered(Time now, MachineId by, uint64_t request, Time arrived, uint32_t crc, kafka::ErrorCode code,
-                              const std::string& where) {
+void TruthChecks::on_answered(Time now, MachineId by, uint64_t request, Time arrived, uint32_t crc, kafka::ErrorCode code) {
   Batch& batch = batches_[{by, crc}];
   batch.requests.erase(request);
   if (auto it = carried_.find({by, request}); it != carried_.end()) {
@@ -44,8 +26,8 @@ void TruthChecks::on_answered(Time now, MachineId by, uint64_t request, Time arr
   // Another request with the same batch may be why it is there.
   if (batch.open || !batch.requests.empty()) return;
   judge_.check(Check::h14, !batch.appended || *batch.appended < arrived || *batch.appended > now, [&] {
-    return fmt::format("{}: machine {} answers {} for the batch with checksum {:08x}, and has appended it since the request came", where,
-                       by, kafka::to_string(code), crc);
+    return fmt::format("machine {} answers {} for the batch with checksum {:08x}, and has appended it since the request came", by,
+                       kafka::to_string(code), crc);
   });
 }
 
@@ -60,11 +42,11 @@ void TruthChecks::on_unanswerable(MachineId by, uint64_t request) {
   carried_.erase(it);
 }
 
-void TruthChecks::on_appended(Time now, MachineId by, uint32_t crc, const std::string& where) {
+void TruthChecks::on_appended(Time now, MachineId by, StreamId stream, uint32_t crc) {
   Batch& batch = batches_[{by, crc}];
   batch.appended = now;
   judge_.check(Check::h14, batch.open || !batch.requests.empty(), [&] {
-    return fmt::format("{}: machine {} appends the batch with checksum {:08x}, which no request carries{}", where, by, crc,
+    return fmt::format("stream {}: machine {} appends the batch with checksum {:08x}, which no request carries{}", stream, by, crc,
                        batch.refused ? fmt::format("; its last word on it was {}", kafka::to_string(*batch.refused)) : "");
   });
 }

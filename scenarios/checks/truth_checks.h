@@ -1,7 +1,7 @@
 // Truthful refusals, at the answer itself (correctness.md part 2): H14, whoever says "not appended" has not appended, and will not. A
 // leader appends only what a request on its way to it carries; an error that says "certainly not" ends that, and so does success.
 //
-// Which errors are certain is Kafka's to say (broker/kafka/errors.h). What is unanswered when its connection ends, or is answered by an
+// Which errors are certain: scenarios/client/certainty.h. What is unanswered when its connection ends, or is answered by an
 // error that leaves it open, may be appended at any later time. Invariant: a batch is known by its checksum, since no two values of a run
 // are equal, and a retry has the same bytes.
 #pragma once
@@ -20,9 +20,6 @@
 
 namespace sg::scenario {
 
-// Of one batch of an attempt: the broker has not appended it, and will not because of this request.
-bool says_not_appended(kafka::ErrorCode code);
-
 class TruthChecks {
  public:
   explicit TruthChecks(Judge& judge) : judge_(judge) {}
@@ -30,11 +27,11 @@ class TruthChecks {
   // A request to that machine carries a batch.
   void on_carried(MachineId to, uint64_t request, uint32_t crc);
   // It is answered for this batch.
-  void on_answered(Time now, MachineId by, uint64_t request, Time arrived, uint32_t crc, kafka::ErrorCode code, const std::string& where);
+  void on_answered(Time now, MachineId by, uint64_t request, Time arrived, uint32_t crc, kafka::ErrorCode code);
   // It will not be answered: acks=0, or its connection is over.
   void on_unanswerable(MachineId by, uint64_t request);
   // The machine's journal receives a batch that it has taken as leader.
-  void on_appended(Time now, MachineId by, uint32_t crc, const std::string& where);
+  void on_appended(Time now, MachineId by, StreamId stream, uint32_t crc);
   // Its process is gone, and all requests with it.
   void on_died(MachineId machine);
 

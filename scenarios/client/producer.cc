@@ -4,6 +4,7 @@
 
 #include "broker/kafka/init_producer_id.h"
 #include "broker/kafka/produce.h"
+#include "scenarios/client/certainty.h"
 
 namespace sg::scenario {
 namespace {
@@ -13,33 +14,6 @@ using kafka::ErrorCode;
 constexpr int16_t kProduceVersion = 9;
 constexpr int16_t kInitProducerIdVersion = 4;
 constexpr uint64_t kRememberedBatches = 5;  // by a broker, of each producer
-
-// The broker has certainly not appended, and will not if it is asked again.
-bool is_refusal(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::message_too_large:
-    case ErrorCode::invalid_record:
-    case ErrorCode::invalid_required_acks:
-    case ErrorCode::invalid_timestamp:
-    case ErrorCode::invalid_request:
-    case ErrorCode::unsupported_version:
-    case ErrorCode::invalid_topic_exception: return true;
-    default: return false;
-  }
-}
-
-// The broker has not appended this attempt.
-bool is_certain(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::not_enough_replicas:
-    case ErrorCode::kafka_storage_error:
-    case ErrorCode::unknown_topic_or_partition:
-    case ErrorCode::corrupt_message:
-    case ErrorCode::out_of_order_sequence_number:
-    case ErrorCode::invalid_producer_epoch: return true;
-    default: return is_refusal(code);
-  }
-}
 
 }  // namespace
 
@@ -193,7 +167,7 @@ void PartitionProducer::handle(const Answer& answer) {
     finish(batch, SendOutcome::ok, code);
     return;
   }
-  if (!is_certain(code)) batch->any_unknown = true;
+  if (!says_not_appended(code)) batch->any_unknown = true;
   batch->result.error = code;
   const bool oldest = batch == batches_.begin();
   if (is_refusal(code)) {

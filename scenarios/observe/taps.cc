@@ -74,11 +74,11 @@ void Taps::on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes
   for (Request& r : c.unanswered) {
     if (r.end <= before || r.end > c.read_bytes) continue;
     r.asked.arrived = *now_;
-    events_.on_arrived(broker, r.asked);
+    events_.on_arrived(broker, info.id, r.asked);
   }
   for (; !c.unread.empty() && c.unread.front().end <= c.read_bytes; c.unread.pop_front()) {
     c.unread.front().asked.arrived = *now_;
-    events_.on_arrived(broker, c.unread.front().asked);
+    events_.on_arrived(broker, info.id, c.unread.front().asked);
   }
 }
 
@@ -133,12 +133,14 @@ Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const 
   return {};
 }
 
-// Decodes an answer, and tells each code in it.
-template <class Message>
-Result<Message> Taps::answered(MachineId from, const Request& request, const SharedBytes& body) {
-  TRY(auto answer, kafka::decode<Message>(request.header.api_version, body));
+// Decodes a request and its answer, tells each code in that, and then both.
+template <class Message, class Tell>
+Result<> Taps::exchange(MachineId from, const Request& request, const SharedBytes& body, Tell&& tell) {
+  TRY(auto asked, kafka::decode<Message>(request.header.api_version, request.body));
+  TRY(auto answer, kafka::decode<typename Message::Response>(request.header.api_version, body));
   for_each_code(answer, [&](kafka::ErrorCode code) { events_.on_code(from, request.header, code); });
-  return answer;
+  tell(asked, answer);
+  return {};
 }
 
 Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body) {
@@ -150,44 +152,26 @@ Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, con
   const auto& [key, version, correlation, client] = request.header;
   events_.on_answer(from, id, request.asked, request.header);
   TRY(auto frame, kafka::decode_response_header(key, version, body));
+  const Asked& when = request.asked;
+  auto nobody = [](const auto&, const auto&) {};
   switch (key) {
-    case kafka::ApiKey::produce: {
-      TRY(auto asked, kafka::decode<kafka::ProduceRequest>(version, request.body));
-      TRY(auto answer, answered<kafka::ProduceResponse>(from, request, frame.body));
-      events_.on_produced(from, request.asked, asked, answer);
-      return {};
-    }
-    case kafka::ApiKey::fetch: {
-      TRY(auto asked, kafka::decode<kafka::FetchRequest>(version, request.body));
-      TRY(auto answer, answered<kafka::FetchResponse>(from, request, frame.body));
-      events_.on_fetched(from, request.asked, asked, answer);
-      return {};
-    }
-    case kafka::ApiKey::list_offsets: {
-      TRY(auto asked, kafka::decode<kafka::ListOffsetsRequest>(version, request.body));
-      TRY(auto answer, answered<kafka::ListOffsetsResponse>(from, request, frame.body));
-      events_.on_offsets(from, request.asked, asked, answer);
-      return {};
-    }
-    case kafka::ApiKey::metadata: {
-      TRY(auto asked, kafka::decode<kafka::MetadataRequest>(version, request.body));
-      TRY(auto answer, answered<kafka::MetadataResponse>(from, request, frame.body));
-      events_.on_metadata(from, request.asked, asked, answer);
-      return {};
-    }
-    case kafka::ApiKey::init_producer_id: {
-      TRY(auto answer, answered<kafka::InitProducerIdResponse>(from, request, frame.body));
-      events_.on_producer_id(from, answer);
-      return {};
-    }
-    case kafka::ApiKey::create_topics: {
-      TRY_DO(answered<kafka::CreateTopicsResponse>(from, request, frame.body));
-      return {};
-    }
-    case kafka::ApiKey::delete_topics: {
-      TRY_DO(answered<kafka::DeleteTopicsResponse>(from, request, frame.body));
-      return {};
-    }
+    case kafka::ApiKey::produce:
+      return exchange<kafka::ProduceRequest>(
+          from, request, frame.body, [&](const auto& asked, const auto& answer) { events_.on_produced(from, when, asked, answer); });
+    case kafka::ApiKey::fetch:
+      return exchange<kafka::FetchRequest>(from, request, frame.body,
+                                           [&](const auto& asked, const auto& answer) { events_.on_fetched(from, when, asked, answer); });
+    case kafka::ApiKey::list_offsets:
+      return exchange<kafka::ListOffsetsRequest>(
+          from, request, frame.body, [&](const auto& asked, const auto& answer) { events_.on_offsets(from, when, asked, answer); });
+    case kafka::ApiKey::metadata:
+      return exchange<kafka::MetadataRequest>(
+          from, request, frame.body, [&](const auto& asked, const auto& answer) { events_.on_metadata(from, when, asked, answer); });
+    case kafka::ApiKey::init_producer_id:
+      return exchange<kafka::InitProducerIdRequest>(from, request, frame.body,
+                                                    [&](const auto&, const auto& answer) { events_.on_producer_id(from, answer); });
+    case kafka::ApiKey::create_topics: return exchange<kafka::CreateTopicsRequest>(from, request, frame.body, nobody);
+    case kafka::ApiKey::delete_topics: return exchange<kafka::DeleteTopicsRequest>(from, request, frame.body, nobody);
     default: return {};
   }
 }

@@ -80,7 +80,7 @@ class MessageEvents {
   // A request has left its client for that machine; has been read there; is about to be answered (then follows what is told of that API).
   virtual void on_request(MachineId, [[maybe_unused]] uint64_t connection, const Asked&, const kafka::RequestHeader&,
                           [[maybe_unused]] const SharedBytes& body) {}
-  virtual void on_arrived(MachineId, const Asked&) {}
+  virtual void on_arrived(MachineId, [[maybe_unused]] uint64_t connection, const Asked&) {}
   virtual void on_answer(MachineId, [[maybe_unused]] uint64_t connection, const Asked&, const kafka::RequestHeader&) {}
   // Some bytes of an answer have left, and the rest has not yet.
   virtual void on_answer_begins(MachineId, [[maybe_unused]] uint64_t connection) {}
@@ -129,8 +129,8 @@ class Taps final : public sim::NetworkTap {
   Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);
   Result<> greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame);
   Result<> request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body);
-  template <class Message>
-  Result<Message> answered(MachineId from, const Request& request, const SharedBytes& body);
+  template <class Message, class Tell>
+  Result<> exchange(MachineId from, const Request& request, const SharedBytes& body, Tell&& tell);
   Result<> response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body);
 
   const Time* now_;

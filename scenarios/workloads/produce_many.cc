@@ -5,7 +5,7 @@
 
 #include "broker/kafka/produce.h"
 #include "broker/kafka/record.h"
-#include "scenarios/checks/truth_checks.h"
+#include "scenarios/client/certainty.h"
 #include "scenarios/client/cluster_client.h"
 #include "scenarios/toml_table.h"
 #include "scenarios/workloads/notes.h"

@@ -81,7 +81,7 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
     seen_.insert(fmt::format("{} of {}", sim::to_string(fault.kind), role_of(target)));
     if (takes_disk(fault)) taken_.insert(target.name());
     if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, world_.now() + fault.duration);
-    if (fault.kind == sim::FaultKind::stop && target.running()) stopping_.insert(target.index());
+    if (fault.kind == sim::FaultKind::stop && target.running()) stopping_[target.index()] = target.incarnation();
   });
 }
 SimulatedWorld::~SimulatedWorld() = default;
@@ -117,7 +117,8 @@ std::string_view SimulatedWorld::role_of(const sim::Node& node) const {
 void SimulatedWorld::supervise() {
   for (sim::Node* node : cluster_.nodes())
     node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
-      const bool stopped = stopping_.erase(ended.index()) > 0 && world_.phase() == sim::Phase::liveness;
+      const bool stopped = is_stopping(ended) && world_.phase() == sim::Phase::liveness;
+      stopping_.erase(ended.index());
       if (code != broker::kExitDisk && !stopped) return;
       world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
         if (!ended.running()) ended.start();
@@ -148,7 +149,16 @@ Duration SimulatedWorld::still_under_way() const {
   return delay + stall;
 }
 
-Duration SimulatedWorld::still_stopping() const { return stopping_.empty() ? Duration(0) : kStopping + kRestartAfterExit; }
+// It was told to, and was not killed meanwhile.
+bool SimulatedWorld::is_stopping(const sim::Node& node) const {
+  auto it = stopping_.find(node.index());
+  return it != stopping_.end() && it->second == node.incarnation();
+}
+
+Duration SimulatedWorld::still_stopping() const {
+  const bool any = std::ranges::any_of(cluster_.nodes(), [&](const sim::Node* n) { return n->running() && is_stopping(*n); });
+  return any ? kStopping + kRestartAfterExit : Duration(0);
+}
 
 bool SimulatedWorld::somebody_moved() const {
   if (!observers_) return false;
@@ -255,7 +265,9 @@ std::optional<Violation> SimulatedWorld::judge_outside() {
   if (held) return held;
   observers_->finish();
   if (failed() || quorum_destroyed()) return std::nullopt;
-  const std::vector<Violation> idle = check_idle(observers_->idle());
+  const std::vector<IdlePartition> partitions = observers_->idle();
+  idle_partitions_ = partitions.size();
+  const std::vector<Violation> idle = check_idle(partitions);
   return idle.empty() ? std::nullopt : std::optional(idle.front());
 }
 
@@ -266,8 +278,8 @@ std::string SimulatedWorld::vacuous() const {
 }
 
 void SimulatedWorld::shut_down() {
-  if (failed() && (world_.failure()->check.starts_with('L') || world_.failure()->check == "H17" || world_.failure()->check == "setup"))
-    how_it_stands_ = how_it_stands();
+  if (leader_changes_ == 0) leader_changes_ = cluster_.leader_changes();  // unless the replicas were read: then nobody runs
+  if (failed() && (world_.failure()->check.starts_with('L') || world_.failure()->check == "setup")) note_waiting();
   for (const auto& client : clients_) client->kill();
   for (sim::Node* node : cluster_.machines())
     if (node->running()) node->die(sim::Death::kill);
@@ -310,6 +322,8 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.seen = seen_;
   if (observers_) {
     out.judged = observers_->judged();
+    out.judged["L5"] += idle_partitions_;
+    out.judged["L8"] += idle_partitions_;
     out.seen.merge(observers_->answered());
   }
   for (const Cluster::Exit& e : cluster_.exits()) out.exits.push_back(fmt::format("{} ended with code {}: {}", e.machine, e.code, e.why));
@@ -319,7 +333,7 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.check = failure->check;
   out.text = fmt::format("{}\n  at {}.{:06} s of simulated time, event {}", failure->text, failure->time.ns / 1'000'000'000,
                          failure->time.ns / 1000 % 1'000'000, failure->event);
-  out.waiting = how_it_stands_;
+  if (failure->check.starts_with('L') || failure->check == "H17" || failure->check == "setup") out.waiting = how_it_stands_;
   for (sim::Node* node : cluster_.nodes()) {
     std::vector<sim::TraceEvent> last = world_.trace().last(node->index());
     for (size_t i = last.size() > kLastEvents ? last.size() - kLastEvents : 0; i < last.size(); ++i)

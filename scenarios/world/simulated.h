@@ -59,6 +59,7 @@ class SimulatedWorld final : public World {
   std::string vacuous() const override;
 
   void fail(std::string check, std::string text) override { world_.fail(std::move(check), std::move(text)); }
+  void note_waiting() override { how_it_stands_ = how_it_stands(); }
   bool failed() const override { return world_.failure().has_value(); }
   void shut_down() override;
   void describe(RunRecord& record) const override;
@@ -72,6 +73,7 @@ class SimulatedWorld final : public World {
   bool touched(const std::vector<NodeId>& members) const;
   void supervise();
   std::optional<Violation> check_holdings();
+  bool is_stopping(const sim::Node& node) const;
   std::string_view role_of(const sim::Node& node) const;
 
   const Scenario& scenario_;
@@ -82,12 +84,13 @@ class SimulatedWorld final : public World {
   sim::FaultPlan plan_;
   std::unique_ptr<sim::FaultExecutor> executor_;
   std::vector<std::unique_ptr<Host>> clients_;
-  std::set<uint32_t> stopping_;  // nodes, by the world's number, in an orderly way, and not ended yet
-  std::set<std::string> taken_;  // machines whose disks faults have emptied or exchanged
+  std::map<uint32_t, uint64_t> stopping_;  // in an orderly way: nodes by the world's number, and which of their incarnations
+  std::set<std::string> taken_;            // machines whose disks faults have emptied or exchanged
   std::map<std::string, uint64_t> struck_;
   std::set<std::string> seen_;              // faults by what they struck
-  std::vector<std::string> how_it_stands_;  // when the run failed, where progress was owed
-  uint64_t leader_changes_ = 0;             // once the replicas were read
+  std::vector<std::string> how_it_stands_;  // when progress was owed and did not come
+  uint64_t leader_changes_ = 0;
+  uint64_t idle_partitions_ = 0;  // that were judged
 };
 
 }  // namespace sg::scenario

@@ -68,6 +68,8 @@ class World {
   // A check that every such run owes and that never had anything to judge; empty if there is none.
   virtual std::string vacuous() const = 0;
 
+  // Something is owed and does not come: how everything stands now is told with the run.
+  virtual void note_waiting() = 0;
   virtual void fail(std::string check, std::string text) = 0;
   virtual bool failed() const = 0;
   // Ends every process.

@@ -33,7 +33,7 @@ struct Sequences : Judged {
     kafka::BatchBuilder builder(kafka::BatchProducer{.id = ProducerId(producer), .epoch = epoch, .base_sequence = sequence});
     for (int32_t i = 0; i < records; ++i) builder.add({});
     const SharedBytes batch = builder.finish();
-    checks.on_batch(machine, kOrders, first, first + records, kafka::BatchView(batch), "orders-0");
+    checks.on_batch(machine, kOrders, first, kafka::BatchView(batch));
   }
   ProducerChecks checks{judge};
 };
@@ -86,7 +86,7 @@ const AddPairs kProducers({
 struct Truth : Judged {
   static constexpr uint32_t kCrc = 77;
   void answer(uint64_t request, ErrorCode code, Time arrived = at_ms(0)) {
-    checks.on_answered(at_ms(10), kOne, request, arrived, kCrc, code, "orders-0");
+    checks.on_answered(at_ms(10), kOne, request, arrived, kCrc, code);
   }
   TruthChecks checks{judge};
 };
@@ -96,7 +96,7 @@ const AddPairs kRefusals({
      [](bool broken) {
        Truth t;
        t.checks.on_carried(kOne, 1, Truth::kCrc);
-       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       t.checks.on_appended(at_ms(5), kOne, kOrders, Truth::kCrc);
        t.answer(1, broken ? ErrorCode::not_enough_replicas : ErrorCode::not_enough_replicas_after_append);
        return t.names;
      }},
@@ -105,24 +105,24 @@ const AddPairs kRefusals({
        Truth t;
        t.checks.on_carried(kOne, 1, Truth::kCrc);
        t.answer(1, broken ? ErrorCode::not_enough_replicas : ErrorCode::request_timed_out);
-       t.checks.on_appended(at_ms(15), kOne, Truth::kCrc, "orders-0");
+       t.checks.on_appended(at_ms(15), kOne, kOrders, Truth::kCrc);
        return t.names;
      }},
     {"H14", "a batch is appended that no request carries any more",
      [](bool broken) {
        Truth t;
        t.checks.on_carried(kOne, 1, Truth::kCrc);
-       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       t.checks.on_appended(at_ms(5), kOne, kOrders, Truth::kCrc);
        t.answer(1, ErrorCode::none);
        if (!broken) t.checks.on_carried(kOne, 2, Truth::kCrc);
-       t.checks.on_appended(at_ms(15), kOne, Truth::kCrc, "orders-0");
+       t.checks.on_appended(at_ms(15), kOne, kOrders, Truth::kCrc);
        return t.names;
      }},
     {"H14", "a node appends what another one was asked for",
      [](bool broken) {
        Truth t;
        t.checks.on_carried(broken ? kTwo : kOne, 1, Truth::kCrc);
-       t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+       t.checks.on_appended(at_ms(5), kOne, kOrders, Truth::kCrc);
        return t.names;
      }},
 });
@@ -132,7 +132,7 @@ TEST_CASE("H14: given a retry beside an attempt whose outcome is open, then a re
   t.checks.on_carried(kOne, 1, Truth::kCrc);
   t.checks.on_unanswerable(kOne, 1);
   t.checks.on_carried(kOne, 2, Truth::kCrc);
-  t.checks.on_appended(at_ms(5), kOne, Truth::kCrc, "orders-0");
+  t.checks.on_appended(at_ms(5), kOne, kOrders, Truth::kCrc);
   t.answer(2, ErrorCode::out_of_order_sequence_number);
   CHECK(t.names == "");
 }
@@ -143,10 +143,15 @@ struct Owed : Judged {
   static constexpr uint64_t kConnection = 4;
   Owed() {
     ask(1, 500ms);
-    checks.on_arrived(kOne, 1, at_ms(10));
+    checks.on_arrived(kConnection, 1, at_ms(10));
   }
   void ask(uint64_t number, Duration own) {
-    checks.on_request(kOne, kConnection, {.number = number, .what = "Fetch v4 of c", .own = own, .asked = at_ms(0), .arrived = false});
+    checks.on_request(kOne, kConnection,
+                      {.number = number,
+                       .header = {.api_key = kafka::ApiKey::fetch, .api_version = 4, .client_id = "c"},
+                       .own = own,
+                       .asked = at_ms(0),
+                       .arrived = false});
   }
   std::string look(Time now, Time excused = at_ms(0)) {
     checks.look(now, [excused](MachineId) { return excused; });
@@ -163,15 +168,15 @@ const AddPairs kAnswers({
     {"L4", "the answer of another connection is not this one's",
      [](bool broken) {
        Owed o;
-       o.checks.on_answer(kOne, broken ? 5 : Owed::kConnection, 1, at_ms(20));
+       o.checks.on_answer(broken ? 5 : Owed::kConnection, 1, at_ms(20));
        return o.look(kLate);
      }},
     {"L4", "a request behind another one has its own time from then on",
      [](bool broken) {
        Owed o;
        o.ask(2, 0ms);
-       o.checks.on_arrived(kOne, 2, at_ms(11));
-       o.checks.on_answer(kOne, Owed::kConnection, 1, at_ms(2000));
+       o.checks.on_arrived(Owed::kConnection, 2, at_ms(11));
+       o.checks.on_answer(Owed::kConnection, 1, at_ms(2000));
        return o.look(at_ms(2000) + kAnswerMargin + (broken ? 1ms : 0ms));
      }},
 });
@@ -189,7 +194,7 @@ TEST_CASE(
   died.checks.on_died(kOne);
   CHECK(died.look(kLate) == "");
   Owed under_way;
-  under_way.checks.on_answer(kOne, Owed::kConnection, 1, at_ms(20));
+  under_way.checks.on_answer(Owed::kConnection, 1, at_ms(20));
   under_way.ask(3, 0ms);
   CHECK(under_way.look(kLate) == "");
   CHECK(under_way.checks.outstanding(at_ms(30)) ==
