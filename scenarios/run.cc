@@ -414,9 +414,7 @@ class Run {
     for (sim::Node* node : cluster_.nodes())
       node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
         if (code != broker::kExitDisk) return;
-        world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
-          if (!ended.running()) ended.start();
-        });
+        world_.schedule(world_.now() + kRestartAfterExit, [this, &ended] { world_.effects().start(ended); });
       });
   }
 

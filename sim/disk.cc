@@ -31,7 +31,7 @@ SimDisk::SimDisk(EventQueue& queue, Trace& trace, PagePool& pages, Rng rng, uint
       node_(node),
       options_(options),
       latency_(options.latency),
-      capacity_at_start_(options.capacity_bytes) {
+      capacity_(options.capacity_bytes) {
   ENSURE(options_.direct_alignment % kSectorBytes == 0 && options_.direct_alignment > 0);
 }
 
@@ -69,7 +69,7 @@ void SimDisk::free_op(Op& op) {
   op.ticket = 0;
   op.wait = nullptr;
   op.life = nullptr;
-  op.fails = op.full = false;
+  op.fails = op.full = op.deferred = false;
   op.write.pages.clear();
   op.flush.parts.clear();
   op.file.reset();
@@ -85,7 +85,8 @@ void SimDisk::complete_at(Op& op, Time time) {
 void SimDisk::on_event(uint64_t argument) {
   Op& op = *ops_[argument & 0xfffff];
   if (op.kind == Op::Kind::free || op.ticket != argument >> 20) return;
-  if (stalled_until_ > queue_.now()) return complete_at(op, stalled_until_);
+  op.deferred = stalled();
+  if (op.deferred) return complete_at(op, stalled_until_);
   complete(op);
 }
 
@@ -151,7 +152,7 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
   op.durability = durability;
   op.write = WriteImage::copy_of(pages_, offset, pieces);
   bool synced = durability == disk::Durability::synced;
-  op.fails = synced && take_failure(file->path);
+  op.fails = synced && take_failure(sync_failures_, file->path);
   uint64_t room = room_for(*file->inode, offset, op.write.length);
   op.full = room < op.write.length;
   uint32_t crc = pieces.empty() ? 0 : crc32c(pieces[0].first(std::min(pieces[0].size(), kTracedBytes)));
@@ -198,7 +199,7 @@ Result<size_t> SimDisk::sync(Task& task, Life& life, const std::shared_ptr<OpenF
   Op& op = new_op(Op::Kind::sync, life);
   op.file = file;
   op.flush = file->inode->begin_flush();
-  op.fails = take_failure(file->path);
+  op.fails = take_failure(sync_failures_, file->path);
   complete_at(op, after_earlier_flushes(*file->inode, draw(file->path, Op::Kind::sync, true, op.flush.sectors() * kSectorBytes)));
   if (life.pass(CrashPoint::during_sync)) return fail(Errc::stopped);
   return wait_for(task, life, op, "disk sync");
@@ -224,7 +225,7 @@ Result<size_t> SimDisk::sync_directory(Task& task, Life& life, std::string_view 
   Op& op = new_op(Op::Kind::sync_directory, life);
   op.directory = path;
   op.names_before = names_.changes();
-  op.fails = take_failure(path);
+  op.fails = take_failure(sync_failures_, path);
   complete_at(op, draw(path, Op::Kind::sync, true, 0));
   if (life.pass(CrashPoint::during_sync)) return fail(Errc::stopped);
   return wait_for(task, life, op, "disk directory sync");
@@ -279,9 +280,9 @@ void SimDisk::name_changed(Life& life, NameChange change, std::string_view from,
 }
 
 uint64_t SimDisk::room_for(const Inode& inode, uint64_t offset, uint64_t length) const {
-  if (offset + length <= inode.size() || options_.capacity_bytes == DiskOptions{}.capacity_bytes) return length;
+  if (offset + length <= inode.size() || capacity_ == DiskOptions{}.capacity_bytes) return length;
   uint64_t used = used_bytes() - inode.size();
-  uint64_t limit = options_.capacity_bytes > used ? options_.capacity_bytes - used : 0;
+  uint64_t limit = capacity_ > used ? capacity_ - used : 0;
   limit = std::max(limit, inode.size());
   return limit > offset ? std::min(length, limit - offset) : 0;
 }
@@ -319,24 +320,33 @@ void SimDisk::set_file_latency(std::string prefix, const DiskLatency& latency) {
   file_latencies_.insert(file_latencies_.begin(), FileLatency{std::move(prefix), latency});
 }
 
-bool SimDisk::take_failure(std::string_view path) {
-  for (ArmedFailure& failure : failures_) {
-    if (failure.count == 0 || !path.starts_with(failure.prefix)) continue;
+bool SimDisk::take_failure(std::vector<ArmedFailure>& armed, std::string_view path) {
+  bool fails = false;
+  for (ArmedFailure& failure : armed) {
+    if (!path.starts_with(failure.prefix)) continue;
     --failure.count;
-    ++failures_given_;
-    return true;
+    fails = true;
   }
-  return false;
+  std::erase_if(armed, [](const ArmedFailure& failure) { return failure.count == 0; });
+  failures_given_ += fails;
+  return fails;
 }
 
-void SimDisk::fail_syncs(std::string prefix, uint64_t count) { failures_.push_back({std::move(prefix), count}); }
+void SimDisk::fail_syncs(std::string prefix, uint64_t count) {
+  if (count > 0) sync_failures_.push_back({std::move(prefix), count});
+}
 
 void SimDisk::heal() {
   latency_ = options_.latency;
   file_latencies_.clear();
-  failures_.clear();
+  sync_failures_.clear();
+  capacity_ = options_.capacity_bytes;
   stalled_until_ = Time{};
-  restore_capacity();
+  std::vector<Op*> deferred;
+  for (auto& op : ops_)
+    if (op->kind != Op::Kind::free && std::exchange(op->deferred, false)) deferred.push_back(op.get());
+  std::ranges::sort(deferred, {}, &Op::number);
+  for (Op* op : deferred) complete_at(*op, queue_.now());
 }
 
 // --- death ---------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 // sim/inode.h; of the names: sim/namespace.h. Spec: architecture §2; correctness.md part 1, 1.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -123,15 +124,18 @@ class SimDisk final : private EventHandler {
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
+  const DiskLatency& latency() const { return latency_; }
   // For files whose path begins with the prefix, instead of the disk's.
   void set_file_latency(std::string prefix, const DiskLatency& latency);
-  // Nothing completes before then.
-  void stall(Time until) { stalled_until_ = until; }
-  // The next `count` syncs or synced writes on files whose path begins with the prefix fail.
+  // Nothing completes before then. Of several ends the last one counts.
+  void stall(Time until) { stalled_until_ = std::max(stalled_until_, until); }
+  bool stalled() const { return stalled_until_ > queue_.now(); }
+  // The next `count` syncs or synced writes on files whose path begins with the prefix fail. What fails counts for all that are armed.
   void fail_syncs(std::string prefix, uint64_t count);
-  void set_capacity(uint64_t bytes) { options_.capacity_bytes = bytes; }
-  void restore_capacity() { options_.capacity_bytes = capacity_at_start_; }
-  const DiskLatency& latency_at_start() const { return options_.latency; }
+  void set_capacity(uint64_t bytes) { capacity_ = bytes; }
+  uint64_t capacity() const { return capacity_; }
+  // As it was made.
+  const DiskOptions& options() const { return options_; }
   void flip_bit(std::string_view path, uint64_t offset, int bit);
   // It is gone for good. Whoever has it open does not notice.
   void lose_file(const std::string& path);
@@ -190,6 +194,7 @@ class SimDisk final : private EventHandler {
     disk::Durability durability = disk::Durability::buffered;
     bool fails = false;
     bool full = false;
+    bool deferred = false;  // to the end of a stall
   };
   struct FileLatency {
     std::string prefix;
@@ -228,7 +233,7 @@ class SimDisk final : private EventHandler {
 
   Time draw(std::string_view path, Op::Kind kind, bool synced, size_t bytes);
   const DiskLatency& latency_of(std::string_view path) const;
-  bool take_failure(std::string_view path);
+  bool take_failure(std::vector<ArmedFailure>& armed, std::string_view path);
   FileRef ref_of(const OpenFile& file) const { return {file.inode->id(), file.path}; }
   template <class F>
   void observe(F&& f) {
@@ -246,9 +251,9 @@ class SimDisk final : private EventHandler {
   uint32_t node_;
   DiskOptions options_;
   DiskLatency latency_;
-  uint64_t capacity_at_start_;
+  uint64_t capacity_;
   std::vector<FileLatency> file_latencies_;
-  std::vector<ArmedFailure> failures_;
+  std::vector<ArmedFailure> sync_failures_;
   uint64_t failures_given_ = 0;
   uint64_t flips_ = 0;
   uint64_t exchanges_ = 0;

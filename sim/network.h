@@ -97,9 +97,12 @@ class SimNetwork final : private EventHandler {
   void heal(uint32_t from, uint32_t to);
   void heal_all();  // also ends stalls and restores the link options of the start
   bool is_cut(uint32_t from, uint32_t to) const { return links_[from][to].cut; }
-  // Nothing arrives until the given time; then all of it, in order.
+  // Nothing arrives until the given time; then all of it, in order. Of several ends the last one counts.
   void stall(uint32_t from, uint32_t to, Time until);
+  Time stalled_until(uint32_t from, uint32_t to) const { return links_[from][to].stalled_until; }
   void set_link(uint32_t from, uint32_t to, const LinkOptions& options);
+  const LinkOptions& link(uint32_t from, uint32_t to) const { return links_[from][to].options; }
+  bool powered(uint32_t host) const { return hosts_[host].powered; }
   // Breaks every connection between the two hosts: both ends see a reset.
   void reset_connections(uint32_t a, uint32_t b);
 

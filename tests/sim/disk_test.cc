@@ -184,7 +184,7 @@ TEST_CASE("a write in flight at a power cut is torn sector by sector, and what w
       REQUIRE(file);
       CHECK((*file)->write(task, kPageBytes, new_bytes, Durability::synced).is(Errc::stopped));
     });
-    node.arm(CrashPoint::during_write, 1, Death::power_cut);
+    node.arm({CrashPoint::during_write, Death::power_cut});
     stage.run_for(10ms);
     CHECK_FALSE(node.running());
     ByteVec after = node.disk().contents("f");
