@@ -12,6 +12,7 @@
 #include "scenarios/checks/observers.h"
 #include "scenarios/checks/run_checks.h"
 #include "scenarios/cluster.h"
+#include "scenarios/holds.h"
 #include "scenarios/plan.h"
 #include "scenarios/workloads/workloads.h"
 #include "sim/fault_executor.h"
@@ -22,6 +23,7 @@ namespace {
 constexpr Duration kSetUpLimit = 20s;
 constexpr Duration kMakeLimit = 5s;   // for a topic that is made among faults
 constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
+constexpr Duration kEndsLook = 1ms;   // between two looks for what ends a hold
 constexpr Duration kProbeBound = 5s;  // L4
 // H17. A connection whose peer lost power shows it only by the time-outs of what was asked over it: a fetch (3.5 s), then one look for the
 // leader at each broker (3 s each). Followers of several partitions of one leader share a connection, and their fetches wait in turn.
@@ -60,6 +62,16 @@ ClusterSpec draw_cluster(const Scenario& scenario, const RunOptions& options, co
   return out;
 }
 
+bool is_hold(const sim::Fault& fault) { return fault.kind == sim::FaultKind::link_hold; }
+
+void check_words(const sim::Fault& hold) {
+  auto knows = [](const std::vector<std::string_view>& words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+  };
+  ENSURE(knows(held_kinds(), hold.choice), "nobody knows the message '{}'", hold.choice);
+  ENSURE(hold.until.empty() || knows(hold_ends(), hold.until), "nobody knows the event '{}'", hold.until);
+}
+
 class Run {
  public:
   Run(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const RunOptions& options)
@@ -76,6 +88,9 @@ class Run {
     safety_begin_ = Time{0} + scenario.phases.set_up;
     safety_end_ = safety_begin_ + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
     plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, safety_begin_, safety_end_);
+    if (std::ranges::any_of(plan_.faults, is_hold)) world_.network().set_finder(&messages_);
+    for (const sim::Fault& fault : plan_.faults)
+      if (is_hold(fault)) check_words(fault);
   }
 
   RunResult go() {
@@ -86,6 +101,7 @@ class Run {
       if (takes_disk(fault)) taken_.insert(target.name());
     });
     executor_->start();
+    if (std::ranges::any_of(plan_.faults, [](const sim::Fault& f) { return !f.until.empty(); })) await_hold_ends();
     supervise();
     cluster_.start();
     add_clients();
@@ -409,6 +425,13 @@ class Run {
     return true;
   }
 
+  // As long as anything may be held.
+  void await_hold_ends() {
+    if (world_.phase() != sim::Phase::safety) return;
+    for (std::string_view event : hold_ends_.look()) executor_->happened(event);
+    world_.schedule(world_.now() + kEndsLook, [this] { await_hold_ends(); });
+  }
+
   // A broker whose disk has failed under it ends, and its service manager starts it again.
   void supervise() {
     for (sim::Node* node : cluster_.nodes())
@@ -477,8 +500,10 @@ class Run {
 
   const Scenario& scenario_;
   const RunOptions& options_;
+  HeldMessages messages_{Cluster::kPeerPort, Cluster::kKafkaPort};
   sim::World world_;
   Cluster cluster_;
+  HoldEnds hold_ends_{cluster_};
   std::optional<Observers> observers_;  // none: nothing is judged
   std::vector<PartitionName> partitions_;
   Time safety_begin_;

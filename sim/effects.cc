@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "sim/world.h"
 
@@ -57,7 +58,8 @@ int64_t Effects::greatest(EffectKind kind, uint32_t node, uint32_t peer) const {
 void Effects::apply(const Effect& changed) {
   switch (changed.kind) {
     case EffectKind::link_cut:
-    case EffectKind::link_delay: return apply_to_link(changed);
+    case EffectKind::link_delay:
+    case EffectKind::link_hold: return apply_to_link(changed);
     case EffectKind::slow_disk:
     case EffectKind::full_disk: return apply_to_disk(changed);
     case EffectKind::clock_drift: return set_drift(changed.node);
@@ -73,10 +75,16 @@ void Effects::apply_to_link(const Effect& changed) {
     const bool cut = any(kind, from, to);
     if (cut && !network.is_cut(from, to)) network.cut(from, to);
     if (!cut) network.heal(from, to);
-  } else {
+  } else if (kind == EffectKind::link_delay) {
     LinkOptions link = network.options().link;
     if (any(kind, from, to)) link.latency_max = std::max(link.latency_min, Duration(greatest(kind, from, to)));
     network.set_link(from, to, link);
+  } else {
+    std::vector<std::string> kinds;
+    for_each(kind, from, to, [&](const Effect& effect) { kinds.push_back(effect.word); });
+    std::ranges::sort(kinds);
+    kinds.erase(std::ranges::unique(kinds).begin(), kinds.end());
+    network.hold(from, to, std::move(kinds));
   }
 }
 

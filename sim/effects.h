@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 
 #include "sim/life.h"
 
@@ -18,6 +19,7 @@ class World;
 enum class EffectKind : uint8_t {
   link_cut,      // node -> peer: cut while there is any
   link_delay,    // node -> peer: latency up to the greatest `amount` of ns
+  link_hold,     // node -> peer: messages of each kind that is a `word` wait
   slow_disk,     // operations take up to the greatest `amount` of ns
   full_disk,     // room for the least `amount` of bytes
   clock_drift,   // its own drift and the sum of all `amount`s of ppm
@@ -35,6 +37,7 @@ struct Effect {
   uint32_t node = 0;
   uint32_t peer = 0;  // of a link
   int64_t amount = 0;
+  std::string word{};
 };
 
 class Effects {

@@ -52,9 +52,12 @@ enum class FaultKind : uint8_t {
   operator_twin_copy,     // likewise, with a copy of target's disk
   operator_twin_restore,  // likewise, with a copy that is `value` ns old
   operator_stale_first,   // everybody else stops `duration` later; it starts first, the others from `value` ns later on
+  // Messages of the kind `choice` from target to peer, and what is behind them on their connection, wait for `duration`, or until the event
+  // `until`, whichever is first. Both are words of the harness.
+  link_hold,
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::operator_stale_first) + 1;
-constexpr bool is_of_people(FaultKind kind) { return kind >= FaultKind::operator_start; }
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::link_hold) + 1;
+constexpr bool is_of_people(FaultKind kind) { return kind >= FaultKind::operator_start && kind <= FaultKind::operator_stale_first; }
 // Whether it needs a copy of the target's disk from `value` ns before it strikes.
 constexpr bool needs_backup(FaultKind kind) { return kind == FaultKind::operator_restore || kind == FaultKind::operator_twin_restore; }
 // Whether it needs a machine beside those of the cluster.
@@ -67,7 +70,8 @@ struct Fault {
   std::string target{};
   std::string peer{};    // of a link fault; empty: every other node
   std::string path{};    // of a disk fault; a prefix
-  std::string choice{};  // of people's faults
+  std::string choice{};  // of people's faults, and of a hold
+  std::string until{};   // of a hold; empty: nothing ends it early
   uint64_t draw = 0;     // decides every choice that is left open until the fault strikes
   Duration duration{0};
   int64_t value = 0;
@@ -109,6 +113,7 @@ struct FaultRule {
   DurationRange every{1s, 4s};  // between two of them
   DurationRange duration{0s, 0s};
   std::vector<std::string> choices{};
+  std::string until{};
   ValueRange value{0, 0};  // drawn over orders of magnitude if low > 0
   std::vector<Death> deaths{Death::kill};
   std::vector<CrashPoint> points{CrashPoint::any_storage};

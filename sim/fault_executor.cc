@@ -49,6 +49,12 @@ void FaultExecutor::end_later(Duration duration, std::vector<Effects::Id> effect
   });
 }
 
+void FaultExecutor::happened(std::string_view event) {
+  auto it = awaiting_.find(event);
+  if (it == awaiting_.end()) return;
+  for (Effects::Id id : std::exchange(it->second, {})) world_.effects().end(id);
+}
+
 std::vector<Node*> FaultExecutor::resolve(std::string_view target, uint64_t draw) const {
   if (target == "all") return candidates_;
   if (target == "random" || target == "random_down") {
@@ -157,6 +163,7 @@ void FaultExecutor::apply(const Fault& fault, Node& target) {
     case FaultKind::link_cut:
     case FaultKind::link_stall:
     case FaultKind::link_delay:
+    case FaultKind::link_hold:
     case FaultKind::link_reset: {
       std::vector<Node*> peers;
       if (fault.peer.empty())
@@ -220,6 +227,11 @@ void FaultExecutor::apply_link(const Fault& fault, Node& from, Node& to) {
     case FaultKind::link_delay:
       return begin(fault.duration, {{.kind = EffectKind::link_delay, .node = a, .peer = b, .amount = fault.value},
                                     {.kind = EffectKind::link_delay, .node = b, .peer = a, .amount = fault.value}});
+    case FaultKind::link_hold: {
+      const Effects::Id id = world_.effects().begin({.kind = EffectKind::link_hold, .node = a, .peer = b, .word = fault.choice});
+      if (!fault.until.empty()) awaiting_[fault.until].push_back(id);
+      return end_later(fault.duration, {id});
+    }
     default: return network.reset_connections(a, b);
   }
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,8 @@ class FaultExecutor {
   void mend() {
     if (people_) people_->mend();
   }
+  // Something has happened that holds may wait for (Fault::until): those that do end.
+  void happened(std::string_view event);
 
   const FaultPlan& plan() const { return plan_; }
   // Faults that struck; a crash point once the death has struck there.
@@ -74,7 +77,8 @@ class FaultExecutor {
   Resolver resolver_;
   std::optional<People> people_;
   std::function<void(const Fault&, Node&)> on_fault_;
-  std::map<uint32_t, std::vector<Effects::Id>> down_until_started_;  // by node
+  std::map<std::string, std::vector<Effects::Id>, std::less<>> awaiting_;  // holds by the event that ends them
+  std::map<uint32_t, std::vector<Effects::Id>> down_until_started_;        // by node
   uint64_t executed_ = 0;
   uint64_t skipped_ = 0;
 };

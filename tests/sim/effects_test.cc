@@ -78,6 +78,27 @@ TEST_CASE("given stalls of one link, when the shorter one strikes later, then no
   CHECK(g.stage.world.network().stalled_until(0, 1) == Time{0} + 4s);
 }
 
+TEST_CASE("given two holds of one kind and one of another, then each kind waits until its last hold ends") {
+  Ground g(
+      "1.0 link_hold target=a peer=b choice=x duration=1.0\n1.2 link_hold target=a peer=b choice=y until=event\n"
+      "1.5 link_hold target=a peer=b choice=x duration=2.0\n");
+  using Words = std::vector<std::string>;
+  auto held_at = [&](int64_t ms) {
+    g.until(ms);
+    CHECK(g.stage.world.network().held(1, 0).empty());
+    return g.stage.world.network().held(0, 1);
+  };
+  CHECK(held_at(1100) == Words{"x"});
+  CHECK(held_at(1900) == Words{"x", "y"});
+  CHECK(held_at(2100) == Words{"x", "y"});
+  g.executor->happened("another");
+  CHECK(held_at(2200) == Words{"x", "y"});
+  g.executor->happened("event");
+  CHECK(held_at(2300) == Words{"x"});
+  g.executor->happened("event");
+  CHECK(held_at(3600).empty());
+}
+
 TEST_CASE("given slow disks, then the slowest counts while it lasts, and then the disk is as it was made") {
   WorldOptions options;
   options.node.disk.latency.read_max = 3ms;
@@ -405,7 +426,7 @@ class Model {
       if (kind == FaultKind::link_stall && f.duration.count() == 0) continue;
       const bool there = f.target == from && (f.peer == to || f.peer.empty());
       const bool back = f.target == to && (f.peer == from || f.peer.empty());
-      const bool both = kind == FaultKind::link_delay || f.value == 1;
+      const bool both = kind == FaultKind::link_delay || (kind != FaultKind::link_hold && f.value == 1);
       if (there || (back && both)) out.push_back(&f);
     }
     return out;
@@ -480,6 +501,7 @@ FaultPlan draw_overlapping(Rng& rng, const std::vector<std::string>& names, bool
     f.target = names[rng.below(names.size())];
     do f.peer = rng.chance(1, 4) ? "" : names[rng.below(names.size())];
     while (f.peer == f.target);
+    f.choice = rng.chance(1, 2) ? "x" : "y";
     f.duration = Duration(rng.chance(1, 6) ? 0 : rng.between(1, 2000) * 1'000'000);
     f.value = rng.chance(1, 2) ? static_cast<int64_t>(rng.below(3)) : rng.between(-200'000, 200'000'000);
     if (f.kind == FaultKind::clock_drift) f.value = rng.between(-50'000, 50'000);
@@ -506,6 +528,9 @@ void compare_links(World& world, const Model& model, Time t) {
       Time end = t;
       for (const Fault* f : in_effect(FaultKind::link_stall)) end = std::max(end, f->at + f->duration);
       RC_ASSERT(std::max(t, network.stalled_until(from, to)) == end);
+      std::set<std::string> held;
+      for (const Fault* f : in_effect(FaultKind::link_hold)) held.insert(f->choice);
+      RC_ASSERT(network.held(from, to) == std::vector(held.begin(), held.end()));
     }
 }
 
