@@ -21,6 +21,7 @@ namespace {
 constexpr Duration kSetUpLimit = 20s;
 constexpr Duration kMakeLimit = 5s;   // for a topic that is made among faults
 constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
+constexpr Duration kEndsLook = 1ms;   // between two looks for what ends a hold
 constexpr Duration kProbeBound = 5s;  // L4
 // H17. A connection whose peer lost power shows it only by the time-outs of what was asked over it: a fetch (3.5 s), then one look for the
 // leader at each broker (3 s each). Followers of several partitions of one leader share a connection, and their fetches wait in turn.

@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "scenarios/toml_table.h"
 #include "scenarios/workloads/workload.h"
+#include "scenarios/world/holds.h"
 #include "scenarios/world/mistakes.h"
 
 namespace sg::scenario {
@@ -46,6 +47,31 @@ void check_choices(const toml::table& table, sim::FaultKind kind, const std::vec
     if (std::find(names.begin(), names.end(), choice) == names.end()) refuse_name(table, "choice", choice, names);
   }
   if (kind == sim::FaultKind::operator_start && choices.empty()) refuse(table, "operator_start needs a choice: what is wrong");
+}
+
+void check_word(const toml::node& where, std::string_view key, const std::string& word, const std::vector<std::string_view>& names) {
+  if (std::find(names.begin(), names.end(), word) == names.end())
+    refuse(where, fmt::format("{} '{}' does not exist; did you mean '{}'?", key, word, nearest(word, names)));
+}
+
+struct Hold {
+  std::vector<std::string> messages;
+  std::string until;
+};
+// What a link holds back, and what ends it; empty for every other fault.
+Hold read_hold(const toml::table& toml, const Table& t, sim::FaultKind kind) {
+  if (kind != sim::FaultKind::link_hold) {
+    for (std::string_view key : {"message", "until"})
+      if (const toml::node* node = t.find(key))
+        refuse(*node, fmt::format("{}: only a link_hold has one, and '{}' is none", key, to_string(kind)));
+    return {};
+  }
+  if (const toml::node* value = t.find("value")) refuse(*value, "value: a link_hold has none");
+  Hold out{t.texts("message"), t.text("until", "")};
+  if (out.messages.empty()) refuse(toml, "link_hold needs a message: what is held back");
+  for (const std::string& message : out.messages) check_word(*t.find("message"), "message", message, held_kinds());
+  if (t.find("until")) check_word(*t.find("until"), "until", out.until, hold_ends());
+  return out;
 }
 
 Refusal read_refusal(const toml::table& toml) {
@@ -133,7 +159,7 @@ WorkloadSpec read_workload(const toml::table& toml, const ClusterSpec& cluster) 
 
 sim::FaultRule read_fault(const toml::table& toml) {
   Table t(toml, {"kind", "target", "peer", "path", "every_s", "down_s", "for_s", "value", "at_most", "at_once", "spread_s",
-                 "enabled_percent", "death", "point", "choice"});
+                 "enabled_percent", "death", "point", "choice", "message", "until"});
   sim::FaultRule out;
   out.kind = fault_kind(toml, t.text("kind", ""));
   if (t.find("target")) out.targets = t.texts("target");
@@ -141,6 +167,10 @@ sim::FaultRule read_fault(const toml::table& toml) {
   out.path = t.text("path", "");
   out.choices = t.texts("choice");
   check_choices(toml, out.kind, out.choices);
+  if (Hold hold = read_hold(toml, t, out.kind); !hold.messages.empty()) {
+    out.choices = std::move(hold.messages);
+    out.until = std::move(hold.until);
+  }
   out.every = t.seconds("every_s", out.every);
   if (t.find("down_s") && t.find("for_s")) refuse(toml, "down_s and for_s mean the same: how long it lasts");
   out.duration = t.seconds(t.find("for_s") ? "for_s" : "down_s", out.duration);
@@ -156,7 +186,7 @@ sim::FaultRule read_fault(const toml::table& toml) {
 }
 
 sim::Fault read_moment(const toml::table& toml) {
-  Table t(toml, {"t_s", "do", "target", "between", "for_s", "value", "death", "choice"});
+  Table t(toml, {"t_s", "do", "target", "between", "for_s", "value", "death", "choice", "message", "until"});
   sim::Fault out;
   if (!t.find("t_s")) refuse(toml, "t_s is missing: seconds from the beginning of the safety phase");
   out.at = Time{0} + t.seconds("t_s", {}).low;
@@ -172,6 +202,11 @@ sim::Fault read_moment(const toml::table& toml) {
   if (t.find("death")) out.death = named<sim::Death>(toml, "death", {t.text("death", "")}, sim::kDeaths).front();
   out.choice = t.text("choice", "");
   check_choices(toml, out.kind, out.choice.empty() ? std::vector<std::string>() : std::vector{out.choice});
+  if (Hold hold = read_hold(toml, t, out.kind); !hold.messages.empty()) {
+    if (hold.messages.size() > 1) refuse(*t.find("message"), "message: one at a moment");
+    out.choice = std::move(hold.messages.front());
+    out.until = std::move(hold.until);
+  }
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "sim/clock.h"
 
+#include <algorithm>
+
 #include "base/ensure.h"
 
 namespace sg::sim {
@@ -25,18 +27,19 @@ SimClock::SimClock(const EventQueue& queue, Time origin)
 int64_t SimClock::wall_ms() const { return kWallEpochMs + (now_ - origin_ + wall_offset_) / 1ms; }
 
 Time SimClock::at(Time world) const {
-  if (stopped_) return base_local_;
-  int64_t elapsed = (world - base_world_).count();
+  const Time from = std::max(base_world_, stopped_until_);
+  if (world <= from) return base_local_;
+  int64_t elapsed = (world - from).count();
   if (drift_ppm_ != 0) elapsed = static_cast<int64_t>(scale<Round::down>(elapsed, kMillion + drift_ppm_, kMillion));
   return Time{base_local_.ns + elapsed};
 }
 
 Time SimClock::world_time_of(Time local) const {
-  if (stopped_ || local == Time::never()) return Time::never();
+  if (local == Time::never()) return Time::never();
   if (local <= base_local_) return base_world_;
   Wide elapsed = local.ns - base_local_.ns;
   if (drift_ppm_ != 0) elapsed = scale<Round::up>(local.ns - base_local_.ns, kMillion, kMillion + drift_ppm_);
-  Wide world = base_world_.ns + elapsed;
+  Wide world = std::max(base_world_, stopped_until_).ns + elapsed;
   return world >= Time::never().ns ? Time::never() : Time{static_cast<int64_t>(world)};
 }
 
@@ -46,20 +49,20 @@ void SimClock::rebase() {
 }
 
 void SimClock::set_drift(int64_t ppm) {
-  ENSURE(ppm > -500'000 && ppm < 500'000, "drift of {} ppm", ppm);
+  ENSURE(ppm >= -kMaxDriftPpm && ppm <= kMaxDriftPpm, "drift of {} ppm", ppm);
   rebase();
   drift_ppm_ = ppm;
 }
 
-void SimClock::stop() {
+void SimClock::stop_until(Time world) {
   rebase();
-  stopped_ = true;
+  stopped_until_ = std::max(stopped_until_, world);
 }
 
 void SimClock::resume() {
-  if (!stopped_) return;
+  if (!stopped()) return;
   rebase();
-  stopped_ = false;
+  stopped_until_ = queue_.now();
 }
 
 }  // namespace sg::sim

@@ -21,15 +21,20 @@ class SimClock final : public Clock {
   int64_t wall_ms() const override;
 
   void refresh() { now_ = at(queue_.now()); }
-  // The world's time at which now() will have reached `local` if nothing changes; never() for never() and while stopped.
+  // The world's time at which now() will have reached `local` if nothing changes; never() for never().
   Time world_time_of(Time local) const;
 
-  // Parts per million by which this clock runs faster (negative: slower). |ppm| < 500,000.
+  // Parts per million by which this clock runs faster (negative: slower). |ppm| <= kMaxDriftPpm.
+  static constexpr int64_t kMaxDriftPpm = 499'999;
   void set_drift(int64_t ppm);
-  // Moves the wall clock alone.
+  int64_t drift() const { return drift_ppm_; }
+  // Of the wall clock alone.
   void set_wall_offset(Duration offset) { wall_offset_ = offset; }
-  void stop();    // as when a virtual machine is suspended
-  void resume();  // no effect unless stopped
+  Duration wall_offset() const { return wall_offset_; }
+  // The monotonic clock stands still until then, as when a virtual machine is suspended. Of several ends the last one counts.
+  void stop_until(Time world);
+  bool stopped() const { return stopped_until_ > queue_.now(); }
+  void resume();  // at once
 
  private:
   Time at(Time world) const;
@@ -42,7 +47,7 @@ class SimClock final : public Clock {
   Time now_;
   Duration wall_offset_{0};
   int64_t drift_ppm_ = 0;
-  bool stopped_ = false;
+  Time stopped_until_;
 };
 
 }  // namespace sg::sim

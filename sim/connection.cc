@@ -100,6 +100,7 @@ Result<size_t> SimConnection::accept_chunk(std::span<const ByteSpan> pieces, siz
   ENSURE(chunk.bytes.size() == length);
   life_.trace(TraceKind::send, conn_->info.id, length, crc32c(chunk.bytes));
   for (NetworkTap* tap : network_.taps_) tap->on_send(conn_->info, side_ == 0, chunk.bytes);
+  network_.find_messages(*conn_, 1 - side_, chunk.bytes);
   network_.fly(*conn_, 1 - side_, std::move(chunk));
   if (life_.pass(CrashPoint::after_send)) return fail(Errc::stopped);
   return length;

@@ -16,6 +16,15 @@ constexpr size_t kTracedBytes = 256;
 
 constexpr uint64_t error_number(const std::optional<Errc>& error) { return error ? static_cast<uint64_t>(*error) + 1 : 0; }
 
+// How much of a write that fails reaches the file: up to a boundary of sectors, or all of it, or nothing.
+uint64_t draw_prefix(const WriteImage& write, Rng& rng) {
+  if (write.length == 0) return 0;
+  const uint64_t first = write.offset / kSectorBytes;
+  const uint64_t sectors = (write.offset + write.length - 1) / kSectorBytes - first + 1;
+  const uint64_t kept = rng.below(sectors + 1);
+  return kept == 0 ? 0 : std::min(write.length, (first + kept) * kSectorBytes - write.offset);
+}
+
 std::optional<Errc> error_of(const Result<size_t>& result) {
   if (result) return std::nullopt;
   return result.code();
@@ -31,7 +40,7 @@ SimDisk::SimDisk(EventQueue& queue, Trace& trace, PagePool& pages, Rng rng, uint
       node_(node),
       options_(options),
       latency_(options.latency),
-      capacity_at_start_(options.capacity_bytes) {
+      capacity_(options.capacity_bytes) {
   ENSURE(options_.direct_alignment % kSectorBytes == 0 && options_.direct_alignment > 0);
 }
 
@@ -69,7 +78,7 @@ void SimDisk::free_op(Op& op) {
   op.ticket = 0;
   op.wait = nullptr;
   op.life = nullptr;
-  op.fails = op.full = false;
+  op.fails = op.full = op.deferred = false;
   op.write.pages.clear();
   op.flush.parts.clear();
   op.file.reset();
@@ -85,7 +94,8 @@ void SimDisk::complete_at(Op& op, Time time) {
 void SimDisk::on_event(uint64_t argument) {
   Op& op = *ops_[argument & 0xfffff];
   if (op.kind == Op::Kind::free || op.ticket != argument >> 20) return;
-  if (stalled_until_ > queue_.now()) return complete_at(op, stalled_until_);
+  op.deferred = stalled();
+  if (op.deferred) return complete_at(op, stalled_until_);
   complete(op);
 }
 
@@ -138,6 +148,11 @@ Result<size_t> SimDisk::read(Task& task, Life& life, const std::shared_ptr<OpenF
 }
 
 Result<size_t> SimDisk::complete_read(Op& op) {
+  if (!op.file->inode->readable(op.offset, op.into.size())) {
+    ++failures_given_;
+    trace_.event(queue_.now(), node_, TraceKind::disk_read, op.file->inode->id(), op.offset, 0, error_number(Errc::io));
+    return fail(Errc::io, fmt::format("read of '{}' at {} failed", op.file->path, op.offset));
+  }
   size_t n = op.file->inode->read(op.offset, op.into);
   trace_.event(queue_.now(), node_, TraceKind::disk_read, op.file->inode->id(), op.offset, n);
   return n;
@@ -151,7 +166,7 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
   op.durability = durability;
   op.write = WriteImage::copy_of(pages_, offset, pieces);
   bool synced = durability == disk::Durability::synced;
-  op.fails = synced && take_failure(file->path);
+  op.fails = take_failure(synced ? sync_failures_ : write_failures_, file->path);
   uint64_t room = room_for(*file->inode, offset, op.write.length);
   op.full = room < op.write.length;
   uint32_t crc = pieces.empty() ? 0 : crc32c(pieces[0].first(std::min(pieces[0].size(), kTracedBytes)));
@@ -166,6 +181,7 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
     observe([&](DiskObserver& o) { o.on_write(node_, op.number, ref_of(*file), offset, bytes, durability); });
   }
   if (op.full) op.write.cut_to(room);
+  if (op.fails && !synced) op.write.cut_to(draw_prefix(op.write, rng_));
   Time done = draw(file->path, Op::Kind::write, synced, op.write.length);
   complete_at(op, synced ? after_earlier_flushes(*file->inode, done) : done);
   if (life.pass(CrashPoint::during_write)) return fail(Errc::stopped);
@@ -177,14 +193,18 @@ Result<size_t> SimDisk::complete_write(Op& op) {
   inode.note_write(op.number);
   bool synced = op.durability == disk::Durability::synced;
   Result<size_t> result = op.write.length;
-  if (op.fails) {
+  if (op.fails && synced) {
     inode.fail_write_through(op.write, op.file->direct, rng_);
     result = fail(Errc::io, fmt::format("synced write of '{}' at {} failed", op.file->path, op.offset));
+  } else if (op.fails) {
+    inode.write(op.write, false, rng_);
+    result = fail(Errc::io, fmt::format("write of '{}' at {} failed", op.file->path, op.offset));
   } else {
     inode.write(op.write, synced, rng_);
     if (synced)
       for (auto& other : ops_)
         if (other->kind == Op::Kind::sync && other->file->inode == op.file->inode) other->flush.forget(op.write);
+    if (op.full) ++overflows_;
     if (op.full) result = fail(Errc::no_space, fmt::format("no space for '{}' at {}", op.file->path, op.offset + op.write.length));
   }
   std::optional<Errc> error = error_of(result);
@@ -198,7 +218,7 @@ Result<size_t> SimDisk::sync(Task& task, Life& life, const std::shared_ptr<OpenF
   Op& op = new_op(Op::Kind::sync, life);
   op.file = file;
   op.flush = file->inode->begin_flush();
-  op.fails = take_failure(file->path);
+  op.fails = take_failure(sync_failures_, file->path);
   complete_at(op, after_earlier_flushes(*file->inode, draw(file->path, Op::Kind::sync, true, op.flush.sectors() * kSectorBytes)));
   if (life.pass(CrashPoint::during_sync)) return fail(Errc::stopped);
   return wait_for(task, life, op, "disk sync");
@@ -224,7 +244,7 @@ Result<size_t> SimDisk::sync_directory(Task& task, Life& life, std::string_view 
   Op& op = new_op(Op::Kind::sync_directory, life);
   op.directory = path;
   op.names_before = names_.changes();
-  op.fails = take_failure(path);
+  op.fails = take_failure(sync_failures_, path);
   complete_at(op, draw(path, Op::Kind::sync, true, 0));
   if (life.pass(CrashPoint::during_sync)) return fail(Errc::stopped);
   return wait_for(task, life, op, "disk directory sync");
@@ -279,10 +299,11 @@ void SimDisk::name_changed(Life& life, NameChange change, std::string_view from,
 }
 
 uint64_t SimDisk::room_for(const Inode& inode, uint64_t offset, uint64_t length) const {
-  if (offset + length <= inode.size() || options_.capacity_bytes == DiskOptions{}.capacity_bytes) return length;
+  if (offset + length <= inode.size() || capacity_ == DiskOptions{}.capacity_bytes) return length;
   uint64_t used = used_bytes() - inode.size();
-  uint64_t limit = options_.capacity_bytes > used ? options_.capacity_bytes - used : 0;
-  limit = std::max(limit, inode.size());
+  uint64_t limit = capacity_ > used ? capacity_ - used : 0;
+  if (offset + length <= limit) return length;
+  limit = std::max(limit / kSectorBytes * kSectorBytes, inode.size());
   return limit > offset ? std::min(length, limit - offset) : 0;
 }
 
@@ -319,24 +340,38 @@ void SimDisk::set_file_latency(std::string prefix, const DiskLatency& latency) {
   file_latencies_.insert(file_latencies_.begin(), FileLatency{std::move(prefix), latency});
 }
 
-bool SimDisk::take_failure(std::string_view path) {
-  for (ArmedFailure& failure : failures_) {
-    if (failure.count == 0 || !path.starts_with(failure.prefix)) continue;
+bool SimDisk::take_failure(std::vector<ArmedFailure>& armed, std::string_view path) {
+  bool fails = false;
+  for (ArmedFailure& failure : armed) {
+    if (!path.starts_with(failure.prefix)) continue;
     --failure.count;
-    ++failures_given_;
-    return true;
+    fails = true;
   }
-  return false;
+  std::erase_if(armed, [](const ArmedFailure& failure) { return failure.count == 0; });
+  failures_given_ += fails;
+  return fails;
 }
 
-void SimDisk::fail_syncs(std::string prefix, uint64_t count) { failures_.push_back({std::move(prefix), count}); }
+void SimDisk::fail_syncs(std::string prefix, uint64_t count) {
+  if (count > 0) sync_failures_.push_back({std::move(prefix), count});
+}
+
+void SimDisk::fail_writes(std::string prefix, uint64_t count) {
+  if (count > 0) write_failures_.push_back({std::move(prefix), count});
+}
 
 void SimDisk::heal() {
   latency_ = options_.latency;
   file_latencies_.clear();
-  failures_.clear();
+  sync_failures_.clear();
+  write_failures_.clear();
+  capacity_ = options_.capacity_bytes;
   stalled_until_ = Time{};
-  restore_capacity();
+  std::vector<Op*> deferred;
+  for (auto& op : ops_)
+    if (op->kind != Op::Kind::free && std::exchange(op->deferred, false)) deferred.push_back(op.get());
+  std::ranges::sort(deferred, {}, &Op::number);
+  for (Op* op : deferred) complete_at(*op, queue_.now());
 }
 
 // --- death ---------------------------------------------------------------------------------------------------------------------
@@ -489,6 +524,14 @@ void SimDisk::flip_bit(std::string_view path, uint64_t offset, int bit) {
   (*inode)->flip_bit(offset, bit);
   ++flips_;
   observe([&](DiskObserver& o) { o.on_flip(node_, {(*inode)->id(), path}, offset); });
+}
+
+void SimDisk::spoil_sector(std::string_view path, uint64_t offset) {
+  Result<InodeRef> inode = names_.find(path);
+  ENSURE(inode, "no file '{}' on node {}", path, node_);
+  (*inode)->spoil_sector(offset);
+  ++spoils_;
+  observe([&](DiskObserver& o) { o.on_spoil(node_, {(*inode)->id(), path}, offset); });
 }
 
 }  // namespace sg::sim

@@ -6,6 +6,7 @@
 // sim/inode.h; of the names: sim/namespace.h. Spec: architecture §2; correctness.md part 1, 1.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,8 @@ class DiskObserver {
   virtual void on_lost([[maybe_unused]] uint32_t node, const FileRef&) {}
   // A fault has changed a stored bit.
   virtual void on_flip([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t offset) {}
+  // A fault has made the sector at this offset unreadable. Who does not tell this from a flipped bit need not.
+  virtual void on_spoil(uint32_t node, const FileRef& file, uint64_t offset) { on_flip(node, file, offset); }
   virtual void on_truncate([[maybe_unused]] uint32_t node, const FileRef&, [[maybe_unused]] uint64_t size) {}
   virtual void on_name([[maybe_unused]] uint32_t node, NameChange, std::string_view, std::string_view) {}
   virtual void on_sync_directory([[maybe_unused]] uint32_t node, std::string_view) {}
@@ -111,33 +114,43 @@ class SimDisk final : private EventHandler {
   // Bytes of all files' sizes.
   uint64_t used_bytes() const;
   size_t operations_in_flight() const { return live_ops_; }
-  // Nothing more fits.
-  bool is_full() const { return used_bytes() >= options_.capacity_bytes; }
-  // How many syncs and writes have failed because of fail_syncs().
+  // How many writes found no room for all of their bytes.
+  uint64_t overflows() const { return overflows_; }
+  // How many syncs, writes and reads have failed because of fail_syncs(), fail_writes() and spoil_sector().
   uint64_t failures() const { return failures_given_; }
   // How often people have exchanged what is stored on it, or it was wiped.
   uint64_t exchanges() const { return exchanges_; }
-  // How many bits of it were flipped, and how many files were lost.
+  // How many bits of it were flipped, how many sectors made unreadable, and how many files were lost.
   uint64_t flips() const { return flips_; }
+  uint64_t spoils() const { return spoils_; }
   uint64_t losses() const { return losses_; }
+  uint64_t damages() const { return flips_ + spoils_ + losses_; }
   // Of the files whose path begins with the prefix, the one that received the last write.
   std::optional<std::string> last_written(std::string_view prefix) const;
 
   // --- faults ---
   void set_latency(const DiskLatency& latency) { latency_ = latency; }
+  const DiskLatency& latency() const { return latency_; }
   // For files whose path begins with the prefix, instead of the disk's.
   void set_file_latency(std::string prefix, const DiskLatency& latency);
-  // Nothing completes before then.
-  void stall(Time until) { stalled_until_ = until; }
-  // The next `count` syncs or synced writes on files whose path begins with the prefix fail.
+  // Nothing completes before then. Of several ends the last one counts.
+  void stall(Time until) { stalled_until_ = std::max(stalled_until_, until); }
+  bool stalled() const { return stalled_until_ > queue_.now(); }
+  // The next `count` syncs or synced writes on files whose path begins with the prefix fail. What fails counts for all that are armed.
   void fail_syncs(std::string prefix, uint64_t count);
-  void set_capacity(uint64_t bytes) { options_.capacity_bytes = bytes; }
-  void restore_capacity() { options_.capacity_bytes = capacity_at_start_; }
-  const DiskLatency& latency_at_start() const { return options_.latency; }
+  // Likewise of writes that are not synced: of each a prefix of its sectors is kept, or nothing.
+  void fail_writes(std::string prefix, uint64_t count);
+  // Where there is room for a part of a write only, its first sectors are written.
+  void set_capacity(uint64_t bytes) { capacity_ = bytes; }
+  uint64_t capacity() const { return capacity_; }
+  // As it was made.
+  const DiskOptions& options() const { return options_; }
   void flip_bit(std::string_view path, uint64_t offset, int bit);
+  // Reads that touch the sector of that byte fail until it has been written again. A copy of the disk has none of these.
+  void spoil_sector(std::string_view path, uint64_t offset);
   // It is gone for good. Whoever has it open does not notice.
   void lose_file(const std::string& path);
-  // Back to the options of the start: latency, stall, capacity, no armed failure. What is damaged stays so.
+  // Back to the options of the start: latency, stall, capacity, no armed failure. What is damaged stays so, unreadable sectors too.
   void heal();
 
   // --- what people do: nothing is under way on the disk, as after a power cut, but for image() ---
@@ -192,6 +205,7 @@ class SimDisk final : private EventHandler {
     disk::Durability durability = disk::Durability::buffered;
     bool fails = false;
     bool full = false;
+    bool deferred = false;  // to the end of a stall
   };
   struct FileLatency {
     std::string prefix;
@@ -230,7 +244,7 @@ class SimDisk final : private EventHandler {
 
   Time draw(std::string_view path, Op::Kind kind, bool synced, size_t bytes);
   const DiskLatency& latency_of(std::string_view path) const;
-  bool take_failure(std::string_view path);
+  bool take_failure(std::vector<ArmedFailure>& armed, std::string_view path);
   FileRef ref_of(const OpenFile& file) const { return {file.inode->id(), file.path}; }
   template <class F>
   void observe(F&& f) {
@@ -248,11 +262,14 @@ class SimDisk final : private EventHandler {
   uint32_t node_;
   DiskOptions options_;
   DiskLatency latency_;
-  uint64_t capacity_at_start_;
+  uint64_t capacity_;
   std::vector<FileLatency> file_latencies_;
-  std::vector<ArmedFailure> failures_;
+  std::vector<ArmedFailure> sync_failures_;
+  std::vector<ArmedFailure> write_failures_;
   uint64_t failures_given_ = 0;
+  uint64_t overflows_ = 0;
   uint64_t flips_ = 0;
+  uint64_t spoils_ = 0;
   uint64_t exchanges_ = 0;
   Time stalled_until_;
   Namespace names_;

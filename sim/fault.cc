@@ -40,6 +40,9 @@ constexpr std::array<std::string_view, kFaultKinds> kKindNames = {
     "operator_twin_copy",
     "operator_twin_restore",
     "operator_stale_first",
+    "link_hold",
+    "read_error",
+    "write_failure",
 };
 
 std::optional<int64_t> parse_integer(std::string_view text) {
@@ -94,6 +97,7 @@ bool set_field(Fault& fault, std::string_view key, std::string_view value) {
   if (key == "peer") return fault.peer = value, true;
   if (key == "path") return fault.path = value, true;
   if (key == "choice") return fault.choice = value, true;
+  if (key == "until") return fault.until = value, true;
   if (key == "duration") return assign(fault.duration, parse_seconds(value));
   if (key == "value") return assign(fault.value, parse_integer(value));
   if (key == "draw") return assign(fault.draw, parse_unsigned(value));
@@ -134,14 +138,15 @@ Result<Fault> parse_fault(std::string_view line) {
 std::string_view to_string(FaultKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 
 std::string to_string(const Fault& fault) {
-  ENSURE(plain_word(fault.target) && plain_word(fault.peer) && plain_word(fault.path) && plain_word(fault.choice),
-         "names in a fault plan have no blanks");
+  for (const std::string* word : {&fault.target, &fault.peer, &fault.path, &fault.choice, &fault.until})
+    ENSURE(plain_word(*word), "names in a fault plan have no blanks: '{}'", *word);
   ENSURE(fault.at.ns >= 0 && fault.duration.count() >= 0);
   std::string line = fmt::format("{} {}", seconds(fault.at.ns), to_string(fault.kind));
   if (!fault.target.empty()) line += fmt::format(" target={}", fault.target);
   if (!fault.peer.empty()) line += fmt::format(" peer={}", fault.peer);
   if (!fault.path.empty()) line += fmt::format(" path={}", fault.path);
   if (!fault.choice.empty()) line += fmt::format(" choice={}", fault.choice);
+  if (!fault.until.empty()) line += fmt::format(" until={}", fault.until);
   if (fault.point != Fault{}.point) line += fmt::format(" point={}", to_string(fault.point));
   if (fault.death != Fault{}.death) line += fmt::format(" death={}", to_string(fault.death));
   if (fault.value != 0) line += fmt::format(" value={}", fault.value);

@@ -2,7 +2,8 @@
 //
 // Invariant: a fault carries everything that decides what it does, its own random number included, so that removing one fault changes
 // no other. Targets may be symbolic ("leader(orders-0)", "random"); the harness resolves them at the moment of the fault.
-// Text and JSON forms round-trip exactly. Execution: sim/fault_executor.h. Spec: architecture §8; correctness.md part 1, 7 and 8.
+// What overlaps adds up (sim/effects.h). Text and JSON forms round-trip exactly. Execution: sim/fault_executor.h. Spec: architecture §8;
+// correctness.md part 1, 7 and 8.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +18,17 @@
 
 namespace sg::sim {
 
+// The numbers are part of every trace: a new kind goes to the end. A duration of 0 is "until healed" where nothing else is said; a stall
+// has no meaning without one.
 enum class FaultKind : uint8_t {
-  kill,          // target; duration = down time (0: stays down); value > 0: once more, that many ns after the restart (recovery)
+  kill,          // target; duration = down time (0: until healed or a `start`); value > 0: once more, that many ns after it (recovery)
   power_cut,     // likewise
   wipe,          // likewise
-  stop,          // orderly; likewise
-  start,         // target, if it is down
-  pause,         // target does not run for `duration`; its clock goes on (SIGSTOP)
+  stop,          // orderly; likewise, but once
+  start,         // target, if it is down: what has no down time has kept it so for long enough; the others still do
+  pause,         // target does not run for `duration`, whatever process it has; its clock goes on (SIGSTOP)
   suspend,       // likewise, its monotonic clock stops too
-  link_cut,      // target -> peer for `duration` (0: until healed); value 1: both ways
+  link_cut,      // target -> peer for `duration`; value 1: both ways
   link_stall,    // likewise, by delay; nothing is lost
   link_delay,    // target -> peer: latency up to `value` ns for `duration`; both ways
   link_reset,    // breaks the connections between target and peer
@@ -34,10 +37,10 @@ enum class FaultKind : uint8_t {
   sync_failure,  // target: the next `value` (at least 1) syncs of files under `path` fail
   bit_flip,      // target: one bit of a file under `path`
   file_loss,     // target dies by a kill, and the file under `path` that was written last is gone; duration = down time
-  disk_full,     // target: no more space for `duration`
-  clock_jump,    // target: the wall clock moves by `value` ns
-  clock_drift,   // target: `value` ppm for `duration`
-  crash_point,   // target: `death` at the `value`-th passing of `point` from now on; duration = down time
+  disk_full,     // target: no more space than `value` bytes beyond what is used now, for `duration`
+  clock_jump,    // target: the wall clock moves by `value` ns, for good
+  clock_drift,   // target: `value` ppm more for `duration`
+  crash_point,   // target: `death` at the `value`-th passing of `point` from now on, by whatever process; duration = down time
   // What people do wrong (sim/people.h). The target's process ends first, by `death`; each lasts for `duration` (0: until healed), then it
   // is set right. `choice` is opaque: what is wrong with the way the process is started, in the harness's words.
   operator_start,         // started as `choice` says
@@ -49,9 +52,14 @@ enum class FaultKind : uint8_t {
   operator_twin_copy,     // likewise, with a copy of target's disk
   operator_twin_restore,  // likewise, with a copy that is `value` ns old
   operator_stale_first,   // everybody else stops `duration` later; it starts first, the others from `value` ns later on
+  // Messages of the kind `choice` from target to peer, and what is behind them on their connection, wait for `duration`, or until the event
+  // `until`, whichever is first. Both are words of the harness.
+  link_hold,
+  read_error,     // target: reads of one sector of a file under `path` fail until it is written again
+  write_failure,  // target: of the next `value` (at least 1) plain writes to files under `path` a few sectors or none arrive
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::operator_stale_first) + 1;
-constexpr bool is_of_people(FaultKind kind) { return kind >= FaultKind::operator_start; }
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::write_failure) + 1;
+constexpr bool is_of_people(FaultKind kind) { return kind >= FaultKind::operator_start && kind <= FaultKind::operator_stale_first; }
 // Whether it needs a copy of the target's disk from `value` ns before it strikes.
 constexpr bool needs_backup(FaultKind kind) { return kind == FaultKind::operator_restore || kind == FaultKind::operator_twin_restore; }
 // Whether it needs a machine beside those of the cluster.
@@ -64,7 +72,8 @@ struct Fault {
   std::string target{};
   std::string peer{};    // of a link fault; empty: every other node
   std::string path{};    // of a disk fault; a prefix
-  std::string choice{};  // of people's faults
+  std::string choice{};  // of people's faults, and of a hold
+  std::string until{};   // of a hold; empty: nothing ends it early
   uint64_t draw = 0;     // decides every choice that is left open until the fault strikes
   Duration duration{0};
   int64_t value = 0;
@@ -106,6 +115,7 @@ struct FaultRule {
   DurationRange every{1s, 4s};  // between two of them
   DurationRange duration{0s, 0s};
   std::vector<std::string> choices{};
+  std::string until{};
   ValueRange value{0, 0};  // drawn over orders of magnitude if low > 0
   std::vector<Death> deaths{Death::kill};
   std::vector<CrashPoint> points{CrashPoint::any_storage};

@@ -41,6 +41,7 @@ FaultPlan draw_fault_plan(const Rng& rng, const std::vector<FaultRule>& rules, T
         Fault fault;
         fault.kind = rule.kind;
         fault.path = rule.path;
+        fault.until = rule.until;
         fault.at = at + draw_duration(own, {Duration(0), rule.spread});
         const std::string drawn = draw_one(own, rule.targets);
         // As many faults at once as there are targets: each is struck, not one of them twice.

@@ -1,12 +1,15 @@
 // Carries out a fault plan on a world: resolves targets when a fault strikes, and undoes what has a duration.
 //
 // Invariant: what a fault does depends on the fault, its resolved targets and the state of the world, never on other faults' random
-// numbers. After the safety phase nothing more strikes. A fault whose target cannot be resolved (nobody leads) is retried for a
-// moment, then counted as skipped. Spec: sim/fault.h.
+// numbers; what lasts is an effect of its own (sim/effects.h). After the safety phase nothing more strikes. A fault whose target cannot be
+// resolved (nobody leads) is retried for a moment, then counted as skipped. Spec: sim/fault.h.
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,10 +37,12 @@ class FaultExecutor {
   void mend() {
     if (people_) people_->mend();
   }
+  // Something has happened that holds may wait for (Fault::until): those that do end.
+  void happened(std::string_view event);
 
   const FaultPlan& plan() const { return plan_; }
   // Faults that struck; a crash point once the death has struck there.
-  uint64_t executed() const;
+  uint64_t executed() const { return executed_; }
   uint64_t skipped() const { return skipped_; }
 
   // Called for each fault that strikes, with its target.
@@ -54,8 +59,16 @@ class FaultExecutor {
   void apply(const Fault& fault, Node& target);
   void apply_link(const Fault& fault, Node& from, Node& to);
   void down(const Fault& fault, Node& target);
-  void watch(Node& target, Duration down_time);
-  void restart_later(Node& target, Duration delay);
+  void kill(Node& target, Death death, Duration down_time);
+  void start(Node& target);
+  void arm(const Fault& fault, Node& target);
+  void watch(std::shared_ptr<const Effects::Id> struck, Duration down_time);
+  // For the duration; 0: until healed.
+  void begin(Duration duration, std::vector<Effect> effects);
+  // From now on; without a down time until it is started by a fault.
+  Effects::Id keep_down(Node& target, Death death, Duration down_time);
+  // What has a duration ends after it.
+  void end_later(Duration duration, std::vector<Effects::Id> effects);
   void later(Duration delay, std::function<void()> undo);
 
   World& world_;
@@ -64,6 +77,8 @@ class FaultExecutor {
   Resolver resolver_;
   std::optional<People> people_;
   std::function<void(const Fault&, Node&)> on_fault_;
+  std::map<std::string, std::vector<Effects::Id>, std::less<>> awaiting_;  // holds by the event that ends them
+  std::map<uint32_t, std::vector<Effects::Id>> down_until_started_;        // by node
   uint64_t executed_ = 0;
   uint64_t skipped_ = 0;
 };

@@ -27,6 +27,7 @@ Json to_json(const Fault& fault) {
   if (!fault.peer.empty()) object["peer"] = fault.peer;
   if (!fault.path.empty()) object["path"] = fault.path;
   if (!fault.choice.empty()) object["choice"] = fault.choice;
+  if (!fault.until.empty()) object["until"] = fault.until;
   if (fault.kind == FaultKind::crash_point || fault.point != Fault{}.point) object["point"] = to_string(fault.point);
   if (fault.kind == FaultKind::crash_point || fault.death != Fault{}.death) object["death"] = to_string(fault.death);
   if (fault.value != 0) object["value"] = fault.value;
@@ -50,6 +51,8 @@ Fault from_json(const Json& object) {
       fault.path = value.get<std::string>();
     else if (key == "choice")
       fault.choice = value.get<std::string>();
+    else if (key == "until")
+      fault.until = value.get<std::string>();
     else if (key == "point")
       fault.point = name_to<CrashPoint>(value, kCrashPoints);
     else if (key == "death")

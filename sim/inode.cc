@@ -119,14 +119,15 @@ size_t Inode::read(uint64_t offset, MutableByteSpan into) const {
 }
 
 void Inode::write(const WriteImage& image, bool through, Rng& writeback) {
+  if (image.length == 0) return;
   uint64_t end = image.offset + image.length;
   uint64_t first = image.offset / kPageBytes;
   for (size_t i = 0; i < image.pages.size(); ++i) {
     uint64_t page = first + i;
     Slot& s = slot(page);
     uint8_t sectors = sectors_of(page, image.offset, image.length);
-    uint8_t overwritten = s.dirty & sectors;
-    if (overwritten != 0 && writeback.chance(1, 2)) for_each_sector(overwritten, [&](unsigned sector) { persist(s, s.cache, sector); });
+    uint8_t pending = s.dirty & sectors;
+    if (pending != 0 && writeback.chance(1, 2)) for_each_sector(pending, [&](unsigned sector) { persist(page, s.cache, sector); });
     uint64_t from = std::max(image.offset, page * kPageBytes) - page * kPageBytes;
     uint64_t to = std::min(end, (page + 1) * kPageBytes) - page * kPageBytes;
     bool whole = from == 0 && to == kPageBytes;
@@ -134,14 +135,16 @@ void Inode::write(const WriteImage& image, bool through, Rng& writeback) {
       s.cache = image.pages[i];
     else
       std::memcpy(s.cache.writable(pool_) + from, image.pages[i].data() + from, to - from);
+    overwritten(page, sectors);
     if (!through) {
       mark_dirty(page, sectors);
       continue;
     }
+    mended(page, sectors);
     if (whole)
       s.media = s.cache;
     else
-      for_each_sector(sectors, [&](unsigned sector) { persist(s, s.cache, sector); });
+      for_each_sector(sectors, [&](unsigned sector) { persist(page, s.cache, sector); });
     s.dirty = static_cast<uint8_t>(s.dirty & ~sectors);
   }
   if (end > size_) {
@@ -167,11 +170,14 @@ void Inode::truncate(uint64_t size) {
       std::memset(s.cache.writable(pool_) + in_page, 0, kPageBytes - in_page);
     mark_dirty(page, static_cast<uint8_t>(0xffu << (in_page / kSectorBytes)));
   }
+  for (Spoiled& s : spoiled_) s.overwritten |= s.sector * kSectorBytes >= size;
   size_ = size;
   size_dirty_ = true;
 }
 
-void Inode::persist(Slot& s, const PageRef& from, unsigned sector) {
+void Inode::persist(uint64_t page, const PageRef& from, unsigned sector) {
+  Slot& s = slots_[page];
+  mended(page, static_cast<uint8_t>(1u << sector));
   if (s.media.same_as(from)) return;
   size_t at = sector * kSectorBytes;
   if (std::memcmp(s.media.data() + at, from.data() + at, kSectorBytes) == 0) return;
@@ -193,10 +199,11 @@ FlushImage Inode::begin_flush() {
 void Inode::end_flush(const FlushImage& image) {
   for (const FlushImage::Part& part : image.parts) {
     Slot& s = slot(part.page);
+    mended(part.page, part.sectors);
     if (part.sectors == 0xff)
       s.media = part.bytes;
     else
-      for_each_sector(part.sectors, [&](unsigned sector) { persist(s, part.bytes, sector); });
+      for_each_sector(part.sectors, [&](unsigned sector) { persist(part.page, part.bytes, sector); });
   }
   if (image.size_changed) media_size_ = image.size;
 }
@@ -207,7 +214,7 @@ void Inode::fail_flush(const FlushImage& image, bool direct, Rng& rng) {
     for_each_sector(part.sectors, [&](unsigned sector) {
       const size_t at = sector * kSectorBytes;
       if (rng.chance(1, 2))
-        persist(s, part.bytes, sector);
+        persist(part.page, part.bytes, sector);
       else if (direct && (s.dirty >> sector & 1) == 0)
         std::memcpy(s.cache.writable(pool_) + at, s.media.data() + at, kSectorBytes);
     });
@@ -259,17 +266,19 @@ bool Inode::covers(const FlushImage& image, uint64_t offset, uint64_t length) {
 
 // --- power cut -----------------------------------------------------------------------------------------------------------------
 
-void Inode::decide(Slot& s, const PageRef& from, unsigned sector, const CutOdds& odds, Rng& rng, CutCount& count) {
+void Inode::decide(uint64_t page, const PageRef& from, unsigned sector, const CutOdds& odds, Rng& rng, CutCount& count) {
+  Slot& s = slot(page);
   uint64_t fate = rng.below(odds.keep + odds.lose + odds.tear);
   if (fate < odds.keep) {
     ++count.kept;
-    return persist(s, from, sector);
+    return persist(page, from, sector);
   }
   if (fate < odds.keep + odds.lose) {
     ++count.lost;
     return;
   }
   ++count.torn;
+  mended(page, static_cast<uint8_t>(1u << sector));
   uint8_t* media = s.media.writable(pool_) + sector * kSectorBytes;
   const uint8_t* fresh = from.data() + sector * kSectorBytes;
   size_t split = 1 + rng.below(kSectorBytes - 1);
@@ -286,7 +295,7 @@ void Inode::decide(Slot& s, const PageRef& from, unsigned sector, const CutOdds&
 
 void Inode::cut_flush(const FlushImage& image, const CutOdds& odds, Rng& rng, CutCount& count) {
   for (const FlushImage::Part& part : image.parts)
-    for_each_sector(part.sectors, [&](unsigned sector) { decide(slot(part.page), part.bytes, sector, odds, rng, count); });
+    for_each_sector(part.sectors, [&](unsigned sector) { decide(part.page, part.bytes, sector, odds, rng, count); });
   if (image.size_changed && rng.chance(1, 2)) media_size_ = image.size;
 }
 
@@ -300,7 +309,7 @@ void Inode::cut_write(const WriteImage& image, const CutOdds& odds, Rng& rng, Cu
     uint64_t from = std::max(image.offset, page * kPageBytes) - page * kPageBytes;
     uint64_t to = std::min(end, (page + 1) * kPageBytes) - page * kPageBytes;
     std::memcpy(merged.writable(pool_) + from, image.pages[i].data() + from, to - from);
-    for_each_sector(sectors_of(page, image.offset, image.length), [&](unsigned sector) { decide(s, merged, sector, odds, rng, count); });
+    for_each_sector(sectors_of(page, image.offset, image.length), [&](unsigned sector) { decide(page, merged, sector, odds, rng, count); });
   }
   if (end > media_size_ && rng.chance(1, 2)) media_size_ = end;
 }
@@ -308,7 +317,7 @@ void Inode::cut_write(const WriteImage& image, const CutOdds& odds, Rng& rng, Cu
 void Inode::cut(const CutOdds& odds, Rng& rng, CutCount& count) {
   FlushImage rest = begin_flush();
   for (const FlushImage::Part& part : rest.parts)
-    for_each_sector(part.sectors, [&](unsigned sector) { decide(slot(part.page), part.bytes, sector, odds, rng, count); });
+    for_each_sector(part.sectors, [&](unsigned sector) { decide(part.page, part.bytes, sector, odds, rng, count); });
   if (rest.size_changed) {
     // Size and data persist apart from each other; a file that grew in steps may have any size in between.
     uint64_t fate = rng.below(3);
@@ -318,6 +327,8 @@ void Inode::cut(const CutOdds& odds, Rng& rng, CutCount& count) {
     if (fate == 2) media_size_ = low + rng.below(high - low + 1);
   }
   size_ = media_size_;
+  std::erase_if(spoiled_, [&](const Spoiled& s) { return s.sector * kSectorBytes >= size_; });
+  for (Spoiled& s : spoiled_) s.overwritten = false;
   for (uint64_t page = 0; page < slots_.size(); ++page) {
     Slot& s = slots_[page];
     if (page * kPageBytes >= size_) {
@@ -342,6 +353,30 @@ void Inode::flip_bit(uint64_t offset, int bit) {
     s.cache = s.media;
   else
     s.cache.writable(pool_)[offset % kPageBytes] ^= mask;
+}
+
+void Inode::spoil_sector(uint64_t offset) {
+  ENSURE(offset < size_);
+  mended(offset / kPageBytes, static_cast<uint8_t>(1u << (offset % kPageBytes / kSectorBytes)));
+  spoiled_.push_back({offset / kSectorBytes, false});
+}
+
+bool Inode::readable(uint64_t offset, uint64_t length) const {
+  const uint64_t end = std::min(offset + length, size_);
+  return std::ranges::none_of(spoiled_, [&](const Spoiled& s) {
+    return !s.overwritten && s.sector * kSectorBytes < end && offset < (s.sector + 1) * kSectorBytes;
+  });
+}
+
+void Inode::overwritten(uint64_t page, uint8_t sectors) {
+  for (Spoiled& s : spoiled_)
+    if (s.sector / kSectorsPerPage == page && (sectors >> s.sector % kSectorsPerPage & 1) != 0) s.overwritten = true;
+}
+
+void Inode::mended(uint64_t page, uint8_t sectors) {
+  if (spoiled_.empty()) return;
+  std::erase_if(spoiled_,
+                [&](const Spoiled& s) { return s.sector / kSectorsPerPage == page && (sectors >> s.sector % kSectorsPerPage & 1) != 0; });
 }
 
 }  // namespace sg::sim

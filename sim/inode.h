@@ -97,6 +97,9 @@ class Inode {
   bool has_dirty() const { return !dirty_pages_.empty() || size_dirty_; }
   // Damage of what is stored, in cache and on the medium: flips one bit.
   void flip_bit(uint64_t offset, int bit);
+  // The sector of that byte cannot be read until it is written again: in the cache at once, for good when that has reached the medium.
+  void spoil_sector(uint64_t offset);
+  bool readable(uint64_t offset, uint64_t length) const;
 
  private:
   struct Slot {
@@ -108,8 +111,10 @@ class Inode {
   void mark_dirty(uint64_t page, uint8_t sectors);
   void grow_media(uint64_t size);
   // Copies one sector of `from` to the medium.
-  void persist(Slot& s, const PageRef& from, unsigned sector);
-  void decide(Slot& s, const PageRef& from, unsigned sector, const CutOdds& odds, Rng& rng, CutCount& count);
+  void persist(uint64_t page, const PageRef& from, unsigned sector);
+  void decide(uint64_t page, const PageRef& from, unsigned sector, const CutOdds& odds, Rng& rng, CutCount& count);
+  void overwritten(uint64_t page, uint8_t sectors);
+  void mended(uint64_t page, uint8_t sectors);
 
   PagePool& pool_;
   uint64_t id_;
@@ -119,6 +124,11 @@ class Inode {
   uint64_t media_size_ = 0;
   bool size_dirty_ = false;
   std::vector<Slot> slots_;
+  struct Spoiled {
+    uint64_t sector;   // of the file
+    bool overwritten;  // in the cache
+  };
+  std::vector<Spoiled> spoiled_;
   std::vector<uint32_t> dirty_pages_;  // pages with a dirty bit, in the order in which they became dirty; may hold cleaned ones
 };
 

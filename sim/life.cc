@@ -1,5 +1,7 @@
 #include "sim/life.h"
 
+#include <algorithm>
+
 #include "base/ensure.h"
 #include "base/scheduler.h"
 
@@ -45,20 +47,20 @@ std::unexpected<Error> Life::refuse() {
   return fail(Errc::stopped);
 }
 
-void Life::arm(CrashPoint point, uint64_t countdown, Death death) {
-  ENSURE(countdown > 0 && death != Death::exit);
-  armed_ = true;
-  point_ = point;
-  countdown_ = countdown;
-  death_ = death;
-}
-
 bool Life::strike(CrashPoint point) {
-  bool storage = point != CrashPoint::after_send;
-  bool matches = point_ == CrashPoint::any || point_ == point || (point_ == CrashPoint::any_storage && storage);
-  if (!matches || --countdown_ > 0) return false;
-  armed_ = false;
-  mortal_.die_now(death_);  // outside a turn this destroys the process, and this Life with it
+  const bool storage = point != CrashPoint::after_send;
+  std::vector<ArmedDeath> due;
+  std::erase_if(armed_, [&](ArmedDeath& armed) {
+    const bool matches = armed.point == CrashPoint::any || armed.point == point || (armed.point == CrashPoint::any_storage && storage);
+    if (!matches || --armed.countdown > 0) return false;
+    due.push_back(std::move(armed));
+    return true;
+  });
+  if (due.empty()) return false;
+  for (const ArmedDeath& death : due)
+    if (death.on_strike) death.on_strike();
+  // Of several at one passing the gravest. Outside a turn this destroys the process, and this Life with it.
+  mortal_.die_now(std::ranges::max(due, {}, &ArmedDeath::death).death);
   return true;
 }
 

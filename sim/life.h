@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/task.h"
@@ -41,6 +43,15 @@ enum class CrashPoint : uint8_t {
 std::string_view to_string(CrashPoint point);
 inline constexpr int kCrashPoints = static_cast<int>(CrashPoint::any) + 1;
 
+// A death that waits for its crash point: it strikes when a point that matches is passed for the countdown-th time from now on (1 = the
+// next), whichever process passes it.
+struct ArmedDeath {
+  CrashPoint point = CrashPoint::any;
+  Death death = Death::kill;
+  uint64_t countdown = 1;
+  std::function<void()> on_strike{};  // just before
+};
+
 class Life {
  public:
   // Who dies when an armed point is hit.
@@ -52,7 +63,9 @@ class Life {
     ~Mortal() = default;
   };
 
-  Life(EventQueue& queue, Trace& trace, uint32_t node, Mortal& mortal) : queue_(queue), trace_(trace), mortal_(mortal), node_(node) {}
+  // `armed` is the machine's, and outlives the life.
+  Life(EventQueue& queue, Trace& trace, uint32_t node, Mortal& mortal, std::vector<ArmedDeath>& armed)
+      : queue_(queue), trace_(trace), mortal_(mortal), armed_(armed), node_(node) {}
 
   bool dead() const { return dead_; }
   void end() { dead_ = true; }
@@ -66,14 +79,10 @@ class Life {
   // Passes a crash point; after a call that returns true the node is dead (the armed death struck here).
   bool pass(CrashPoint point) {
     if (dead_) return true;
-    if (!armed_) [[likely]]
+    if (armed_.empty()) [[likely]]
       return false;
     return strike(point);
   }
-  // The death strikes when a point that matches `point` is passed for the `countdown`-th time from now on (1 = the next).
-  void arm(CrashPoint point, uint64_t countdown, Death death);
-  void disarm() { armed_ = false; }
-  bool armed() const { return armed_; }
 
   void trace(TraceKind kind, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0) {
     if (!dead_) trace_.event(queue_.now(), node_, kind, a, b, c, d);
@@ -86,12 +95,9 @@ class Life {
   EventQueue& queue_;
   Trace& trace_;
   Mortal& mortal_;
+  std::vector<ArmedDeath>& armed_;
   uint32_t node_;
   bool dead_ = false;
-  bool armed_ = false;
-  CrashPoint point_ = CrashPoint::any;
-  Death death_ = Death::kill;
-  uint64_t countdown_ = 0;
   int refusals_ = 0;
 };
 

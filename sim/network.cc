@@ -27,7 +27,7 @@ uint32_t SimNetwork::add_host(std::string name) {
   hosts_.emplace_back();
   hosts_.back().name = std::move(name);
   auto new_link = [&](uint32_t from, uint32_t to) {
-    return Link{options_.link, Time{}, Time{}, false, rng_.split("link", uint64_t{from} << 32 | to)};
+    return Link{options_.link, Time{}, Time{}, false, {}, rng_.split("link", uint64_t{from} << 32 | to)};
   };
   for (uint32_t i = 0; i < index; ++i) links_[i].push_back(new_link(i, index));
   links_.emplace_back();
@@ -171,6 +171,7 @@ void SimNetwork::fly(Conn& conn, int to_side, Chunk&& chunk) {
   chunk.arrive = std::max(end.last_arrival, draw_arrival(link_to(conn, to_side), chunk.bytes.size()));
   end.last_arrival = chunk.arrive;
   end.used += chunk.bytes.size();
+  end.sent += chunk.bytes.size();
   Time arrive = chunk.arrive;
   end.flying.push(std::move(chunk));
   schedule(arrive, What::arrive, conn, to_side);
@@ -191,7 +192,9 @@ void SimNetwork::on_arrive(Conn& conn, int side) {
   while (!end.flying.empty() && end.flying.front().arrive <= queue_.now()) {
     if (link.stalled_until > queue_.now()) return schedule(link.stalled_until, What::arrive, conn, side);
     if (link.cut || !hosts_[end.host].powered) return lose(conn, side);
-    Chunk chunk = end.flying.pop();
+    std::optional<Chunk> arrived = take_arrived(end, link);
+    if (!arrived) break;  // held
+    Chunk chunk = std::move(*arrived);
     if (!end.open) {  // nobody is there any more: the host answers with a reset
       end.used -= chunk.bytes.size();
       give_buffer(std::move(chunk.bytes));
@@ -215,12 +218,48 @@ void SimNetwork::on_arrive(Conn& conn, int side) {
   free_if_over(conn);
 }
 
+void SimNetwork::find_messages(Conn& conn, int to_side, ByteSpan bytes) {
+  if (!finder_) return;
+  found_.clear();
+  finder_->on_send(conn.info, to_side == 1, bytes, found_);
+  End& end = conn.ends[to_side];
+  for (MessageFinder::Message& message : found_) {
+    message.begin = std::max(message.begin, end.arrived);
+    end.messages.push(message);
+  }
+}
+
+// What flies first, up to the first message that the link holds; nothing where that begins at once.
+std::optional<SimNetwork::Chunk> SimNetwork::take_arrived(End& end, const Link& link) {
+  Chunk& front = end.flying.front();
+  uint64_t stop = UINT64_MAX;
+  for (size_t i = 0; !link.held.empty() && stop == UINT64_MAX && i < end.messages.size(); ++i)
+    if (std::ranges::find(link.held, end.messages[i].kind) != link.held.end()) stop = end.messages[i].begin;
+  if (stop <= end.arrived) return std::nullopt;
+  const uint64_t length = std::min<uint64_t>(front.bytes.size(), stop - end.arrived);
+  end.arrived += length;
+  while (!end.messages.empty() && end.messages.front().begin < end.arrived) end.messages.pop();
+  if (length == front.bytes.size()) return end.flying.pop();
+  const auto split = front.bytes.begin() + static_cast<std::ptrdiff_t>(length);
+  Chunk part;
+  part.arrive = front.arrive;
+  part.bytes.assign(front.bytes.begin(), split);
+  front.bytes.erase(front.bytes.begin(), split);
+  return part;
+}
+
+void SimNetwork::drop_flying(End& end) {
+  recycle(end.flying);
+  end.messages.clear();
+  end.arrived = end.sent;
+}
+
 // What was to arrive at that end now is lost.
 void SimNetwork::lose(Conn& conn, int side) {
   End& end = conn.ends[side];
   for (size_t i = 0; i < end.flying.size(); ++i)
     if (end.flying[i].kind == Chunk::reset) return lose_reset(conn, side);
-  if (conn.ends[1 - side].vanished) return recycle(end.flying);  // there is nobody to send it again
+  if (conn.ends[1 - side].vanished) return drop_flying(end);  // there is nobody to send it again
   if (end.back_off.count() == 0) end.unheard_since = queue_.now();
   end.waiting = true;
   send_again(conn, side);
@@ -232,7 +271,7 @@ void SimNetwork::lose_reset(Conn& conn, int side) {
   End& end = conn.ends[side];
   End& sender = conn.ends[1 - side];
   for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
-  recycle(end.flying);
+  drop_flying(end);
   sender.answered = false;
   if (sender.waiting || !end.open || !(sender.spoken_to || end.writer)) return;
   Chunk again;
@@ -273,7 +312,7 @@ void SimNetwork::on_retransmit(Conn& conn, int side) {
 void SimNetwork::give_up(Conn& conn, int side) {
   End& end = conn.ends[side];
   for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
-  recycle(end.flying);
+  drop_flying(end);
   End& sender = conn.ends[1 - side];
   sender.reset = sender.gave_up = true;
   wake(sender.reader);
@@ -313,6 +352,7 @@ void SimNetwork::end_side(Conn& conn, int side, bool reset) {
 
 void SimNetwork::free_if_over(Conn& conn) {
   if (conn.ends[0].open || conn.ends[1].open || conn.state == Conn::State::free) return;
+  if (finder_) finder_->on_over(conn.info);
   for (End& end : conn.ends) {
     recycle(end.flying);
     recycle(end.received);
@@ -359,7 +399,7 @@ void SimNetwork::end_process(uint32_t host, Death death) {
       wake(std::exchange(end.reader, nullptr));
       wake(std::exchange(end.writer, nullptr));
       recycle(end.received);
-      recycle(conn.ends[1 - side].flying);
+      drop_flying(conn.ends[1 - side]);
     }
     free_if_over(conn);
   }
@@ -407,8 +447,8 @@ void SimNetwork::release_withheld(uint32_t from, uint32_t to) {
   }
 }
 
-// A stall is over before its time: what it held back arrives.
-void SimNetwork::end_stall(uint32_t from, uint32_t to) {
+// A stall or a hold is over, with nothing else to say so: what it held back arrives.
+void SimNetwork::resume(uint32_t from, uint32_t to) {
   for (auto& owned : connections_) {
     Conn& conn = *owned;
     if (conn.state == Conn::State::free) continue;
@@ -431,10 +471,11 @@ void SimNetwork::heal_all() {
       Link& link = links_[from][to];
       link.options = options_.link;
       link.busy_until = queue_.now();
-      bool stalled = link.stalled_until > queue_.now();
+      bool waiting = link.stalled_until > queue_.now() || !link.held.empty();
       link.stalled_until = Time{};
+      link.held.clear();
       heal(from, to);
-      if (stalled) end_stall(from, to);
+      if (waiting) resume(from, to);
     }
   }
 }
@@ -442,6 +483,13 @@ void SimNetwork::heal_all() {
 void SimNetwork::stall(uint32_t from, uint32_t to, Time until) {
   links_[from][to].stalled_until = std::max(links_[from][to].stalled_until, until);
   trace_link(from, to, LinkChange::stall, static_cast<uint64_t>(until.ns));
+}
+
+void SimNetwork::hold(uint32_t from, uint32_t to, std::vector<std::string> kinds) {
+  std::vector<std::string> before = std::exchange(links_[from][to].held, std::move(kinds));
+  const std::vector<std::string>& now = links_[from][to].held;
+  trace_link(from, to, LinkChange::hold, now.size());
+  if (std::ranges::any_of(before, [&](const std::string& kind) { return std::ranges::find(now, kind) == now.end(); })) resume(from, to);
 }
 
 void SimNetwork::set_link(uint32_t from, uint32_t to, const LinkOptions& options) {
@@ -464,7 +512,7 @@ void SimNetwork::reset_connections(uint32_t a, uint32_t b) {
     if (!between || !conn.ends[0].open || !conn.ends[1].open) continue;
     for (End& end : conn.ends) {
       for (size_t i = 0; i < end.flying.size(); ++i) end.used -= end.flying[i].bytes.size();
-      recycle(end.flying);
+      drop_flying(end);
       end.reset = true;
       wake(end.reader);
       wake(end.writer);

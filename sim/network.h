@@ -10,11 +10,17 @@
 // were written behind them, arrive with the next retransmission, after as long again as the link was cut. A reset is sent once: where
 // it is lost the other end stays half-open, and learns of it only when it sends something. Not modelled: acknowledgements of their
 // own. A direction whose way back alone is cut goes on to deliver until its window is full.
+//
+// A link may hold back messages of some kinds. A connection's direction over it stops at the first of them: that message and all behind it
+// wait, and arrive in order once none of its kind is held; other connections pass. What waits is accepted: whoever sent it may end, and the
+// end or the reset comes behind it; with the sender's power it is gone.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/rng.h"
@@ -68,7 +74,21 @@ class NetworkTap {
   virtual void on_end(const ConnectionInfo&, [[maybe_unused]] bool from_dialer, [[maybe_unused]] bool reset) {}
 };
 
-enum class LinkChange : uint8_t { cut, heal, stall, options, reset };
+// Finds the messages in what programs send each other: the harness knows their protocols, the network the words for their kinds.
+class MessageFinder {
+ public:
+  struct Message {
+    uint64_t begin = 0;     // in bytes from the beginning of that direction
+    std::string_view kind;  // outlives the network
+  };
+  virtual ~MessageFinder() = default;
+  // Bytes leave one end of a connection, all in order. Appends, in order, the messages of which these bytes complete what tells the kind.
+  virtual void on_send(const ConnectionInfo&, bool from_dialer, ByteSpan, std::vector<Message>& found) = 0;
+  // Nothing more leaves either end.
+  virtual void on_over(const ConnectionInfo&) {}
+};
+
+enum class LinkChange : uint8_t { cut, heal, stall, options, reset, hold };
 
 class SimConnection;
 class SimListener;
@@ -95,11 +115,17 @@ class SimNetwork final : private EventHandler {
   // One way. Bytes on a cut link are lost, and sent again.
   void cut(uint32_t from, uint32_t to);
   void heal(uint32_t from, uint32_t to);
-  void heal_all();  // also ends stalls and restores the link options of the start
+  void heal_all();  // also ends stalls and holds, and restores the link options of the start
   bool is_cut(uint32_t from, uint32_t to) const { return links_[from][to].cut; }
-  // Nothing arrives until the given time; then all of it, in order.
+  // Nothing arrives until the given time; then all of it, in order. Of several ends the last one counts.
   void stall(uint32_t from, uint32_t to, Time until);
+  Time stalled_until(uint32_t from, uint32_t to) const { return links_[from][to].stalled_until; }
   void set_link(uint32_t from, uint32_t to, const LinkOptions& options);
+  const LinkOptions& link(uint32_t from, uint32_t to) const { return links_[from][to].options; }
+  // Messages of these kinds wait, and no others. They are found only from the beginning of a connection: the finder comes first.
+  void hold(uint32_t from, uint32_t to, std::vector<std::string> kinds);
+  const std::vector<std::string>& held(uint32_t from, uint32_t to) const { return links_[from][to].held; }
+  bool powered(uint32_t host) const { return hosts_[host].powered; }
   // Breaks every connection between the two hosts: both ends see a reset.
   void reset_connections(uint32_t a, uint32_t b);
 
@@ -107,6 +133,8 @@ class SimNetwork final : private EventHandler {
 
   // Borrowed; outlives the network's use.
   void add_tap(NetworkTap* tap) { taps_.push_back(tap); }
+  // Borrowed likewise. Without one nothing is held.
+  void set_finder(MessageFinder* finder) { finder_ = finder; }
 
   // Connections that the host has accepted at that port, and not ended yet.
   size_t accepted(uint32_t host, uint16_t port) const;
@@ -132,8 +160,11 @@ class SimNetwork final : private EventHandler {
     Task* writer = nullptr;
     Fifo<Chunk> flying;
     Fifo<Chunk> received;
-    size_t used = 0;      // of the window towards this end: bytes flying and received
-    size_t withheld = 0;  // read here, but the way back is cut, so the sender does not know
+    uint64_t sent = 0;                      // bytes towards this end so far
+    uint64_t arrived = 0;                   // of these
+    Fifo<MessageFinder::Message> messages;  // of those that have not arrived; begins count from where they can still be stopped
+    size_t used = 0;                        // of the window towards this end: bytes flying and received
+    size_t withheld = 0;                    // read here, but the way back is cut, so the sender does not know
     Time last_arrival;
     Duration back_off{0};    // of the sender towards this end, since something was lost; 0: what was sent last has arrived
     Time unheard_since;      // when the first of that was lost
@@ -161,6 +192,7 @@ class SimNetwork final : private EventHandler {
     Time stalled_until;
     Time busy_until;
     bool cut = false;
+    std::vector<std::string> held{};
     Rng rng;
   };
   struct Host {
@@ -187,6 +219,9 @@ class SimNetwork final : private EventHandler {
   void on_answer(Conn& conn);
   void dial_again(Conn& conn);
   void on_arrive(Conn& conn, int side);
+  void find_messages(Conn& conn, int to_side, ByteSpan bytes);
+  std::optional<Chunk> take_arrived(End& end, const Link& link);
+  void drop_flying(End& end);
   void lose(Conn& conn, int side);
   void lose_reset(Conn& conn, int side);
   void on_retransmit(Conn& conn, int side);
@@ -197,7 +232,7 @@ class SimNetwork final : private EventHandler {
   void release_window(Conn& conn, int reading_side, size_t bytes);
   void end_side(Conn& conn, int side, bool reset);
   void release_withheld(uint32_t from, uint32_t to);
-  void end_stall(uint32_t from, uint32_t to);
+  void resume(uint32_t from, uint32_t to);
   void trace_link(uint32_t from, uint32_t to, LinkChange change, uint64_t value = 0);
   static void wake(Task* task) {
     if (task) task->wake();
@@ -216,6 +251,8 @@ class SimNetwork final : private EventHandler {
   std::vector<uint32_t> free_;
   std::vector<ByteVec> buffers_;
   std::vector<NetworkTap*> taps_;
+  MessageFinder* finder_ = nullptr;
+  std::vector<MessageFinder::Message> found_;
   uint64_t next_id_ = 0;
 };
 

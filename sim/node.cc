@@ -10,7 +10,7 @@ namespace sg::sim {
 // All that ends with the process. Members die in reverse order: the fibers are gone before anything they refer to.
 struct Node::Process {
   Process(Node& node, uint64_t incarnation, Rng rng)
-      : life(node.world_.queue_, node.world_.trace_, node.index_, node),
+      : life(node.world_.queue_, node.world_.trace_, node.index_, node, node.armed_),
         scheduler(node.clock_, node.world_.pools_.stacks, node.name_),
         network(node.world_.network_.endpoint(node.index_, life)),
         disk(node.disk_.endpoint(life)),
@@ -87,7 +87,6 @@ void Node::on_event(uint64_t ticket) {
   if (ticket != ticket_ || !process_) return;
   turn_at_ = Time::never();
   if (stalled_until_ > world_.now()) return schedule_turn(stalled_until_);
-  clock_.resume();
   turn();
 }
 
@@ -112,16 +111,17 @@ void Node::after_turn() {
     return die(Death::exit);
   }
   ENSURE(p.scheduler.live() > 0);
-  Time deadline = clock_.world_time_of(p.scheduler.next_deadline());
+  await_deadline();
+}
+
+void Node::await_deadline() {
+  Time deadline = clock_.world_time_of(process_->scheduler.next_deadline());
   if (deadline != Time::never()) schedule_turn(deadline);
 }
 
 // --- death ---------------------------------------------------------------------------------------------------------------------
 
-void Node::die_now(Death death) {
-  ++crashes_;
-  die(death);
-}
+void Node::die_now(Death death) { die(death); }
 
 void Node::die(Death death) {
   if (!process_) {
@@ -161,27 +161,29 @@ void Node::finish() {
   g_probes_enabled = true;
   turn_at_ = Time::never();
   ++ticket_;
-  end_stall();
   if (on_end_) on_end_(*this, exit_code_);
 }
 
-void Node::arm(CrashPoint point, uint64_t countdown, Death death) {
-  if (process_) process_->life.arm(point, countdown, death);
-}
-
-void Node::disarm() {
-  if (process_) process_->life.disarm();
+void Node::arm(ArmedDeath death) {
+  ENSURE(death.countdown > 0 && death.death != Death::exit);
+  armed_.push_back(std::move(death));
 }
 
 // --- time ----------------------------------------------------------------------------------------------------------------------
 
 void Node::stall(Time until, bool stop_clock) {
-  if (!process_ || until <= world_.now()) return;
-  process_->life.trace(TraceKind::node_stall, static_cast<uint64_t>((until - world_.now()).count()), stop_clock);
+  if (until <= world_.now()) return;
+  world_.trace_.event(world_.now(), index_, TraceKind::node_stall, static_cast<uint64_t>((until - world_.now()).count()), stop_clock);
   stalled_until_ = std::max(stalled_until_, until);
-  if (stop_clock) clock_.stop();
+  if (stop_clock) clock_.stop_until(until);
   turn_at_ = Time::never();
-  schedule_turn(stalled_until_);
+  if (process_) schedule_turn(stalled_until_);
+}
+
+void Node::set_drift(int64_t ppm) {
+  constexpr int64_t kMost = SimClock::kMaxDriftPpm;
+  clock_.set_drift(std::clamp(options_.clock_drift_ppm + std::clamp(ppm, -kMost, kMost), -kMost, kMost));
+  if (process_) await_deadline();
 }
 
 bool Node::stalled() const { return stalled_until_ > world_.now(); }

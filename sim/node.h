@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/scheduler.h"
@@ -66,6 +67,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   std::optional<int> exit_code() const { return exit_code_; }
   SimDisk& disk() { return disk_; }
   SimClock& clock() { return clock_; }
+  const NodeOptions& options() const { return options_; }
 
   // Powers the machine on if needed and starts a new process. It is not running.
   void start();
@@ -74,16 +76,17 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   // kill, power_cut or wipe. The last two also take effect on a machine whose process is down. Also from within a call of the node.
   void die(Death death);
 
-  // Arms a death at the countdown-th passing of a crash point; gone when the process ends.
-  void arm(CrashPoint point, uint64_t countdown, Death death);
-  void disarm();
-  // How many deaths have struck at a crash point, of all incarnations.
-  uint64_t crashes() const { return crashes_; }
+  // Arms a death at a crash point, beside those that are armed.
+  void arm(ArmedDeath death);
+  void disarm() { armed_.clear(); }
 
-  // The process does not run until then (SIGSTOP); with `stop_clock` its monotonic clock stands still too (a suspended machine).
+  // No process runs until then (SIGSTOP); with `stop_clock` the monotonic clock stands still too (a suspended machine). Of several ends the
+  // last one counts.
   void stall(Time until, bool stop_clock);
   void end_stall();
   bool stalled() const;
+  // The clock runs faster by so many parts per million than by itself, as far as a clock can.
+  void set_drift(int64_t ppm);
   // Until when the last stall holds, or held.
   Time last_stall_end() const { return std::max(stalled_until_, stall_ended_); }
 
@@ -104,6 +107,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   void schedule_turn(Time time);
   void turn();
   void after_turn();
+  void await_deadline();
   void unwind();
   void finish();
 
@@ -117,9 +121,9 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   Rng wake_rng_;
   SimClock clock_;
   SimDisk disk_;
+  std::vector<ArmedDeath> armed_;
   std::unique_ptr<Process> process_;
   uint64_t incarnation_ = 0;
-  uint64_t crashes_ = 0;
   std::optional<int> exit_code_;
   Time turn_at_ = Time::never();  // of the one turn that counts; tickets of others are stale
   uint64_t ticket_ = 0;

@@ -6,7 +6,8 @@ namespace sg::sim {
 namespace {
 
 constexpr Duration kLook = 20ms;
-constexpr Duration kPatience = 5s;  // with a process that was asked to stop
+constexpr Duration kLookAgain = 500ms;  // what a process needs to refuse, generously
+constexpr Duration kPatience = 5s;      // with a process that was asked to stop
 
 // What hands need between two steps.
 Duration handling(const Fault& fault) { return Duration(Rng(fault.draw).split("hands").between((20ms / 1ns), (400ms / 1ns))); }
@@ -21,20 +22,23 @@ void People::later(Duration delay, std::function<void()> action) {
   });
 }
 
-void People::start_later(Node& machine, Duration delay) {
-  later(delay, [&machine] {
-    if (!machine.running()) machine.start();
-  });
+Effects::Id People::keep_down(Node& machine, Death death) {
+  return world_.effects().begin({.kind = down_after(death), .node = machine.index()});
 }
 
-void People::end_process(Node& machine, Death death, std::function<void()> next) {
+void People::start_later(Duration delay, Effects::Id down) {
+  later(delay, [this, down] { world_.effects().end(down); });
+}
+
+void People::end_process(Node& machine, Death death, std::function<void(Effects::Id down)> next) {
+  const Effects::Id down = keep_down(machine, death);
   if (death != Death::exit || !machine.running()) {
     machine.die(death);
-    return next();
+    return next(down);
   }
   machine.stop();
   stopping_.push_back(&machine);
-  wait_for_exit(machine, world_.now() + kPatience, std::move(next));
+  wait_for_exit(machine, world_.now() + kPatience, [next = std::move(next), down] { next(down); });
 }
 
 void People::wait_for_exit(Node& machine, Time patience, std::function<void()> next) {
@@ -107,33 +111,37 @@ bool People::strike(size_t index, const Fault& fault, Node& target) {
 }
 
 void People::start_wrongly(const Fault& fault, Node& target) {
-  end_process(target, fault.death, [this, &fault, &target] {
+  end_process(target, fault.death, [this, &fault, &target](Effects::Id down) {
     harness_.begin(target, fault);
-    start_later(target, handling(fault));
+    start_later(handling(fault), down);
     keep(fault, target, [this, &fault, &target](bool restart) {
-      target.die(harness_.end(target) ? Death::kill : Death::wipe);
-      if (restart) start_later(target, handling(fault));
+      end_and_restart(fault, target, harness_.end(target) ? Death::kill : Death::wipe, restart);
     });
   });
 }
 
+// The machine's process ends, and the right one is started where there is somebody to do it.
+void People::end_and_restart(const Fault& fault, Node& machine, Death death, bool restart) {
+  machine.die(death);
+  if (restart) start_later(handling(fault), keep_down(machine, death));
+}
+
 void People::set_clock(const Fault& fault, Node& target) {
-  end_process(target, fault.death, [this, &fault, &target] {
+  end_process(target, fault.death, [this, &fault, &target](Effects::Id down) {
     target.clock().set_wall_offset(Duration(fault.value));
-    if (fault.duration.count() > 0) start_later(target, fault.duration);
+    if (fault.duration.count() > 0) start_later(fault.duration, down);
   });
 }
 
 void People::move(const Fault& fault, Node& target) {
-  end_process(target, fault.death, [this, &fault, &target] {
+  end_process(target, fault.death, [this, &fault, &target](Effects::Id down) {
     target.move(target.name() + "-moved", fault.value == 1);
     harness_.begin(target, fault);
-    start_later(target, handling(fault));
+    start_later(handling(fault), down);
     keep(fault, target, [this, &fault, &target](bool restart) {
       harness_.end(target);
-      target.die(Death::kill);
+      end_and_restart(fault, target, Death::kill, restart);
       target.move(target.name(), false);
-      if (restart) start_later(target, handling(fault));
     });
   });
 }
@@ -141,30 +149,37 @@ void People::move(const Fault& fault, Node& target) {
 // What the disk has held since the backup is gone for good. A process that will not start on the old copy is given an empty disk in the
 // end: that is what its operator is told to do.
 void People::restore(const Fault& fault, Node& target, const DiskImage& image) {
-  end_process(target, fault.death, [this, &fault, &target, &image] {
+  end_process(target, fault.death, [this, &fault, &target, &image](Effects::Id down) {
     target.die(Death::power_cut);
     target.disk().put(image);
     harness_.begin(target, fault);
-    start_later(target, handling(fault));
-    keep(fault, target, [this, &fault, &target](bool restart) {
-      harness_.end(target);
-      if (target.running()) return;
-      target.die(Death::wipe);
-      if (restart) start_later(target, handling(fault));
-    });
+    start_later(handling(fault), down);
+    keep(fault, target, [this, &fault, &target](bool restart) { end_restored(fault, target, restart); });
   });
 }
 
+// A machine that somebody else keeps down has not refused anything: its operator looks again.
+void People::end_restored(const Fault& fault, Node& target, bool restart) {
+  if (world_.effects().kept_down(target)) {
+    if (!restart) return void(harness_.end(target));
+    const uint64_t id = ++next_mistake_;
+    mistakes_[id] = {&target, [this, &fault, &target](bool again) { end_restored(fault, target, again); }};
+    return later(kLookAgain, [this, id] { finish(id, true); });
+  }
+  harness_.end(target);
+  if (!target.running()) end_and_restart(fault, target, Death::wipe, restart);
+}
+
 void People::unmount(const Fault& fault, Node& target) {
+  const Effects::Id down = keep_down(target, Death::power_cut);
   target.die(Death::power_cut);
   target.disk().unmount();
   harness_.begin(target, fault);
-  start_later(target, handling(fault));
+  start_later(handling(fault), down);
   keep(fault, target, [this, &fault, &target](bool restart) {
     harness_.end(target);
-    target.die(Death::power_cut);
+    end_and_restart(fault, target, Death::power_cut, restart);
     target.disk().mount();
-    if (restart) start_later(target, handling(fault));
   });
 }
 
@@ -172,10 +187,12 @@ bool People::start_twin(const Fault& fault, Node& target, const DiskImage* image
   Node* spare = harness_.spare(target);
   if (!spare || busy(*spare)) return false;
   ENSURE(!spare->running(), "{} is no spare machine: it runs", spare->name());
-  spare->die(image ? Death::power_cut : Death::wipe);
+  const Death death = image ? Death::power_cut : Death::wipe;
+  const Effects::Id down = keep_down(*spare, death);
+  spare->die(death);
   if (image) spare->disk().put(*image);
   harness_.begin(*spare, fault);
-  start_later(*spare, handling(fault));
+  start_later(handling(fault), down);
   keep(fault, *spare, [this, spare](bool) {
     harness_.end(*spare);
     spare->die(Death::kill);
@@ -185,17 +202,18 @@ bool People::start_twin(const Fault& fault, Node& target, const DiskImage* image
 
 // Once it has missed enough, everybody stops, and of all nodes the one that knows least is the first to start.
 void People::start_stale_first(const Fault& fault, Node& target) {
-  end_process(target, fault.death, [this, &fault, &target] {
-    later(std::max(fault.duration, kLook), [this, &fault, &target] {
+  end_process(target, fault.death, [this, &fault, &target](Effects::Id down) {
+    later(std::max(fault.duration, kLook), [this, &fault, &target, down] {
       Rng rng = Rng(fault.draw).split("order");
-      for (Node* node : everybody_) node->die(fault.death == Death::exit ? Death::kill : fault.death);
-      start_later(target, handling(fault));
+      const Death death = fault.death == Death::exit ? Death::kill : fault.death;
+      for (Node* node : everybody_) node->die(death);
+      start_later(handling(fault), down);
       std::vector<Node*> others = everybody_;
       std::erase(others, &target);
       Duration at = handling(fault) + Duration(std::max<int64_t>(0, fault.value));
       while (!others.empty()) {
         const auto next = static_cast<std::ptrdiff_t>(rng.below(others.size()));
-        start_later(*others[static_cast<size_t>(next)], at);
+        start_later(at, keep_down(*others[static_cast<size_t>(next)], death));
         others.erase(others.begin() + next);
         at += Duration(rng.between(0, std::max<int64_t>(1, fault.value)));
       }

@@ -51,10 +51,15 @@ class People {
   };
 
   bool busy(const Node& machine) const;
-  // After the machine's process has ended as `death` says, runs `next`, once; never after the safety phase.
-  void end_process(Node& machine, Death death, std::function<void()> next);
+  // From now on nobody else starts it. A machine that other faults keep down too starts when the last of them lets it.
+  Effects::Id keep_down(Node& machine, Death death);
+  void start_later(Duration delay, Effects::Id down);
+  // After the machine's process has ended as `death` says, runs `next`, once, with what keeps the machine down; never after the safety
+  // phase.
+  void end_process(Node& machine, Death death, std::function<void(Effects::Id down)> next);
+  void end_and_restart(const Fault& fault, Node& machine, Death death, bool restart);
+  void end_restored(const Fault& fault, Node& target, bool restart);
   void wait_for_exit(Node& machine, Time patience, std::function<void()> next);
-  void start_later(Node& machine, Duration delay);
   void later(Duration delay, std::function<void()> action);
   // The mistake lasts for the fault's duration (0: until mend()).
   void keep(const Fault& fault, Node& machine, std::function<void(bool restart)> end);

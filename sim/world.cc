@@ -84,6 +84,7 @@ void World::fail(std::string check, std::string text) {
 }
 
 void World::heal_all() {
+  effects_.clear();
   network_.heal_all();
   for (auto& node : nodes_) {
     node->disk().heal();

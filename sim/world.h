@@ -23,6 +23,7 @@
 
 #include "base/rng.h"
 #include "base/scheduler.h"
+#include "sim/effects.h"
 #include "sim/event_queue.h"
 #include "sim/network.h"
 #include "sim/node.h"
@@ -76,6 +77,7 @@ class World final : private EventHandler {
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
   EventQueue& queue() { return queue_; }
+  Effects& effects() { return effects_; }
   Pools& pools() { return pools_; }
 
   // Harness code at a time of the world (at once if it has passed). Not for hot paths.
@@ -93,7 +95,8 @@ class World final : private EventHandler {
   Phase phase() const { return phase_; }
   // Heals everything and starts those of `nodes` that are down; from now on faults are refused by their executor.
   void begin_liveness(std::span<Node* const> nodes);
-  // Links, latencies, stalls, armed crash points and failures back to the start; nodes that are down stay down, damage stays.
+  // What faults do for a time ends: links, latencies, stalls, drifts, armed crash points and failures. Nodes that are down stay down,
+  // damage and a wall clock that was moved stay.
   void heal_all();
 
   uint64_t events() const { return queue_.executed(); }
@@ -112,6 +115,7 @@ class World final : private EventHandler {
   Trace trace_;
   SimNetwork network_;
   std::vector<std::unique_ptr<Node>> nodes_;
+  Effects effects_{*this};
   std::vector<std::function<void()>> callbacks_;
   std::vector<uint32_t> free_callbacks_;
   std::optional<Failure> failure_;

@@ -154,7 +154,7 @@ int Cluster::run_broker(Task& task, sim::NodeEnv& env, size_t index) {
   env.on_stop = nullptr;
   brokers_[index] = nullptr;
   if (code != broker::kExitOk && !task.stopping()) {
-    exits_.push_back({machines_[index]->name(), code, why, start.mistake, machines_[index]->disk().is_full()});
+    exits_.push_back({machines_[index]->name(), code, why, start.mistake, machines_[index]->disk().overflows() > 0});
     starts_[index].refused |= code == broker::kExitRefused;
   }
   return code;
@@ -223,7 +223,8 @@ int Cluster::run_reader(Task& task, sim::NodeEnv& env, size_t index) {
     auto contents = read_replica(task, *opened->journal, {broker_id(index), opened->run.directory}, {topic->name, p.index}, p);
     // What a flipped bit or a lost file has spoiled is for this replica to find, sooner or later; the others have to be whole.
     const sim::SimDisk& disk = nodes_[index]->disk();
-    if ((contents.is(Errc::corrupt) || opened->unattributed_damage) && disk.flips() + disk.losses() > 0) continue;
+    const bool spoiled = contents.is(Errc::corrupt) || contents.is(Errc::io) || opened->unattributed_damage;
+    if (spoiled && disk.damages() > 0) continue;
     if (!contents) return give_up(contents.error());
     contents_.push_back(std::move(*contents));
   }

@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 constexpr int kSpares = 2;
+constexpr Duration kEndsLook = 1ms;  // between two looks for what ends a hold
 constexpr Duration kHoldingLook = 500ms;
 constexpr int kHoldingLooks = 10;
 constexpr Duration kStopping = 4s;  // a broker hands over for at most 3 s (broker/node.cc), and closes its journal
@@ -39,6 +40,16 @@ ClusterSpec draw_cluster(const Scenario& scenario, const sim::FaultPlan* plan, c
 bool takes_disk(const sim::Fault& f) {
   return f.kind == sim::FaultKind::wipe || (f.kind == sim::FaultKind::crash_point && f.death == sim::Death::wipe) ||
          f.kind == sim::FaultKind::operator_restore || f.kind == sim::FaultKind::operator_unmount;
+}
+
+bool is_hold(const sim::Fault& fault) { return fault.kind == sim::FaultKind::link_hold; }
+
+void check_words(const sim::Fault& hold) {
+  auto knows = [](const std::vector<std::string_view>& words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+  };
+  ENSURE(knows(held_kinds(), hold.choice), "nobody knows the message '{}'", hold.choice);
+  ENSURE(hold.until.empty() || knows(hold_ends(), hold.until), "nobody knows the event '{}'", hold.until);
 }
 
 }  // namespace
@@ -73,6 +84,9 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
   times_.safety_begin = Time{0} + scenario.phases.set_up;
   times_.safety_end = times_.safety_begin + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
   plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, times_.safety_begin, times_.safety_end);
+  if (std::ranges::any_of(plan_.faults, is_hold)) world_.network().set_finder(&held_);
+  for (const sim::Fault& fault : plan_.faults)
+    if (is_hold(fault)) check_words(fault);
   executor_ = std::make_unique<sim::FaultExecutor>(
       world_, plan_, cluster_.nodes(), [this](std::string_view target, uint64_t draw) { return cluster_.resolve(target, draw); });
   executor_->set_operator(cluster_);
@@ -93,6 +107,7 @@ bool SimulatedWorld::run_while(const std::function<bool()>& condition, Time limi
 
 void SimulatedWorld::start() {
   executor_->start();
+  if (std::ranges::any_of(plan_.faults, [](const sim::Fault& f) { return !f.until.empty(); })) await_hold_ends();
   supervise();
   cluster_.start();
 }
@@ -120,10 +135,15 @@ void SimulatedWorld::supervise() {
       const bool stopped = is_stopping(ended) && world_.phase() == sim::Phase::liveness;
       stopping_.erase(ended.index());
       if (code != broker::kExitDisk && !stopped) return;
-      world_.schedule(world_.now() + kRestartAfterExit, [&ended] {
-        if (!ended.running()) ended.start();
-      });
+      world_.schedule(world_.now() + kRestartAfterExit, [this, &ended] { world_.effects().start(ended); });
     });
+}
+
+// As long as anything may be held.
+void SimulatedWorld::await_hold_ends() {
+  if (world_.phase() != sim::Phase::safety) return;
+  for (std::string_view event : hold_ends_.look()) executor_->happened(event);
+  world_.schedule(world_.now() + kEndsLook, [this] { await_hold_ends(); });
 }
 
 ClientHost& SimulatedWorld::add_client(std::string name, ClientProgram program) {
@@ -188,7 +208,7 @@ bool SimulatedWorld::nobody_left(const metadata::Partition& p) const {
 bool SimulatedWorld::touched(const std::vector<NodeId>& members) const {
   return std::ranges::any_of(members, [&](NodeId member) {
     const sim::SimDisk& disk = cluster_.nodes()[static_cast<size_t>(member.v - 1)]->disk();
-    return disk.flips() + disk.losses() + disk.failures() + disk.exchanges() > 0;
+    return disk.damages() + disk.failures() + disk.exchanges() > 0;
   });
 }
 
@@ -202,7 +222,7 @@ ClusterView SimulatedWorld::view() const {
     out.nodes.push_back({.id = Cluster::broker_id(i),
                          .up = broker && broker->catalogue(),
                          .controller = broker && broker->is_controller(),
-                         .spoiled = cluster_.nodes()[i]->disk().flips() + cluster_.nodes()[i]->disk().losses() > 0});
+                         .spoiled = cluster_.nodes()[i]->disk().damages() > 0});
   }
   if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
     for (const auto& [stream, p] : catalogue->partitions()) {

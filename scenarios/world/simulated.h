@@ -11,6 +11,7 @@
 
 #include "scenarios/checks/observers.h"
 #include "scenarios/world/cluster.h"
+#include "scenarios/world/holds.h"
 #include "scenarios/world/world.h"
 #include "sim/fault_executor.h"
 #include "sim/trace.h"
@@ -72,13 +73,16 @@ class SimulatedWorld final : public World {
   std::vector<std::string> how_it_stands() const;
   bool touched(const std::vector<NodeId>& members) const;
   void supervise();
+  void await_hold_ends();
   std::optional<Violation> check_holdings();
   bool is_stopping(const sim::Node& node) const;
   std::string_view role_of(const sim::Node& node) const;
 
   const Scenario& scenario_;
+  HeldMessages held_{Cluster::kPeerPort, Cluster::kKafkaPort};
   sim::World world_;
   Cluster cluster_;
+  HoldEnds hold_ends_{cluster_};
   std::optional<Observers> observers_;
   PhaseTimes times_;
   sim::FaultPlan plan_;

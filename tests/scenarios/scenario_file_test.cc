@@ -122,6 +122,52 @@ liveness_s = 11
   CHECK(s->phases.liveness == 11s);
 }
 
+TEST_CASE("given a hold, when the scenario is loaded, then its messages and its end are there, drawn or at a moment") {
+  TempFile file(and_then(R"([[fault]]
+kind = "link_hold"
+target = "leader"
+message = ["data", "heartbeat"]
+until = "leader_change"
+for_s = [1, 2]
+[[at]]
+t_s = 1
+do = "link_hold"
+between = ["node1", "leader"]
+message = "ack"
+)"));
+  Result<Scenario> s = load_scenario_file(file.path());
+  std::string error = s ? "" : s.error().what;
+  REQUIRE(error == "");
+  CHECK(s->faults[0].choices == std::vector<std::string>{"data", "heartbeat"});
+  CHECK(s->faults[0].until == "leader_change");
+  CHECK(s->at[0].choice == "ack");
+  CHECK(s->at[0].until.empty());
+  CHECK(s->at[0].peer == "leader");
+}
+
+TEST_CASE("given a hold that is mistyped, incomplete or contradictory, then it is refused with its line") {
+  struct Case {
+    std::string_view lines;
+    std::string_view line;  // of the complaint
+    std::string_view says;
+  };
+  for (const Case& c :
+       {Case{"kind = \"link_hold\"\nmessage = \"akc\"\n", ":12: ", "did you mean 'ack'?"},
+        Case{"kind = \"link_hold\"\nmessage = \"ack\"\nuntil = \"leader_chang\"\n", ":13: ", "did you mean 'leader_change'?"},
+        Case{"kind = \"link_hold\"\nuntil = \"leader_change\"\n", ":10: ", "link_hold needs a message"},
+        Case{"kind = \"link_hold\"\nmessage = \"ack\"\nvalue = 1\n", ":13: ", "value: a link_hold has none"},
+        Case{"kind = \"link_hold\"\nmessage = \"ack\"\nchoice = \"no_voters\"\n", ":10: ", "only people choose"},
+        Case{"kind = \"link_cut\"\nmessage = \"ack\"\n", ":12: ", "message: only a link_hold has one"},
+        Case{"kind = \"link_cut\"\nuntil = \"leader_change\"\n", ":12: ", "until: only a link_hold has one"}}) {
+    CAPTURE(c.lines);
+    const std::string what = wrong(and_then("[[fault]]\n" + std::string(c.lines)));
+    CAPTURE(what);
+    CHECK(what.starts_with(c.line));
+    CHECK(has(what, c.says));
+  }
+  CHECK(has(wrong(and_then("[[at]]\nt_s = 1\ndo = \"link_hold\"\nmessage = [\"ack\", \"data\"]\n")), ":13: message: one at a moment"));
+}
+
 TEST_CASE("given a crash point, when the scenario is loaded, then death and point are known by their names") {
   std::string_view fault = R"([[fault]]
 kind = "crash_point"

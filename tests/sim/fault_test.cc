@@ -21,6 +21,7 @@ Fault random_fault(Rng& rng) {
   f.peer = kNames[rng.below(5)];
   f.path = rng.chance(1, 2) ? "" : "journal/";
   f.choice = rng.chance(1, 2) ? "" : "no_voters";
+  f.until = rng.chance(1, 2) ? "" : "leader_change";
   f.draw = rng.next();
   f.duration = Duration(rng.chance(1, 3) ? 0 : rng.between(0, 1'000'000'000'000));
   f.value = static_cast<int64_t>(rng.next());
@@ -62,6 +63,26 @@ TEST_CASE("a plan says in words what people do wrong") {
   fault.choice = "no_voters";
   fault.duration = 2s;
   CHECK(to_string(fault) == "3.0 operator_start target=node3 choice=no_voters duration=2.0");
+}
+
+TEST_CASE("a plan says what a link holds back, and until when; a rule hands both to its faults") {
+  Fault fault;
+  fault.at = Time{3'000'000'000};
+  fault.kind = FaultKind::link_hold;
+  fault.target = "node3";
+  fault.peer = "leader";
+  fault.choice = "ack";
+  fault.until = "leader_change";
+  fault.duration = 2s;
+  CHECK(to_string(fault) == "3.0 link_hold target=node3 peer=leader choice=ack until=leader_change duration=2.0");
+  FaultRule rule;
+  rule.kind = FaultKind::link_hold;
+  rule.choices = {"ack", "data"};
+  rule.until = "leader_change";
+  const FaultPlan plan = draw_fault_plan(Rng(1), {rule}, Time{0}, Time{0} + 60s);
+  CHECK(std::ranges::all_of(plan.faults, [](const Fault& f) { return f.until == "leader_change"; }));
+  CHECK(std::ranges::any_of(plan.faults, [](const Fault& f) { return f.choice == "ack"; }));
+  CHECK(std::ranges::any_of(plan.faults, [](const Fault& f) { return f.choice == "data"; }));
 }
 
 TEST_CASE("given a rule without choices, drawing is what it was before there were any") {

@@ -224,7 +224,7 @@ TEST_CASE("an armed death strikes exactly at its crash point") {
       return 0;
     });
     node.start();
-    node.arm(c.point, c.countdown, Death::kill);
+    node.arm({c.point, Death::kill, c.countdown});
     world.run_until(Time{0} + 1s);
     CHECK_FALSE(node.running());
     CHECK_FALSE(node.exit_code().has_value());
