@@ -41,8 +41,8 @@ Result<> validate(const Config& c) {
   if (c.timing.election_min < 2 * c.timing.heartbeat)
     return bad(
         "timing.election_timeout_ms: must be at least twice timing.heartbeat_ms, or followers take a late heartbeat for a dead leader");
-  if (c.timing.session_timeout < 2 * c.timing.heartbeat)
-    return bad("timing.session_timeout_ms: must be at least twice timing.heartbeat_ms");
+  if (c.timing.session_timeout < 3 * c.timing.heartbeat)
+    return bad("timing.session_timeout_ms: must be at least three times timing.heartbeat_ms, or the controller is taken for silent");
   if (c.timing.link_timeout < 3 * c.timing.heartbeat)
     return bad(
         "timing.link_timeout_ms: must be at least three times timing.heartbeat_ms, or a link with a late heartbeat is taken for dead");

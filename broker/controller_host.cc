@@ -94,7 +94,11 @@ void ControllerHost::feed(metadata::ControllerOutput output) {
       links_.send(r.to, peer::FrameKind::controller_reply, pack(r.reply));
     }
   }
-  for (const metadata::HeartbeatReply& r : output.heartbeats) {
+  for (metadata::HeartbeatReply& r : output.heartbeats) {
+    const raft::Raft& core = raft_.core();
+    if (!core.is_leader()) break;
+    const Time now = env_.clock.now();
+    r.age_ns = (now - std::min(now, core.quorum_contact())).count();
     if (r.to == self_) {
       local_.on_heartbeat_reply(r);
     } else {

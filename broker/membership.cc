@@ -263,7 +263,7 @@ void Membership::on_heartbeat_reply(const metadata::HeartbeatReply& reply) {
   if (it == heartbeats_.end()) return;
   SentHeartbeat sent = *it;
   heartbeats_.erase(heartbeats_.begin(), it + 1);
-  heard_ = std::max(heard_, sent.sent);
+  heard_ = std::max(heard_, sent.sent - Duration(std::max<int64_t>(0, reply.age_ns)));
   if (reply.status == metadata::HeartbeatStatus::register_again && sent.broker_epoch != kNoBrokerEpoch &&
       sent.broker_epoch == broker_epoch()) {
     REACHED("membership: told to register again");

@@ -107,7 +107,7 @@ class Membership final : public LocalReplies {
   std::deque<SentHeartbeat> heartbeats_;
   uint64_t heartbeat_sequence_ = 0;
   LogIndex reported_applied_;  // by the last heartbeat
-  Time heard_;                 // when the last answered heartbeat was sent
+  Time heard_;                 // when the last answered heartbeat was sent, less the age of the answer
   LogIndex told_;              // when this run was fenced or superseded, by a controller's word
   bool silence_said_ = false;  // in the log
   bool was_registered_ = false;

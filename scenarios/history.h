@@ -52,6 +52,7 @@ struct Send {
   Outcome outcome = Outcome::unknown;
   Offset offset{-1};                    // of the record, with ok and acks other than 0
   int32_t attempts = 0;                 // how often its batch was sent
+  bool on_trial = false;                // its client asks for refusals: also where nothing is wrong, it may take more than one attempt
   ProducerId producer = kNoProducerId;  // under whose sequence, when idempotent
   int16_t producer_epoch = -1;
 };
@@ -92,6 +93,7 @@ struct TimeLook {
   Offset offset{-1};
   Time begun;
   Time at;
+  bool by_sleeper = false;  // a process whose monotonic clock had stood still may have answered: it cannot know that it leads no more
 };
 
 // What an admin did to a topic, or tried to.

@@ -361,6 +361,7 @@ void SimDisk::fail_writes(std::string prefix, uint64_t count) {
 }
 
 void SimDisk::heal() {
+  hindered_until_ = hindered_until();
   latency_ = options_.latency;
   file_latencies_.clear();
   sync_failures_.clear();

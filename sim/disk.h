@@ -30,6 +30,7 @@ struct DiskLatency {
   uint32_t tail_per_million = 0;               // chance of an operation to take up to `tail` instead
   Duration tail = 50ms;
   uint64_t bytes_per_us = 1000;  // 0 = unlimited
+  bool operator==(const DiskLatency&) const = default;
 };
 
 struct DiskOptions {
@@ -129,13 +130,21 @@ class SimDisk final : private EventHandler {
   std::optional<std::string> last_written(std::string_view prefix) const;
 
   // --- faults ---
-  void set_latency(const DiskLatency& latency) { latency_ = latency; }
+  void set_latency(const DiskLatency& latency) {
+    hindered_until_ = hindered_until();
+    latency_ = latency;
+  }
   const DiskLatency& latency() const { return latency_; }
   // For files whose path begins with the prefix, instead of the disk's.
   void set_file_latency(std::string prefix, const DiskLatency& latency);
   // Nothing completes before then. Of several ends the last one counts.
   void stall(Time until) { stalled_until_ = std::max(stalled_until_, until); }
   bool stalled() const { return stalled_until_ > queue_.now(); }
+  // When it was last stalled or slower than it was made; now, if it is.
+  Time hindered_until() const {
+    if (stalled() || latency_ != options_.latency) return queue_.now();
+    return std::max(hindered_until_, stalled_until_);
+  }
   // The next `count` syncs or synced writes on files whose path begins with the prefix fail. What fails counts for all that are armed.
   void fail_syncs(std::string prefix, uint64_t count);
   // Likewise of writes that are not synced: of each a prefix of its sectors is kept, or nothing.
@@ -272,6 +281,7 @@ class SimDisk final : private EventHandler {
   uint64_t spoils_ = 0;
   uint64_t exchanges_ = 0;
   Time stalled_until_;
+  Time hindered_until_;
   Namespace names_;
   std::optional<Namespace> away_;  // the true one, while another is seen
   uint64_t images_ = 0;

@@ -66,6 +66,7 @@ class Node final : private EventHandler, private Life::Mortal, private LogSink {
   // Of the last process that returned by itself; nullopt after a death or while it runs.
   std::optional<int> exit_code() const { return exit_code_; }
   SimDisk& disk() { return disk_; }
+  const SimDisk& disk() const { return disk_; }
   SimClock& clock() { return clock_; }
   const NodeOptions& options() const { return options_; }
 

@@ -143,7 +143,6 @@ bool Raft::answers(const Progress& p) const { return now_ < p.last_contact() + c
 
 // --- Staying leader --------------------------------------------------------------------------------------------------------------
 
-// Since when a majority, this node included, has not been silent.
 Time Raft::quorum_contact() const {
   return reached_by_majority(configuration(), [&](const Voter& voter) {
     if (voter == self()) return Time::never();

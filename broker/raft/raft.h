@@ -163,6 +163,9 @@ class Raft {
   Voter self() const { return {config_.self, config_.voter}; }
   NodeId leader() const { return leader_; }  // kNoNode = unknown
   bool is_leader() const { return role_ == Role::leader; }
+  // Of a leader: since when it has been without a sign of a majority of the voters, itself included; Time::never() if it needs nobody else.
+  // Another leader has not been elected before, but by voters whose last answers took longer than the shortest election timeout.
+  Time quorum_contact() const;
   // The newest in snapshot and log, committed or not.
   const Configuration& configuration() const { return configurations_.newest(); }
   LogIndex configuration_index() const { return configurations_.newest_index(); }
@@ -248,7 +251,6 @@ class Raft {
   void send_snapshot(NodeId node, Progress& p);
   void send_heartbeats();
   bool answers(const Progress& p) const;
-  Time quorum_contact() const;
   void check_quorum();
   void maybe_send_timeout_now();
 

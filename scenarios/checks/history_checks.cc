@@ -269,6 +269,7 @@ std::vector<Violation> check_times(const History& history, const std::vector<Rep
       if (look.offset.v >= 0 && r.offset >= look.offset) break;
       if (r.timestamp_ms < look.asked_ms) continue;
       // Told of none: only what was certainly there counts.
+      if (look.offset.v < 0 && look.by_sleeper) break;
       auto send = sends.find(r.value);
       const bool was_there =
           send != sends.end() && send->second->outcome == Outcome::ok && send->second->acks == -1 && send->second->completed < look.begun;

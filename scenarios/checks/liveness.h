@@ -31,6 +31,7 @@ struct ClusterView {
     std::vector<NodeId> replicas;
     std::vector<NodeId> isr;
     bool damaged = false;  // its last copy was destroyed: it owes nothing but to be offline
+    StreamId stream{};
   };
   Time now;
   Term term;  // the greatest that any node has made durable

@@ -18,6 +18,9 @@ bool is_word(const Answer& a) {
   return a.error == kafka::ErrorCode::none || a.error == kafka::ErrorCode::offset_out_of_range || a.diverging;
 }
 
+// Answers leave in the order of their requests: one that was made early may have stood behind one that waited.
+Time may_be_made(Time now, const Answer& a) { return now > a.first + kLeaving ? now - kLeaving : a.asked; }
+
 std::string describe(const Answer& a) {
   std::string text(to_string(a.kind));
   if (a.kind == Answer::Kind::produced) text += fmt::format(" acks={}", a.acks);
@@ -95,7 +98,8 @@ void SpeechChecks::on_heartbeat(Time now, MachineId from, const metadata::Heartb
 void SpeechChecks::on_heartbeat_reply(MachineId to, const metadata::HeartbeatReply& reply) {
   Process& process = processes_[to];
   auto sent = process.heartbeats.find(reply.sequence);
-  if (process.run == reply.run && sent != process.heartbeats.end()) process.heard = std::max(process.heard, sent->second);
+  if (process.run == reply.run && sent != process.heartbeats.end())
+    process.heard = std::max(process.heard, sent->second - Duration(reply.age_ns));
 }
 
 NodeId SpeechChecks::claimed_id(MachineId machine) const {
@@ -115,10 +119,10 @@ void SpeechChecks::on_suspended(MachineId machine, Time until) {
   process.suspended_until = std::max(process.suspended_until, until);
 }
 
-// A leader of Raft answers its own heartbeats until it notices that no majority answers it, an election timeout after the last did.
+// A leader of Raft answers its own heartbeats, as of when a majority was last in contact with it.
 Time SpeechChecks::silent_from(const Process& process) const {
   Time heard = std::max(process.heard, process.suspended_until);
-  if (process.controlled) heard = std::max(heard, std::max(*process.controlled, process.suspended_until) + timing_.election_max);
+  if (process.controlled) heard = std::max(heard, *process.controlled);
   return heard + timing_.session_timeout;
 }
 
@@ -126,8 +130,7 @@ Time SpeechChecks::silent_from(const Process& process) const {
 
 // What is wrong with a word (not an error) of a node that is outside, or whose leadership is over, and that knows it; empty: nothing.
 std::string SpeechChecks::wrong_outside(Time now, const Process& process, MachineId machine, const Answer& a) const {
-  // Answers leave in the order of their requests: one that was made in time may have stood behind one that waited.
-  auto is_late = [&](Time since) { return now > since + kLeaving && (a.kind != Answer::Kind::claimed || a.asked >= since); };
+  auto is_late = [&](Time since) { return may_be_made(now, a) > since && (a.kind != Answer::Kind::claimed || a.asked >= since); };
   if (process.out_since)
     if (auto since = knows_since(process, *process.out_since); since && is_late(*since))
       return fmt::format("it is fenced or superseded since catalogue index {}, which it applied {} ms ago", *process.out_since,
@@ -151,19 +154,19 @@ void SpeechChecks::on_answer(Time now, MachineId from, const Answer& a, Time run
   const Process& process = processes_[from];
   const Time silent = silent_from(process);
   const bool is_silent = now > silent + kLeaving;
+  const Time made = may_be_made(now, a);
   if (is_silent) ++judged_in_silence_;
   std::string wrong;
   if (is_word(a)) {
     wrong = wrong_outside(now, process, from, a);
-    const bool made_before = a.kind == Answer::Kind::claimed && a.asked < silent;
+    const bool made_before = made < silent || (a.kind == Answer::Kind::claimed && a.asked < silent);
     if (wrong.empty() && is_silent && !made_before) wrong = wrong_in_silence(a);
   }
-  // Nobody waits then: a Fetch not at all, acks=all for a moment. (acks=1 is refused as it comes.) Records may have been under way from a
-  // slow disk.
+  // Nobody waits then: a Fetch not at all, acks=all for a moment. (acks=1 is refused as it comes.) Records may have been under way.
   const bool may_wait = a.kind == Answer::Kind::produced || (a.kind == Answer::Kind::fetched && !a.has_records);
   if (wrong.empty() && is_silent && may_wait) {
     const Duration bound = a.kind == Answer::Kind::produced ? kPatience + kInQueue : kInQueue;
-    const Time owed = std::max({a.asked + bound, silent + kLeaving, running_since + bound});
+    const Time owed = std::max({a.asked + bound, a.first + kInQueue, silent + kLeaving, running_since + bound});
     if (now > owed) wrong = fmt::format("it had to be let go {} ms earlier", (now - owed) / 1ms);
   }
   const auto state = [&] {

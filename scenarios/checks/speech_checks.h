@@ -31,6 +31,7 @@ struct Answer {
   StreamId stream{};
   kafka::ErrorCode error = kafka::ErrorCode::none;
   Time asked{};                              // when the broker had read the request
+  Time first{};                              // since when no earlier request of its connection was without its answer
   int16_t acks = -1;                         // of a produce
   LeaderEpoch named_epoch = kNoLeaderEpoch;  // that the request names as the current one
   bool has_records = false;                  // of a fetch
@@ -60,7 +61,8 @@ class SpeechChecks {
 
   // --- what leaves it ---
 
-  // E25. `running_since`: when it was last continued after having been stopped.
+  // E25. `running_since`: when it was last continued after having been stopped, and its disk after
+  // having been slow: records may have been on their way.
   void on_answer(Time now, MachineId from, const Answer& answer, Time running_since, const std::string& partition);
   // E26: `what` promises something.
   void on_promise(MachineId from, std::string_view what, StreamId stream);
@@ -76,7 +78,7 @@ class SpeechChecks {
     std::optional<Run> run;                         // none: it has said nothing yet
     std::deque<std::pair<LogIndex, Time>> applied;  // how far, and when that was seen first; ascending
     std::map<uint64_t, Time> heartbeats;            // sent, by sequence
-    Time heard;                                     // when the last answered one was sent, or the run began
+    Time heard;                                     // when the last answered one was sent, less the age of the answer, or the run began
     std::optional<Time> controlled;                 // when it was last seen to be the controller
     Time suspended_until{};
     std::optional<LogIndex> out_since;  // by the catalogue: fenced, or another run is registered

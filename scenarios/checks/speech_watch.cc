@@ -37,14 +37,22 @@ void SpeechWatch::on_data(MachineId from, const replica::Data& data, const Share
 // `promise`: what it promises, if it does.
 void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view promise) {
   look(from);
-  checks_.on_answer(seen_.now, from, answer, seen_.cluster.machine(from).last_stall_end(), seen_.ghost.name(answer.stream));
+  const sim::Node& node = seen_.cluster.machine(from);
+  checks_.on_answer(seen_.now, from, answer, std::max(node.last_stall_end(), node.disk().hindered_until()),
+                    seen_.ghost.name(answer.stream));
   if (!promise.empty()) checks_.on_promise(from, promise, answer.stream);
 }
 
 void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
     if (auto stream = seen_.stream_of(from, topic, p.index))
-      judge(from, {.kind = Answer::Kind::produced, .stream = *stream, .error = p.error_code, .asked = when.arrived, .acks = asked.acks},
+      judge(from,
+            {.kind = Answer::Kind::produced,
+             .stream = *stream,
+             .error = p.error_code,
+             .asked = when.arrived,
+             .first = when.first,
+             .acks = asked.acks},
             p.error_code == kafka::ErrorCode::none ? "an acknowledgement to a producer" : "");
   });
 }
@@ -59,6 +67,7 @@ void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::Fet
            .stream = *stream,
            .error = p.error_code,
            .asked = when.arrived,
+           .first = when.first,
            .named_epoch = named_epoch(asked, topic, p.partition_index),
            .has_records = has_records,
            .diverging = p.diverging_epoch.end_offset.v >= 0},
@@ -78,7 +87,8 @@ bool SpeechWatch::is_of_its_own(MachineId machine, StreamId stream, const kafka:
 void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::MetadataResponse::Partition& p) {
     if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
-      judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived}, "");
+      judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived, .first = when.first},
+            "");
   });
 }
 
@@ -91,6 +101,7 @@ void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::Lis
              .stream = *stream,
              .error = p.error_code,
              .asked = when.arrived,
+             .first = when.first,
              .named_epoch = named_epoch(asked, topic, p.partition_index)},
             p.error_code == kafka::ErrorCode::none ? "an offset to a client" : "");
   });

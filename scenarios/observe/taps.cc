@@ -123,7 +123,7 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, Connection& connection, 
 Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body) {
   connection.asked_bytes += kFrameLengthBytes + body.size();
   TRY(auto frame, kafka::decode_request_header(body));
-  Request request{std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_, ++requests_, true}};
+  Request request{std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_, *now_, ++requests_, true}};
   if (request.header.api_key == kafka::ApiKey::produce) {
     TRY(auto produce, kafka::decode<kafka::ProduceRequest>(request.header.api_version, request.body));
     request.asked.answered = produce.acks != 0;
@@ -149,6 +149,7 @@ Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, con
     return fail(Errc::invalid, fmt::format("it answers request {}, which is not the oldest without an answer", correlation_id));
   Request request = std::move(connection.unanswered.front());
   connection.unanswered.pop_front();
+  request.asked.first = std::max(request.asked.arrived, std::exchange(connection.answered, *now_));
   const auto& [key, version, correlation, client] = request.header;
   events_.on_answer(from, id, request.asked, request.header);
   TRY(auto frame, kafka::decode_response_header(key, version, body));

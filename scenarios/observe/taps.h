@@ -58,6 +58,7 @@ class FrameCutter {
 struct Asked {
   Time left;             // its client
   Time arrived;          // when the broker had read it; until then, when it left
+  Time first;            // of one that is answered: since then no answer to an earlier one of its connection was missing
   uint64_t number = 0;   // unique in the run, ascending
   bool answered = true;  // it will be: all but a Produce with acks=0
 };
@@ -122,6 +123,7 @@ class Taps final : public sim::NetworkTap {
     std::deque<Request> unread;      // acks=0, likewise: there is no answer to wait for
     uint64_t asked_bytes = 0;        // that the client has sent there in whole requests
     uint64_t read_bytes = 0;         // that the broker has read
+    Time answered;                   // when the last answer left
     broker::peer::Hello hello;       // of a peer connection: the last one
     bool lost = false;
   };

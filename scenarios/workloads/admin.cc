@@ -118,6 +118,7 @@ class Administrator {
     for (int64_t i = 0; i < records && part_.control.writing; ++i) {
       const ValueId id{part_.client, number_++};
       current = note_send(id, p, -1, true, part_.history);
+      part_.history.sends[current].on_trial = true;  // of a topic that not everybody has heard of
       done = false;
       const ByteVec value = value_bytes(id, 24);
       producer.enqueue(1, {&value, 1}, env_.clock.wall_ms());

@@ -100,6 +100,7 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
       values.push_back(value_bytes(
           id, static_cast<size_t>(rng.between(std::max<int64_t>(16, spec.value_bytes.low), std::max<int64_t>(16, spec.value_bytes.high)))));
       indices.push_back(note_send(id, partitions[which], options.acks, options.idempotent, history));
+      history.sends.back().on_trial = options.identity_batches > 0;
     }
     producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
     // Exponential gaps would need floats; a uniform one around the mean has the same rate.

@@ -88,6 +88,7 @@ class Sender {
       p.send = note_send(id, p.partition, acks, false, part_.history);
       part_.history.sends[p.send].first_attempt = task.now();
       part_.history.sends[p.send].attempts = 1;
+      part_.history.sends[p.send].on_trial = true;
       auto topic = std::ranges::find(request.topic_data, p.partition.topic, &kafka::ProduceRequest::Topic::name);
       if (topic == request.topic_data.end()) topic = request.topic_data.insert(topic, {.name = p.partition.topic, .partition_data = {}});
       topic->partition_data.push_back({.index = p.partition.partition, .records = batch_of(id, p.fault, env_.clock.wall_ms())});

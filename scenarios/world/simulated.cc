@@ -14,8 +14,8 @@ constexpr Duration kRestartAfterExit = 200ms;
 constexpr size_t kLastEvents = 20;
 constexpr int kSpares = 2;
 constexpr Duration kEndsLook = 1ms;  // between two looks for what ends a hold
-constexpr Duration kHoldingLook = 500ms;
-constexpr int kHoldingLooks = 10;
+constexpr Duration kLastLook = 500ms;
+constexpr int kLastLooks = 10;
 constexpr Duration kStopping = 4s;  // a broker hands over for at most 3 s (broker/node.cc), and closes its journal
 
 sim::WorldOptions draw_world(uint64_t seed) {
@@ -94,7 +94,8 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
     ++struck_[std::string(sim::to_string(fault.kind))];
     seen_.insert(fmt::format("{} of {}", sim::to_string(fault.kind), role_of(target)));
     if (takes_disk(fault)) taken_.insert(target.name());
-    if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, world_.now() + fault.duration);
+    if (fault.kind == sim::FaultKind::suspend) sleeps_.emplace_back(world_.now(), world_.now() + fault.duration);
+    if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, sleeps_.back().second);
     if (fault.kind == sim::FaultKind::stop && target.running()) stopping_[target.index()] = target.incarnation();
   });
 }
@@ -190,6 +191,13 @@ bool SimulatedWorld::somebody_moved() const {
   return false;
 }
 
+// Until its session has ended by its own clock.
+bool SimulatedWorld::may_be_stale(Time time) const {
+  return std::ranges::any_of(sleeps_, [&](const auto& sleep) {
+    return sleep.first <= time && time <= sleep.second + cluster_.config().timing.session_timeout + 1s;
+  });
+}
+
 ClusterTiming SimulatedWorld::timing() const {
   const auto& timing = cluster_.config().timing;
   return {timing.election_max, timing.session_timeout};
@@ -230,7 +238,7 @@ ClusterView SimulatedWorld::view() const {
       const bool spoiled = std::ranges::none_of(p.isr, [&](const metadata::Copy& copy) { return catalogue->intact(p, copy); });
       out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
                                 p.partition_epoch, p.replicas, p.isr_nodes(),
-                                destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p)});
+                                destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p), stream});
     }
   out.quorum_destroyed = quorum_destroyed();
   return out;
@@ -279,12 +287,20 @@ std::optional<Violation> SimulatedWorld::judge_outside() {
       return v;
   for (const MistakeEnd& m : cluster_.mistakes())
     if (auto v = check_refused(m, scenario_.refusals)) return v;
-  // What clients have sent may arrive after they have gone, and is served for nobody.
-  std::optional<Violation> held = check_holdings();
-  for (int look = 0; held && look < kHoldingLooks && world_.run_until(world_.now() + kHoldingLook); ++look) held = check_holdings();
-  if (held) return held;
+  // What clients have sent may arrive after they have gone, is written, and is served for nobody.
+  const bool headless = quorum_destroyed();
+  auto look = [&] {
+    auto v = check_holdings();
+    return v || headless ? v : check_idleness();
+  };
+  std::optional<Violation> unrest = look();
+  for (int i = 0; unrest && i < kLastLooks && world_.run_until(world_.now() + kLastLook); ++i) unrest = look();
+  if (unrest) return unrest;
   observers_->finish();
-  if (failed() || quorum_destroyed()) return std::nullopt;
+  return std::nullopt;
+}
+
+std::optional<Violation> SimulatedWorld::check_idleness() {
   const std::vector<IdlePartition> partitions = observers_->idle();
   idle_partitions_ = partitions.size();
   const std::vector<Violation> idle = check_idle(partitions);

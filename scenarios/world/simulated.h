@@ -53,6 +53,7 @@ class SimulatedWorld final : public World {
   bool somebody_moved() const override;
   ClusterTiming timing() const override;
   size_t faults_planned() const override { return plan_.faults.size(); }
+  bool may_be_stale(Time time) const override;
 
   ClusterView view() const override;
   std::vector<ReplicaContents> read_replicas() override;
@@ -75,6 +76,7 @@ class SimulatedWorld final : public World {
   void supervise();
   void await_hold_ends();
   std::optional<Violation> check_holdings();
+  std::optional<Violation> check_idleness();
   bool is_stopping(const sim::Node& node) const;
   std::string_view role_of(const sim::Node& node) const;
 
@@ -88,8 +90,9 @@ class SimulatedWorld final : public World {
   sim::FaultPlan plan_;
   std::unique_ptr<sim::FaultExecutor> executor_;
   std::vector<std::unique_ptr<Host>> clients_;
-  std::map<uint32_t, uint64_t> stopping_;  // in an orderly way: nodes by the world's number, and which of their incarnations
-  std::set<std::string> taken_;            // machines whose disks faults have emptied or exchanged
+  std::map<uint32_t, uint64_t> stopping_;      // in an orderly way: nodes by the world's number, and which of their incarnations
+  std::set<std::string> taken_;                // machines whose disks faults have emptied or exchanged
+  std::vector<std::pair<Time, Time>> sleeps_;  // suspended from, to
   std::map<std::string, uint64_t> struck_;
   std::set<std::string> seen_;              // faults by what they struck
   std::vector<std::string> how_it_stands_;  // when progress was owed and did not come

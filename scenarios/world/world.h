@@ -57,6 +57,8 @@ class World {
   virtual bool somebody_moved() const = 0;
   virtual ClusterTiming timing() const = 0;
   virtual size_t faults_planned() const = 0;
+  // A process whose monotonic clock had stood still may have taken itself for a leader then.
+  virtual bool may_be_stale(Time time) const = 0;
 
   // --- what is known of it ---
   virtual ClusterView view() const = 0;

@@ -274,6 +274,12 @@ const AddPairs kLivenessPairs({
      [](bool broken) {
        return calm([&](ClusterView&, ClusterView&, Send& send) { send.outcome = broken ? Outcome::unknown : Outcome::ok; });
      }},
+    {"calm", "a partition that nobody has made",
+     [](bool broken) {
+       return calm([&](ClusterView&, ClusterView& end, Send&) {
+         if (broken) end.partitions[0].stream = StreamId(99);
+       });
+     }},
     {"exit", "a broker ends by itself though its disk works",
      [](bool broken) {
        auto v = check_exit({.node = "node1", .code = 3, .why = "synced write failed", .disk_failures = broken ? 0u : 1u});

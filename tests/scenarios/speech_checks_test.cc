@@ -31,7 +31,10 @@ struct Story : Bench {
   // Node 1 sends a heartbeat, which the controller answers, or not.
   void beat(uint64_t sequence, Time now, bool answered = true) {
     speech.on_heartbeat(now, kOne, {.node = kOne, .run = run_of(1), .applied = {}, .sequence = sequence});
-    if (answered) speech.on_heartbeat_reply(kOne, {.to = kOne, .run = run_of(1), .sequence = sequence, .since = {}});
+    if (answered) answer(sequence, 0ms);
+  }
+  void answer(uint64_t sequence, Duration age) {
+    speech.on_heartbeat_reply(kOne, {.to = kOne, .run = run_of(1), .sequence = sequence, .since = {}, .age_ns = age.count()});
   }
   // Node 1 has applied all that is committed.
   void applied(Time now, bool is_controller = false) { speech.on_seen(now, kOne, LogIndex(catalogue_index), is_controller); }
@@ -79,11 +82,31 @@ TEST_CASE("speech: only a heartbeat that was answered, and counts from its sendi
   CHECK(t.says(at_ms(4000), produced(1)) == "");
 }
 
-TEST_CASE("speech: a controller hears itself, until an election timeout after it was seen to be one") {
+TEST_CASE("speech: an answer is worth what it was worth when a majority last answered the controller") {
+  Story s;
+  s.beat(2, at_ms(3500), false);
+  s.answer(2, 1s);
+  CHECK(s.says(at_ms(4600), produced(1)) == "");
+  CHECK(s.says(at_ms(4800), produced(1)) == "E25");
+}
+
+TEST_CASE("speech: a controller hears itself as long as it is one") {
   Story s;
   s.applied(at_ms(3000), true);
-  CHECK(s.says(at_ms(6000), produced(1)) == "");
-  CHECK(s.says(at_ms(6200), produced(1)) == "E25");
+  CHECK(s.says(at_ms(5000), produced(1)) == "");
+  CHECK(s.says(at_ms(5200), produced(1)) == "E25");
+}
+
+TEST_CASE("speech: an answer may have been made before it was the first of its connection, and not before it was asked for") {
+  auto says = [](Time asked, Time first) {
+    Story s;
+    s.change(metadata::FenceBroker{kOne, s.ghost.catalogue.broker(kOne)->epoch});
+    s.applied(at_ms(1100));
+    return s.says(at_ms(1800), {.kind = Answer::Kind::produced, .asked = asked, .first = first});
+  };
+  CHECK(says(at_ms(1090), at_ms(1790)) == "");
+  CHECK(says(at_ms(1090), at_ms(1690)) == "E25");
+  CHECK(says(at_ms(1110), at_ms(1790)) == "E25");
 }
 
 TEST_CASE("speech: a node that stood still owes its answers from when it goes on") {
