@@ -4,6 +4,12 @@
 
 namespace sg::scenario {
 
+std::string_view to_string(Ending ending) {
+  static constexpr std::string_view kNames[] = {"healed", "majority", "stopped"};
+  static_assert(std::size(kNames) == kEndings);
+  return kNames[static_cast<size_t>(ending)];
+}
+
 sim::Fault fault_of(const EveryCall& every, uint64_t seed) {
   ENSURE(!every.targets.empty() && !every.deaths.empty() && every.calls > 0 && every.one_in > 0);
   uint64_t index = (seed > 0 ? seed - 1 : 0) / static_cast<uint64_t>(every.one_in);

@@ -21,8 +21,8 @@ namespace {
 constexpr Duration kSetUpLimit = 20s;
 constexpr Duration kMakeLimit = 5s;   // for a topic that is made among faults
 constexpr Duration kLook = 50ms;      // between two looks at the cluster after the healing
-constexpr Duration kEndsLook = 1ms;   // between two looks for what ends a hold
 constexpr Duration kProbeBound = 5s;  // L4
+constexpr Duration kLost = 4s;        // more, for who has to find out that a node does not answer
 // H17. A connection whose peer lost power shows it only by the time-outs of what was asked over it: a fetch (3.5 s), then one look for the
 // leader at each broker (3 s each). Followers of several partitions of one leader share a connection, and their fetches wait in turn.
 constexpr Duration kFollowBound = 15s;
@@ -135,6 +135,11 @@ class Conductor {
     bounds.up += world_.still_stopping();
     bounds.controller += unnoticed;
     bounds.in_sync += unnoticed;
+    // Who is broken for good is out after a session, and nobody's ISR has him any more after the lag that it allows.
+    if (world_.ending() != Ending::healed) {
+      bounds.leaders += timing.session_timeout;
+      bounds.in_sync += timing.session_timeout + timing.replica_lag_time_max;
+    }
     liveness_.emplace(world_.now(), bounds);
     watching_ = true;
     watch();
@@ -169,7 +174,7 @@ class Conductor {
     for (const PartitionName& p : partitions_) {
       if (now.quorum_destroyed) break;
       auto it = std::ranges::find(now.partitions, to_string(p), &ClusterView::Partition::name);
-      if (it == now.partitions.end() || !it->damaged) out.push_back(p);
+      if (it == now.partitions.end() || (!it->damaged && (world_.ending() == Ending::healed || now.is_served(*it)))) out.push_back(p);
     }
     return out;
   }
@@ -189,8 +194,9 @@ class Conductor {
 
   bool probe() {
     std::string failed = "it never ended";
-    bool ran = run_client("probe", kProbeBound, [&](Task& task, ClientEnv& env) {
-      failed = run_probe(task, env, next_client_, living_partitions(), history_, task.now() + kProbeBound);
+    const Duration bound = kProbeBound + (world_.ending() == Ending::healed ? 0s : kLost);
+    bool ran = run_client("probe", bound, [&](Task& task, ClientEnv& env) {
+      failed = run_probe(task, env, next_client_, living_partitions(), history_, task.now() + bound);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;
@@ -205,9 +211,10 @@ class Conductor {
     return ran;
   }
 
-  // Of those who have made and deleted topics, and only where it is known what became of everything.
+  // Of those who have made and deleted topics, and only where it is known what became of everything. Who is cut off for good lists what it
+  // remembers.
   bool listing() {
-    if (history_.topic_ops.empty()) return true;
+    if (history_.topic_ops.empty() || world_.ending() != Ending::healed) return true;
     std::string failed = "it never ended";
     bool ran = run_client("lister", kQuiesce,
                           [&](Task& task, ClientEnv& env) { failed = run_listing(task, env, history_, task.now() + kProbeBound); });

@@ -62,12 +62,22 @@ struct EveryCall {
   int64_t one_in = 1;  // of so many consecutive seeds it strikes in the first
 };
 
+// What becomes of what the faults have left behind (scenarios/world/ending.h).
+enum class Ending : uint8_t {
+  healed,    // everything works again
+  majority,  // but for a minority of the nodes, which is broken for ever
+  stopped,   // what has an end comes to it; nobody mends anything
+};
+inline constexpr int kEndings = static_cast<int>(Ending::stopped) + 1;
+std::string_view to_string(Ending ending);
+
 struct Phases {
   Duration set_up = 4s;  // before the first fault: election, topics, the first records
   sim::DurationRange safety{8s, 20s};
-  Duration liveness = 30s;  // an upper bound
-  bool calm = false;        // its faults are no reason for any change: judged as if there were none
-  bool rejoin = false;      // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
+  Duration liveness = 30s;                      // an upper bound
+  bool calm = false;                            // its faults are no reason for any change: judged as if there were none
+  std::vector<Ending> endings{Ending::healed};  // one of them, drawn
+  bool rejoin = false;  // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
 };
 
 struct Scenario {

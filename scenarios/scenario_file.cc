@@ -227,11 +227,12 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "calm", "rejoin", "check", "owes_silence"});
+    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "ending", "calm", "rejoin", "check", "owes_silence"});
     out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
     out.phases.calm = phases.boolean("calm", false);
+    if (phases.find("ending")) out.phases.endings = named<Ending>(*node->as_table(), "ending", phases.texts("ending"), kEndings);
     out.phases.rejoin = phases.boolean("rejoin", false);
     out.owes_silence = phases.boolean("owes_silence", false);
     if (phases.find("check")) out.checks = phases.texts("check");

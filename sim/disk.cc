@@ -360,12 +360,16 @@ void SimDisk::fail_writes(std::string prefix, uint64_t count) {
   if (count > 0) write_failures_.push_back({std::move(prefix), count});
 }
 
+void SimDisk::disarm() {
+  sync_failures_.clear();
+  write_failures_.clear();
+}
+
 void SimDisk::heal() {
   hindered_until_ = hindered_until();
   latency_ = options_.latency;
   file_latencies_.clear();
-  sync_failures_.clear();
-  write_failures_.clear();
+  disarm();
   capacity_ = options_.capacity_bytes;
   stalled_until_ = Time{};
   std::vector<Op*> deferred;

@@ -149,6 +149,8 @@ class SimDisk final : private EventHandler {
   void fail_syncs(std::string prefix, uint64_t count);
   // Likewise of writes that are not synced: of each a prefix of its sectors is kept, or nothing.
   void fail_writes(std::string prefix, uint64_t count);
+  // What was to fail and has not yet will not.
+  void disarm();
   // Where there is room for a part of a write only, its first sectors are written.
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
   uint64_t capacity() const { return capacity_; }

@@ -93,6 +93,13 @@ void World::heal_all() {
   }
 }
 
+void World::disarm() {
+  for (auto& node : nodes_) {
+    node->disarm();
+    node->disk().disarm();
+  }
+}
+
 void World::begin_liveness(std::span<Node* const> nodes) {
   phase_ = Phase::liveness;
   heal_all();

@@ -74,10 +74,12 @@ class World final : private EventHandler {
   Node* find(std::string_view name);
 
   SimNetwork& network() { return network_; }
+  const SimNetwork& network() const { return network_; }
   Trace& trace() { return trace_; }
   const Trace& trace() const { return trace_; }
   EventQueue& queue() { return queue_; }
   Effects& effects() { return effects_; }
+  const Effects& effects() const { return effects_; }
   Pools& pools() { return pools_; }
 
   // Harness code at a time of the world (at once if it has passed). Not for hot paths.
@@ -95,6 +97,10 @@ class World final : private EventHandler {
   Phase phase() const { return phase_; }
   // Heals everything and starts those of `nodes` that are down; from now on faults are refused by their executor.
   void begin_liveness(std::span<Node* const> nodes);
+  // From now on faults are refused by their executor; nothing is healed.
+  void end_faults() { phase_ = Phase::liveness; }
+  // What is armed and has not struck never will: crash points, failures of writes and syncs.
+  void disarm();
   // What faults do for a time ends: links, latencies, stalls, drifts, armed crash points and failures. Nodes that are down stay down,
   // damage and a wall clock that was moved stay.
   void heal_all();

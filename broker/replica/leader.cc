@@ -211,7 +211,7 @@ void Leader::subscribe(Time now, NodeId from, const Subscribe& message, Output& 
   now_ = now;
   Progress* peer = find(from);
   ENSURE(peer && peer->broker_epoch() == message.broker_epoch && message.leader_epoch == state_.leader_epoch);
-  peer->unsubscribe();
+  peer->unsubscribe(now);
   if (message.offset < log_.log_start()) {
     out.add(Send{from, Refused{stream_, state_.leader_epoch, message.subscription, RefuseReason::offset_below_log_start}});
     return;
@@ -234,12 +234,14 @@ void Leader::subscribe(Time now, NodeId from, const Subscribe& message, Output& 
   out.add(WakeSender{from});
 }
 
-void Leader::unsubscribe(NodeId from, uint64_t subscription) {
-  if (Progress* peer = find(from); peer && peer->subscription() == subscription) peer->unsubscribe();
+void Leader::unsubscribe(Time now, NodeId from, uint64_t subscription) {
+  now_ = now;
+  if (Progress* peer = find(from); peer && peer->subscription() == subscription) peer->unsubscribe(now);
 }
 
-void Leader::follower_lost(NodeId node) {
-  if (Progress* peer = find(node)) peer->unsubscribe();
+void Leader::follower_lost(Time now, NodeId node) {
+  now_ = now;
+  if (Progress* peer = find(node)) peer->unsubscribe(now);
 }
 
 Result<> Leader::ack(Time now, NodeId from, const Ack& message, Output& out) {

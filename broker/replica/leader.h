@@ -32,9 +32,9 @@ class Leader {
 
   // A current replica under its current broker epoch subscribes.
   void subscribe(Time now, NodeId from, const Subscribe& message, Output& out);
-  void unsubscribe(NodeId from, uint64_t subscription);
+  void unsubscribe(Time now, NodeId from, uint64_t subscription);
   Result<> ack(Time now, NodeId from, const Ack& message, Output& out);
-  void follower_lost(NodeId node);
+  void follower_lost(Time now, NodeId node);
   std::optional<SendPlan> next_to_send(NodeId to) const;
   std::optional<Data> sent(NodeId to, const SendPlan& plan, Offset end, std::vector<uint32_t> batch_bytes);
 

@@ -156,9 +156,9 @@ void Partition::subscribe(Time now, NodeId from, const Subscribe& message, Outpu
   leading_->subscribe(now, from, message, out);
 }
 
-void Partition::unsubscribe(Time, NodeId from, const Unsubscribe& message, Output&) {
+void Partition::unsubscribe(Time now, NodeId from, const Unsubscribe& message, Output&) {
   if (auto it = early_.find(from); it != early_.end() && it->second.subscription == message.subscription) early_.erase(it);
-  if (leading_) leading_->unsubscribe(from, message.subscription);
+  if (leading_) leading_->unsubscribe(now, from, message.subscription);
 }
 
 Result<> Partition::ack(Time now, NodeId from, const Ack& message, Output& out) {
@@ -167,9 +167,9 @@ Result<> Partition::ack(Time now, NodeId from, const Ack& message, Output& out) 
   return leading_->ack(now, from, message, out);
 }
 
-void Partition::follower_lost(Time, NodeId node, Output&) {
+void Partition::follower_lost(Time now, NodeId node, Output&) {
   early_.erase(node);
-  if (leading_) leading_->follower_lost(node);
+  if (leading_) leading_->follower_lost(now, node);
 }
 
 std::optional<SendPlan> Partition::next_to_send(NodeId to) const { return leading_ ? leading_->next_to_send(to) : std::nullopt; }

@@ -1,13 +1,14 @@
 #include "broker/replica/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ensure.h"
 
 namespace sg::replica {
 
 Progress::Progress(NodeId node, const Uuid& directory, BrokerEpoch broker_epoch, Offset log_end, Time now)
-    : node_(node), directory_(directory), broker_epoch_(broker_epoch), caught_up_(now), mark_end_(log_end), mark_time_(now) {}
+    : node_(node), directory_(directory), broker_epoch_(broker_epoch), caught_up_(now), left_(now), mark_end_(log_end), mark_time_(now) {}
 
 void Progress::follow(const Progress& earlier) {
   if (earlier.directory_ != directory_) return;
@@ -22,7 +23,7 @@ bool Progress::states_less(Offset common) {
 }
 
 void Progress::subscribe(uint64_t subscription, Offset offset) {
-  unsubscribe();
+  ENSURE(!subscribed_);
   subscribed_ = true;
   subscription_ = subscription;
   next_ = offset;
@@ -31,8 +32,8 @@ void Progress::subscribe(uint64_t subscription, Offset offset) {
   news_due_ = true;  // an answer, if only an empty one: it tells that the logs fit
 }
 
-void Progress::unsubscribe() {
-  subscribed_ = false;
+void Progress::unsubscribe(Time now) {
+  if (std::exchange(subscribed_, false)) left_ = now;
   news_due_ = false;
   in_flight_.clear();
   bytes_in_flight_ = 0;
@@ -72,12 +73,15 @@ bool Progress::ack(Offset durable_end, Offset log_end, Time now) {
 
 void Progress::before_append(Offset log_end, Time now) {
   if (durable_end_ == log_end) {
-    caught_up_ = now;
+    caught_up_ = subscribed_ ? now : std::max(caught_up_, left_);
     mark_end_ = log_end;
     mark_time_ = now;
   }
 }
 
-Time Progress::behind_since(Offset log_end) const { return durable_end_ == log_end ? Time::never() : caught_up_; }
+Time Progress::behind_since(Offset log_end) const {
+  if (durable_end_ != log_end) return caught_up_;
+  return subscribed_ ? Time::never() : std::max(caught_up_, left_);
+}
 
 }  // namespace sg::replica

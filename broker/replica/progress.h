@@ -29,7 +29,7 @@ class Progress {
   // A subscription whose log fits ours up to `offset`: sending starts there.
   void subscribe(uint64_t subscription, Offset offset);
   // Nothing more is sent until it subscribes again. What it has acknowledged stays on its disk, and counts.
-  void unsubscribe();
+  void unsubscribe(Time now);
 
   void sent(Offset end, uint64_t bytes, Offset high_watermark);
 
@@ -39,7 +39,8 @@ class Progress {
   // The log is about to grow from `log_end`: a follower that has all of it is in time as of now.
   void before_append(Offset log_end, Time now);
 
-  // Since when it has not been known to have everything (replica.lag.time.max.ms counts from here); never() while it has everything.
+  // Since when it has not been known to have everything, or to want what comes (replica.lag.time.max.ms counts from here); never() while
+  // it has everything and is subscribed.
   Time behind_since(Offset log_end) const;
 
   NodeId node() const { return node_; }
@@ -80,6 +81,7 @@ class Progress {
   // It had everything as of caught_up_. When it reaches mark_end_, it had everything as of mark_time_: so that a follower that keeps
   // up with a log that never rests counts as caught up (as Kafka's Replica.lastCaughtUpTimeMs).
   Time caught_up_;
+  Time left_;  // when it was subscribed last
   Offset mark_end_;
   Time mark_time_;
 };

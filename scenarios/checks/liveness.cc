@@ -35,6 +35,27 @@ std::vector<NodeId> those(const ClusterView& view, Is&& is) {
 
 }  // namespace
 
+bool ClusterView::hear_each_other(NodeId a, NodeId b) const {
+  return std::ranges::none_of(
+      cut, [&](const auto& pair) { return (pair.first == a && pair.second == b) || (pair.first == b && pair.second == a); });
+}
+
+bool ClusterView::takes_part(NodeId node) const {
+  auto at = std::ranges::find(nodes, node, &Node::id);
+  if (at == nodes.end() || at->away) return false;
+  auto controllers = std::ranges::find_if(nodes, [](const Node& n) { return n.controller && !n.away; });
+  return controllers == nodes.end() || hear_each_other(node, controllers->id);
+}
+
+bool ClusterView::is_electable(const Partition& p) const {
+  return !p.damaged && std::ranges::any_of(p.isr, [&](NodeId member) { return takes_part(member); });
+}
+
+bool ClusterView::is_served(const Partition& p) const {
+  return !p.damaged && takes_part(p.leader) && std::cmp_greater_equal(p.isr.size(), p.min_insync) &&
+         std::ranges::all_of(p.isr, [&](NodeId member) { return takes_part(member) && hear_each_other(p.leader, member); });
+}
+
 LivenessBounds bounds_of(const ClusterTiming& timing) {
   LivenessBounds out;
   out.controller = 3 * timing.election_max + kLostDial;
@@ -48,8 +69,9 @@ bool LivenessChecks::overdue(const std::optional<Time>& since, const std::option
 }
 
 std::optional<Violation> LivenessChecks::look(const ClusterView& view) {
-  const std::vector<NodeId> down = those(view, [](const auto& n) { return !n.up; });
-  hold(majority_since_, down.size() < view.nodes.size() - view.nodes.size() / 2, view.now);
+  const std::vector<NodeId> down = those(view, [](const auto& n) { return !n.up && !n.away; });
+  const std::vector<NodeId> running = those(view, [](const auto& n) { return n.up && !n.away; });
+  hold(majority_since_, running.size() > view.nodes.size() / 2, view.now);
   hold(up_since_, down.empty(), view.now);
   if (overdue(up_since_, healed_, bounds_.up, view.now))
     return Violation{"L8", fmt::format("the nodes {} are not up {} after everything was healed; expected: recovered within {}", list(down),
@@ -61,7 +83,7 @@ std::optional<Violation> LivenessChecks::look(const ClusterView& view) {
 }
 
 std::optional<Violation> LivenessChecks::look_at_controller(const ClusterView& view) {
-  const std::vector<NodeId> controllers = those(view, [](const auto& n) { return n.controller; });
+  const std::vector<NodeId> controllers = those(view, [](const auto& n) { return n.controller && !n.away; });
   hold(controller_since_, controllers.size() == 1, view.now);
   hold(ready_since_, controller_since_ && up_since_, view.now);
   if (overdue(controller_since_, majority_since_, bounds_.controller, view.now))
@@ -76,27 +98,35 @@ std::optional<Violation> LivenessChecks::look_at_controller(const ClusterView& v
                                      view.term, seconds(view.now - healed_), seconds(bounds_.controller), *settled_term_)};
 }
 
+// Or offline, where nobody has what was promised: both are for the controller to find out.
+bool LivenessChecks::is_led(const ClusterView& view, const ClusterView::Partition& p) {
+  if (p.damaged) return p.leader == kNoNode;
+  return !view.is_electable(p) || view.takes_part(p.leader);
+}
+
+// In sync are those, and only those, who can be.
+bool LivenessChecks::is_full(const ClusterView& view, const ClusterView::Partition& p) {
+  if (!view.is_electable(p)) return true;
+  return std::ranges::all_of(p.replicas, [&](NodeId replica) {
+    auto node = std::ranges::find(view.nodes, replica, &ClusterView::Node::id);
+    const bool can_be = view.takes_part(replica) && view.hear_each_other(p.leader, replica);
+    return contains(p.isr, replica) ? can_be : !can_be || node == view.nodes.end() || !node->up || node->spoiled;
+  });
+}
+
 std::optional<Violation> LivenessChecks::look_at_partitions(const ClusterView& view) {
-  // Or offline, where nobody has what was promised: both are for the controller to find out.
-  auto is_led = [](const ClusterView::Partition& p) { return p.damaged == (p.leader == kNoNode); };
-  auto is_full = [&](const ClusterView::Partition& p) {
-    return p.damaged || std::ranges::all_of(p.replicas, [&](NodeId replica) {
-             auto node = std::ranges::find(view.nodes, replica, &ClusterView::Node::id);
-             return contains(p.isr, replica) || node == view.nodes.end() || !node->up || node->spoiled;
-           });
-  };
   auto hidden = std::ranges::find_if(view.partitions, [](const auto& p) { return p.damaged && p.leader != kNoNode; });
   if (hidden != view.partitions.end() && overdue(led_since_, ready_since_, bounds_.leaders, view.now))
     return Violation{"L2", fmt::format("{} is led by node {}, although its last copy was destroyed; expected: it is offline", hidden->name,
                                        hidden->leader)};
-  auto unled = std::ranges::find_if_not(view.partitions, is_led);
+  auto unled = std::ranges::find_if_not(view.partitions, [&](const auto& p) { return is_led(view, p); });
   hold(led_since_, ready_since_ && unled == view.partitions.end(), view.now);
   if (unled != view.partitions.end() && overdue(led_since_, ready_since_, bounds_.leaders, view.now))
     return Violation{
         "L2", fmt::format("{} has no leader {} after everything was healed (ISR {} of the replicas {}); expected: one within "
                           "{} of all nodes being up with a controller",
                           unled->name, seconds(view.now - healed_), list(unled->isr), list(unled->replicas), seconds(bounds_.leaders))};
-  auto partial = std::ranges::find_if_not(view.partitions, is_full);
+  auto partial = std::ranges::find_if_not(view.partitions, [&](const auto& p) { return is_full(view, p); });
   hold(in_sync_since_, led_since_ && partial == view.partitions.end(), view.now);
   if (partial != view.partitions.end() && overdue(in_sync_since_, led_since_, bounds_.in_sync, view.now))
     return Violation{"L3", fmt::format("{} has the ISR {} of the replicas {} at {} after everything was healed (leader {}, epoch {}); "

@@ -22,6 +22,7 @@ struct ClusterView {
     bool up = false;  // has recovered its journal and runs
     bool controller = false;
     bool spoiled = false;  // stored bits of it were changed: a copy there may have to stay out of the ISR
+    bool away = false;     // for good: no process runs there, or it stands still
   };
   struct Partition {
     std::string name;
@@ -32,18 +33,30 @@ struct ClusterView {
     std::vector<NodeId> isr;
     bool damaged = false;  // its last copy was destroyed: it owes nothing but to be offline
     StreamId stream{};
+    int32_t min_insync = 1;
   };
   Time now;
   Term term;  // the greatest that any node has made durable
   std::vector<Node> nodes;
   std::vector<Partition> partitions;
-  bool quorum_destroyed = false;  // a majority of the voters lost its disks: nothing is owed but that the nodes run and say so
+  // A majority of the voters lost its disks, or hears each other no more: nothing is owed but that the nodes run and say so.
+  bool quorum_destroyed = false;
+  std::vector<std::pair<NodeId, NodeId>> cut{};  // who do not hear each other in both directions, for good
+
+  bool hear_each_other(NodeId a, NodeId b) const;
+  // It is no way away from the controller. All are, while nobody is the controller.
+  bool takes_part(NodeId node) const;
+  // Somebody can lead it: a member of its ISR takes part.
+  bool is_electable(const Partition& p) const;
+  // And is told of as the leader, has enough in-sync replicas for acks=all, and hears all of them.
+  bool is_served(const Partition& p) const;
 };
 
 // The timing that the nodes of a run are configured with.
 struct ClusterTiming {
   Duration election_max;
   Duration session_timeout;
+  Duration replica_lag_time_max{};
 };
 
 // What correctness.md owes, stage by stage, so that a late stage cannot hide behind an early one. Each has the allowances that the model
@@ -73,6 +86,8 @@ class LivenessChecks {
   bool healthy() const { return quorum_destroyed_ ? up_since_.has_value() : in_sync_since_.has_value(); }
 
  private:
+  static bool is_led(const ClusterView& view, const ClusterView::Partition& p);
+  static bool is_full(const ClusterView& view, const ClusterView::Partition& p);
   bool overdue(const std::optional<Time>& since, const std::optional<Time>& reason, Duration bound, Time now) const;
   std::optional<Violation> look_at_controller(const ClusterView& view);
   std::optional<Violation> look_at_partitions(const ClusterView& view);

@@ -13,6 +13,8 @@ namespace sg::scenario {
 namespace {
 
 constexpr Duration kRefusalDue = 1s;
+// To one node that does not answer: control and replication, each dialled every 200 ms, for 1 s (broker/peer/reach.h).
+constexpr size_t kDials = 2 * 5;
 
 std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
 
@@ -82,6 +84,8 @@ std::optional<Violation> check_resources(const Holding& h) {
     // For each of the others its link of each kind; for a client its reader, its writer and the request that waits.
     const size_t allowed = kStanding.contains(name) ? 1
                            : name == "peer link"    ? h.peer_connections
+                           : name == "connect"      ? kDials * h.others
+                           : name == "dial "        ? 2 * h.others
                            : name.ends_with(' ')    ? h.others
                                                     : h.client_connections;
     if (count > allowed)

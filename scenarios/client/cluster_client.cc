@@ -48,7 +48,9 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::connection(Task& task, 
 Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& task, Time deadline) {
   size_t attempts = 0;
   while (true) {
-    const net::Address address = options_.bootstrap[next_bootstrap_ % options_.bootstrap.size()];
+    for (size_t i = 0; i < options_.bootstrap.size() && not_before_[bootstrap(next_bootstrap_)] > task.now(); ++i) ++next_bootstrap_;
+    const size_t tried = next_bootstrap_;
+    const net::Address address = bootstrap(tried);
     auto& slot = bootstrap_connections_[address];
     if (slot && !slot->broken()) return slot;
     auto opened = BrokerConnection::open(task, network_, tasks_, address, options_.client_id,
@@ -57,22 +59,36 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& ta
       bootstrap_connections_[address] = *opened;
       return *opened;
     }
+    if (!opened.is(Errc::stopped)) {
+      not_before_[address] = task.now() + options_.reconnect_backoff;
+      leave(tried);
+    }
     if (opened.is(Errc::stopped) || task.now() >= deadline) return std::unexpected(opened.error());
-    ++next_bootstrap_;
     if (++attempts % options_.bootstrap.size() == 0) TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
   }
 }
 
+void ClusterClient::leave(size_t asked) {
+  if (next_bootstrap_ == asked) ++next_bootstrap_;
+}
+
 Result<> ClusterClient::refresh(Task& task, const std::vector<std::string>& topics, Time deadline) {
+  TRY_DO(look_up(task, topics, deadline));
+  return {};
+}
+
+// Who answered.
+Result<size_t> ClusterClient::look_up(Task& task, const std::vector<std::string>& topics, Time deadline) {
   kafka::MetadataRequest request;
   request.topics.emplace();
   for (const std::string& name : topics) request.topics->push_back({.topic_id = {}, .name = name});
   while (true) {
     TRY(auto broker, any_connection(task, deadline));
+    const size_t tried = next_bootstrap_;
     auto response = broker->call(task, kMetadataVersion, request, std::min(deadline, task.now() + options_.request_timeout));
     if (!response) {
       if (response.is(Errc::stopped)) return std::unexpected(response.error());
-      ++next_bootstrap_;
+      leave(tried);
       if (task.now() >= deadline) return fail(Errc::unavailable, "no broker answered");
       TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
       continue;
@@ -95,7 +111,8 @@ Result<> ClusterClient::refresh(Task& task, const std::vector<std::string>& topi
           leader = {p.leader_id, p.leader_epoch};  // never back to an older leader
       }
     }
-    return {};
+    answered_ = tried;
+    return tried;
   }
 }
 
@@ -120,18 +137,18 @@ void ClusterClient::forget_leader(const std::string& topic, int32_t partition) {
   auto it = topics_.find(topic);
   if (it != topics_.end() && static_cast<size_t>(partition) < it->second.partitions.size())
     it->second.partitions[static_cast<size_t>(partition)].node = kNoNode;
-  ++next_bootstrap_;  // ask somebody else
+  leave(answered_);
 }
 
 Result<Leader> ClusterClient::find_leader(Task& task, const std::string& topic, int32_t partition, Time deadline) {
   while (true) {
     Leader known = leader(topic, partition);
     if (known.node != kNoNode) return known;
-    TRY_DO(refresh(task, {topic}, deadline));
+    TRY(const size_t asked, look_up(task, {topic}, deadline));
     known = leader(topic, partition);
     if (known.node != kNoNode) return known;
     if (task.now() >= deadline) return fail(Errc::timeout, fmt::format("{}-{} has no leader", topic, partition));
-    ++next_bootstrap_;
+    leave(asked);
     TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
   }
 }

@@ -20,6 +20,7 @@ struct ClientOptions {
   Duration connect_timeout = 1s;
   Duration request_timeout = 3s;
   Duration retry_backoff = 50ms;
+  Duration reconnect_backoff = 2s;
   bool keeps_newest_leader = true;  // of two answers the one with the later epoch counts; false: the later answer, as with old clients
 };
 
@@ -58,6 +59,10 @@ class ClusterClient {
   Result<std::shared_ptr<BrokerConnection>> connection(Task& task, NodeId node);
   // To any broker.
   Result<std::shared_ptr<BrokerConnection>> any_connection(Task& task, Time deadline);
+  // Whom any_connection() has led to last, and that this one was of no use: unless another task has done so already, the next is taken.
+  // Else tasks that share a disappointment would come round to the same broker together.
+  size_t asked() const { return next_bootstrap_; }
+  void leave(size_t asked);
 
   // Creates topics and waits until each partition has a leader. Topics that are there already are fine.
   Result<> create_topic(Task& task, const std::string& name, int32_t partitions, int16_t replication_factor, int32_t min_insync,
@@ -70,6 +75,7 @@ class ClusterClient {
   struct Known {
     std::vector<Leader> partitions;
   };
+  Result<size_t> look_up(Task& task, const std::vector<std::string>& topics, Time deadline);
 
   Scheduler& scheduler_;
   net::Network& network_;
@@ -79,7 +85,10 @@ class ClusterClient {
   std::map<NodeId, std::shared_ptr<BrokerConnection>> connections_;
   std::map<net::Address, std::shared_ptr<BrokerConnection>> bootstrap_connections_;
   std::map<std::string, Known> topics_;
+  const net::Address& bootstrap(size_t index) const { return options_.bootstrap[index % options_.bootstrap.size()]; }
+  std::map<net::Address, Time> not_before_;  // who could not be reached is not tried first again
   size_t next_bootstrap_ = 0;
+  size_t answered_ = 0;  // whose metadata came last
 };
 
 }  // namespace sg::scenario

@@ -93,10 +93,14 @@ bool PartitionProducer::identity_is_used_up(const Batch& next) const {
 
 Result<> PartitionProducer::ensure_producer_id(Task& task) {
   TRY(auto broker, client_.any_connection(task, task.now() + options_.request_timeout));
-  TRY(auto response, broker->call(task, kInitProducerIdVersion, kafka::InitProducerIdRequest{}, task.now() + options_.request_timeout));
-  if (response.error_code != ErrorCode::none) return fail(Errc::unavailable, "no producer id now");
-  producer_id_ = response.producer_id;
-  producer_epoch_ = response.producer_epoch;
+  const size_t asked = client_.asked();
+  auto response = broker->call(task, kInitProducerIdVersion, kafka::InitProducerIdRequest{}, task.now() + options_.request_timeout);
+  if (!response || response->error_code != ErrorCode::none) {
+    client_.leave(asked);
+    return response ? fail(Errc::unavailable, "no producer id now") : std::unexpected(response.error());
+  }
+  producer_id_ = response->producer_id;
+  producer_epoch_ = response->producer_epoch;
   next_sequence_ = options_.first_sequence;
   numbered_ = 0;
   return {};

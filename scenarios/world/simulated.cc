@@ -84,6 +84,9 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
   times_.safety_begin = Time{0} + scenario.phases.set_up;
   times_.safety_end = times_.safety_begin + std::chrono::milliseconds(rng.between(low, std::max(low, high)));
   plan_ = options.plan ? *options.plan : draw_plan(scenario, world_.rng("faults"), seed, times_.safety_begin, times_.safety_end);
+  Rng ending = world_.rng("ending");
+  ending_ = scenario.phases.endings[ending.below(scenario.phases.endings.size())];
+  if (ending_ == Ending::majority) broken_ = draw_broken(ending, cluster_.nodes().size());
   if (std::ranges::any_of(plan_.faults, is_hold)) world_.network().set_finder(&held_);
   for (const sim::Fault& fault : plan_.faults)
     if (is_hold(fault)) check_words(fault);
@@ -128,12 +131,12 @@ std::string_view SimulatedWorld::role_of(const sim::Node& node) const {
   return leads ? "a leader" : "a follower";
 }
 
-// A broker whose disk has failed under it ends, and its service manager starts it again; so does one whose stop in order was under way
-// when everything was healed.
+// A broker whose disk has failed under it ends, and its service manager starts it again; so does one that was stopped in order and took
+// longer than it was to stay down.
 void SimulatedWorld::supervise() {
   for (sim::Node* node : cluster_.nodes())
     node->set_on_end([this](sim::Node& ended, std::optional<int> code) {
-      const bool stopped = is_stopping(ended) && world_.phase() == sim::Phase::liveness;
+      const bool stopped = is_stopping(ended) && !world_.effects().kept_down(ended);
       stopping_.erase(ended.index());
       if (code != broker::kExitDisk && !stopped) return;
       world_.schedule(world_.now() + kRestartAfterExit, [this, &ended] { world_.effects().start(ended); });
@@ -156,8 +159,26 @@ ClientHost& SimulatedWorld::add_client(std::string name, ClientProgram program) 
 }
 
 void SimulatedWorld::heal() {
+  if (ending_ == Ending::stopped) {
+    world_.disarm();
+    world_.run_until(world_.now() + longest_fault());
+    return world_.end_faults();
+  }
   executor_->mend();
   world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
+  // With a voter that has to be admitted again a minority more is too many.
+  if (!taken_.empty()) broken_.clear();
+  if (ending_ == Ending::majority && broken_.empty()) ending_ = Ending::healed;
+  break_for_ever(world_, cluster_.nodes(), broken_);
+}
+
+Duration SimulatedWorld::longest_fault() const {
+  Duration longest{};
+  for (const sim::Fault& f : plan_.faults) {
+    const bool twice = f.kind == sim::FaultKind::kill || f.kind == sim::FaultKind::power_cut || f.kind == sim::FaultKind::wipe;
+    longest = std::max(longest, twice ? 2 * f.duration + Duration(f.value) : f.duration);
+  }
+  return longest;
 }
 
 // For how long the faults of links can hold back one message, at most.
@@ -200,7 +221,7 @@ bool SimulatedWorld::may_be_stale(Time time) const {
 
 ClusterTiming SimulatedWorld::timing() const {
   const auto& timing = cluster_.config().timing;
-  return {timing.election_max, timing.session_timeout};
+  return {timing.election_max, timing.session_timeout, timing.replica_lag_time_max};
 }
 
 // --- What is known of it -------------------------------------------------------------------------------------------------------------
@@ -230,18 +251,34 @@ ClusterView SimulatedWorld::view() const {
     out.nodes.push_back({.id = Cluster::broker_id(i),
                          .up = broker && broker->catalogue(),
                          .controller = broker && broker->is_controller(),
-                         .spoiled = cluster_.nodes()[i]->disk().damages() > 0});
+                         .spoiled = cluster_.nodes()[i]->disk().damages() > 0,
+                         .away = is_away(*cluster_.nodes()[i])});
   }
+  note_cuts(out);
   if (const metadata::Catalogue* catalogue = cluster_.newest_catalogue())
     for (const auto& [stream, p] : catalogue->partitions()) {
       // Damaged, or on a disk that is not there any more.
       const bool spoiled = std::ranges::none_of(p.isr, [&](const metadata::Copy& copy) { return catalogue->intact(p, copy); });
       out.partitions.push_back({fmt::format("{}-{}", catalogue->topic(p.topic_id)->name, p.index), p.leader, p.leader_epoch,
                                 p.partition_epoch, p.replicas, p.isr_nodes(),
-                                destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p), stream});
+                                destroyed(stream) || (spoiled && touched(p.isr_nodes())) || nobody_left(p), stream, p.min_isr});
     }
   out.quorum_destroyed = quorum_destroyed();
   return out;
+}
+
+// For good, once no fault strikes any more.
+bool SimulatedWorld::is_away(const sim::Node& node) const {
+  return world_.phase() == sim::Phase::liveness && (world_.effects().kept_down(node) || node.stalled());
+}
+
+void SimulatedWorld::note_cuts(ClusterView& view) const {
+  if (world_.phase() != sim::Phase::liveness) return;
+  const std::vector<sim::Node*>& nodes = cluster_.nodes();
+  for (size_t a = 0; a < nodes.size(); ++a)
+    for (size_t b = 0; b < a; ++b)
+      if (world_.network().is_cut(nodes[a]->index(), nodes[b]->index()) || world_.network().is_cut(nodes[b]->index(), nodes[a]->index()))
+        view.cut.emplace_back(Cluster::broker_id(a), Cluster::broker_id(b));
 }
 
 // What is committed says who is in sync; a cluster without a quorum does not know it any more. What the faults have destroyed is compared
@@ -251,18 +288,24 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
   std::vector<ReplicaContents> out;
   const bool headless = quorum_destroyed();
   if (headless && !observers_) return out;
+  const ClusterView before = view();
   const metadata::Catalogue* newest = cluster_.newest_catalogue();
   ENSURE(headless || newest, "no node is up");
-  std::set<PartitionName> gone;
+  std::set<PartitionName> gone, unserved;
   const metadata::Catalogue catalogue = headless ? observers_->catalogue() : *newest;
   for (const auto& [stream, p] : catalogue.partitions())
     if (destroyed(stream)) gone.insert({catalogue.topic(p.topic_id)->name, p.index});
   std::set<NodeId> damaged;
   for (size_t i = 0; observers_ && i < cluster_.nodes().size(); ++i)
     if (observers_->damaged(Cluster::broker_id(i))) damaged.insert(Cluster::broker_id(i));
+  world_.heal_all();  // also who is broken for good has a disk that can be read
   for (ReplicaContents& r : cluster_.read_replicas(catalogue)) {
     if (gone.contains(r.partition)) continue;
     if (headless && damaged.contains(r.node)) r.in_sync = false;
+    // Nobody could bring those to the same end: one of them has to have it all.
+    auto seen = std::ranges::find(before.partitions, to_string(r.partition), &ClusterView::Partition::name);
+    const bool served = ending_ == Ending::healed || (seen != before.partitions.end() && before.is_served(*seen));
+    if (r.in_sync && !served && !unserved.insert(r.partition).second) r.in_sync = false;
     out.push_back(std::move(r));
   }
   return out;
@@ -270,11 +313,12 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
 
 std::optional<Violation> SimulatedWorld::check_holdings() {
   for (const sim::Node* node : cluster_.nodes())
-    if (auto v = check_resources({.node = node->name(),
-                                  .others = cluster_.nodes().size() - 1,
-                                  .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
-                                  .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
-                                  .tasks = node->describe_tasks()}))
+    if (auto v = is_away(*node) ? std::nullopt
+                                : check_resources({.node = node->name(),
+                                                   .others = cluster_.nodes().size() - 1,
+                                                   .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
+                                                   .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
+                                                   .tasks = node->describe_tasks()}))
       return v;
   return std::nullopt;
 }
@@ -301,7 +345,14 @@ std::optional<Violation> SimulatedWorld::judge_outside() {
 }
 
 std::optional<Violation> SimulatedWorld::check_idleness() {
-  const std::vector<IdlePartition> partitions = observers_->idle();
+  const ClusterView now = view();
+  std::vector<IdlePartition> partitions = observers_->idle();
+  std::erase_if(partitions, [&](const IdlePartition& p) {
+    auto it = std::ranges::find(now.partitions, p.name, &ClusterView::Partition::name);
+    return it != now.partitions.end() && !it->damaged && ending_ != Ending::healed && !now.is_served(*it);
+  });
+  for (IdlePartition& p : partitions)
+    std::erase_if(p.replicas, [&](const IdleReplica& r) { return !now.takes_part(r.node) || !now.hear_each_other(r.node, p.leader); });
   idle_partitions_ = partitions.size();
   const std::vector<Violation> idle = check_idle(partitions);
   return idle.empty() ? std::nullopt : std::optional(idle.front());
@@ -350,6 +401,9 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.events = world_.events();
   out.sim_ns = world_.now().ns;
   out.drawn = cluster_.drawn();
+  if (scenario_.phases.endings.size() > 1 || ending_ != Ending::healed)
+    out.drawn +=
+        fmt::format("ending = {}{}{}\n", to_string(ending_), broken_.empty() ? "" : ": ", scenario::describe(cluster_.nodes(), broken_));
   out.plan = sim::to_string(plan_);
   out.faults_planned = plan_.faults.size();
   out.faults_struck = executor_->executed();

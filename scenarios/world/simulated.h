@@ -11,6 +11,7 @@
 
 #include "scenarios/checks/observers.h"
 #include "scenarios/world/cluster.h"
+#include "scenarios/world/ending.h"
 #include "scenarios/world/holds.h"
 #include "scenarios/world/world.h"
 #include "sim/fault_executor.h"
@@ -48,6 +49,7 @@ class SimulatedWorld final : public World {
   void start() override;
   ClientHost& add_client(std::string name, ClientProgram program) override;
   void heal() override;
+  Ending ending() const override { return ending_; }
   Duration still_under_way() const override;
   Duration still_stopping() const override;
   bool somebody_moved() const override;
@@ -69,10 +71,13 @@ class SimulatedWorld final : public World {
  private:
   class Host;
   bool quorum_destroyed() const;
+  bool is_away(const sim::Node& node) const;
+  void note_cuts(ClusterView& view) const;
   bool destroyed(StreamId stream) const;
   bool nobody_left(const metadata::Partition& p) const;
   std::vector<std::string> how_it_stands() const;
   bool touched(const std::vector<NodeId>& members) const;
+  Duration longest_fault() const;
   void supervise();
   void await_hold_ends();
   std::optional<Violation> check_holdings();
@@ -88,6 +93,8 @@ class SimulatedWorld final : public World {
   std::optional<Observers> observers_;
   PhaseTimes times_;
   sim::FaultPlan plan_;
+  Ending ending_ = Ending::healed;
+  std::vector<Broken> broken_;  // for ever, once everything else was healed
   std::unique_ptr<sim::FaultExecutor> executor_;
   std::vector<std::unique_ptr<Host>> clients_;
   std::map<uint32_t, uint64_t> stopping_;      // in an orderly way: nodes by the world's number, and which of their incarnations

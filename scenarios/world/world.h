@@ -47,8 +47,9 @@ class World {
   virtual void start() = 0;
   // A host, down until its start().
   virtual ClientHost& add_client(std::string name, ClientProgram program) = 0;
-  // No fault strikes any more; what is broken is mended, who is down starts.
+  // No fault strikes any more; what is broken is mended, who is down starts, as far as the run's ending wants it.
   virtual void heal() = 0;
+  virtual Ending ending() const = 0;
   // What the healing cannot undo at once, because something is under way: how long that may take.
   virtual Duration still_under_way() const = 0;
   // Some node is being stopped in order: how long its end may take, before it starts again. Zero: none is.

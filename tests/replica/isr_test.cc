@@ -46,6 +46,18 @@ TEST_CASE("given a follower that lags for replica.lag.time.max, the leader propo
   CHECK(t.isr({1, 2}) == Lines{"high watermark 1"});
 }
 
+TEST_CASE("given a follower that has everything and asks for no more, it lags from when it was lost, also where nothing is written") {
+  Timeline t;
+  t.lead(1, {1, 2, 3});
+  t.catch_up(kTwo);
+  t.catch_up(kThree);
+  t.at(20s);
+  t.event([](Partition& p, Time now, Output& out) { p.follower_lost(now, kThree, out); });
+  CHECK(t.partition().deadline() == t.now() + 10s);
+  CHECK(t.at(29s) == Lines{});
+  CHECK(t.at(30s) == Lines{"propose 1 2"});
+}
+
 TEST_CASE("given a shrink that the catalogue has not committed, the high watermark still waits for the member") {
   Timeline t;
   t.lead(1, {1, 2, 3});

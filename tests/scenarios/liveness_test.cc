@@ -94,6 +94,48 @@ TEST_CASE("given a partition whose last copy was destroyed, then it owes nothing
   CHECK(s.checks.healthy());
 }
 
+TEST_CASE("given a node that is away for good, then the others owe everything, and that they go on without it") {
+  for (bool led : {true, false})
+    for (bool left_out : {true, false}) {
+      Story s;
+      s.view.nodes[2] = {.id = NodeId(3), .away = true};
+      s.p().leader = led ? NodeId(2) : NodeId(3);
+      s.p().isr = left_out ? std::vector{NodeId(1), NodeId(2)} : std::vector{NodeId(1), NodeId(2), NodeId(3)};
+      s.look(20s);
+      CHECK(s.found == (!led ? "L2" : !left_out ? "L3" : ""));
+      CHECK(s.checks.healthy() == (led && left_out));
+      CHECK(s.view.is_served(s.p()) == (led && left_out));
+    }
+}
+
+TEST_CASE("given a partition whose in-sync replicas are all away, then it owes nothing") {
+  Story s;
+  s.view.nodes[2] = {.id = NodeId(3), .away = true};
+  s.p().leader = kNoNode;
+  s.p().isr = {NodeId(3)};
+  s.look(20s);
+  CHECK(s.found == "");
+  CHECK_FALSE(s.view.is_served(s.p()));
+}
+
+TEST_CASE(
+    "given two nodes that do not hear each other for good, then neither is in sync with the other, and who hears no controller leads "
+    "nothing") {
+  Story s;
+  s.view.cut = {{NodeId(3), NodeId(2)}};
+  s.look(3s);
+  CHECK_FALSE(s.checks.healthy());
+  s.p().isr = {NodeId(1), NodeId(2)};
+  s.look(20s);
+  CHECK(s.found == "");
+  CHECK(s.checks.healthy());
+
+  Story t;
+  t.view.cut = {{NodeId(1), NodeId(2)}};
+  t.look(20s);
+  CHECK(t.found == "L2");
+}
+
 TEST_CASE("given a destroyed quorum, then nothing is owed but that the nodes run, and that is all that health means") {
   for (bool up : {true, false}) {
     Story s;

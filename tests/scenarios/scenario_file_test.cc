@@ -298,6 +298,7 @@ TEST_CASE("given an impossible value, when the scenario is loaded, then its line
   for (const char* seconds : {"-1", "86401", "nan", "inf", "\"1\""})
     CHECK(wrong(and_then("[phases]\nsafety_s = " + std::string(seconds))) == ":11: safety_s: expected seconds between 0 and 86400");
   CHECK(has(wrong(and_then("[phases]\ncheck = [\"some\"]")), "only [\"all\"] exists"));
+  CHECK(has(wrong(and_then("[phases]\nending = \"heeled\"")), "ending 'heeled'"));
   CHECK(wrong(and_then("[[at]]\ndo = \"kill\"")).starts_with(":10: t_s is missing"));
   CHECK(wrong(and_then("workload = ")).starts_with(":10: "));  // not TOML
 }
