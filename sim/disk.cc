@@ -210,6 +210,7 @@ Result<size_t> SimDisk::complete_write(Op& op) {
   std::optional<Errc> error = error_of(result);
   trace_.event(queue_.now(), node_, TraceKind::disk_written, inode.id(), op.offset, op.write.length, error_number(error));
   observe([&](DiskObserver& o) { o.on_written(node_, op.number, ref_of(*op.file), op.offset, op.write.length, op.durability, error); });
+  tell_failure(op, error);
   return result;
 }
 
@@ -236,7 +237,12 @@ Result<size_t> SimDisk::complete_sync(Op& op) {
   std::optional<Errc> error = error_of(result);
   trace_.event(queue_.now(), node_, TraceKind::disk_sync, inode.id(), op.flush.sectors(), error_number(error));
   observe([&](DiskObserver& o) { o.on_sync(node_, ref_of(*op.file), error); });
+  tell_failure(op, error);
   return result;
+}
+
+void SimDisk::tell_failure(const Op& op, std::optional<Errc> error) {
+  if (error && op.life) observe([&](DiskObserver& o) { o.on_failure(node_, op.number, ref_of(*op.file), *error); });
 }
 
 Result<size_t> SimDisk::sync_directory(Task& task, Life& life, std::string_view path) {

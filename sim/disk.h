@@ -78,6 +78,8 @@ class DiskObserver {
   virtual void on_written([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, [[maybe_unused]] uint64_t offset,
                           [[maybe_unused]] uint64_t length, disk::Durability, std::optional<Errc>) {}
   virtual void on_sync([[maybe_unused]] uint32_t node, const FileRef&, std::optional<Errc>) {}
+  // A process is told that its write or its sync of a file has failed; of what a dead one left behind nobody is told.
+  virtual void on_failure([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, Errc) {}
   // A fault has removed a file.
   virtual void on_lost([[maybe_unused]] uint32_t node, const FileRef&) {}
   // A fault has changed a stored bit.
@@ -236,6 +238,7 @@ class SimDisk final : private EventHandler {
   Result<size_t> complete_write(Op& op);
   Result<size_t> complete_sync(Op& op);
   Result<size_t> complete_sync_directory(Op& op);
+  void tell_failure(const Op& op, std::optional<Errc> error);
   // Parks the task until the operation is done or the node is dead.
   Result<size_t> wait_for(Task& task, Life& life, Op& op, const char* what);
 

@@ -78,7 +78,7 @@ class Recovery {
     for (SegmentPtr& file : files) {
       reader_.turn_to(*file->file, file->file_bytes);
       TRY(ByteSpan block, reader_.range(task_, 0, block_));
-      bool zero = all_zero(block);
+      const bool zero = reader_.unreadable_blocks() == 0 && all_zero(block);
       auto header = decode_segment_block(block);
       if (header) {
         TRY_DO(check_identity(*header, file->path));

@@ -102,22 +102,25 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
                   std::optional<Errc> error) override {
     if (!is_journal(file)) return;
     Machine& machine = at(node);
-    // Where there is no space for a file ahead of its use, the journal goes on without it.
-    if (error && (*error != Errc::no_space || machine.ledger->is_promise(op))) disk_failed(node, "a write", file.path);
     seen.disks[machine.id].ends(op, seen.now);
     machine.ledger->written(op, !error);
   }
   void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
+    if (is_journal(file) && !error) at(node).ledger->synced();
+  }
+  void on_failure(uint32_t node, uint64_t op, const sim::FileRef& file, Errc error) override {
     if (!is_journal(file)) return;
-    if (error) return disk_failed(node, "a sync", file.path);
-    at(node).ledger->synced();
+    Ledger& ledger = *at(node).ledger;
+    // Where there is no space for a file ahead of its use, the journal goes on without it.
+    if (error == Errc::no_space && !ledger.is_promise(op)) return;
+    ledger.failed(fmt::format("a write or a sync of {}", file.path));
   }
   void on_sync_directory(uint32_t node, std::string_view) override { at(node).ledger->synced(); }
-  void disk_failed(uint32_t node, std::string_view what, std::string_view path) {
-    at(node).ledger->failed(fmt::format("{} of {}", what, path));
-  }
   void on_flip(uint32_t node, const sim::FileRef& file, uint64_t offset) override {
     if (is_journal(file)) at(node).ledger->flipped(file.path, offset);
+  }
+  void on_spoil(uint32_t node, const sim::FileRef& file, uint64_t offset) override {
+    if (is_journal(file)) at(node).ledger->spoiled(file.path, offset);
   }
   void on_lost(uint32_t node, const sim::FileRef& file) override {
     if (is_journal(file)) at(node).ledger->file_lost(file.path);

@@ -67,7 +67,9 @@ void Ledger::check_rewrite(std::string_view path, uint64_t offset, size_t length
   auto file = files_.find(path);
   if (file == files_.end()) return;
   const FileUse& use = file->second;
-  bool live = use.generation >= floor_ && offset < use.end;
+  // A segment that cannot be told any more, and in which nobody was promised anything.
+  const bool unknown = use.header_unreadable && use.commits <= 1;
+  const bool live = use.generation >= floor_ && offset < use.end && !unknown;
   judge_->check(Check::e21, !live, [&] {
     return fmt::format(
         "node {} writes {} bytes at {} of {}, where segment {} holds synced commits up to byte {}; expected: such a block is never written "
@@ -140,11 +142,25 @@ void Ledger::recovered_short(const wal::ChainEnd& found, const std::string& who)
   bool excused = true;
   for (const Place& p : places_) excused = excused && (p.sequence <= found.sequence || p.hit);
   excused = excused && !places_.empty() && places_.front().sequence <= found.sequence + 1;
+  forget_places_behind(found.sequence);
   if (rotten && !excused && !damaged()) unreported_ = text();
   exempt_ = true;
   begun_since_.clear();
   sequence_ = found.sequence;
   crc_ = found.crc;
+}
+
+// What recovery has cut may be written over.
+void Ledger::forget_places_behind(uint64_t sequence) {
+  while (!places_.empty() && places_.back().sequence > sequence) {
+    const Place& place = places_.back();
+    auto file = files_.find(place.path);
+    if (file != files_.end() && file->second.generation == place.generation) {
+      file->second.end = std::min(file->second.end, place.offset);
+      file->second.commits -= 1;
+    }
+    places_.pop_back();
+  }
 }
 
 void Ledger::registered(bool clean, std::span<const StreamId> damaged) {
@@ -160,6 +176,12 @@ void Ledger::flipped(std::string_view path, uint64_t offset) {
   rotten_ = true;
   for (Place& p : places_)
     if (p.path == path && offset >= p.offset && offset - p.offset < p.length) p.hit = true;
+}
+
+void Ledger::spoiled(std::string_view path, uint64_t offset) {
+  flipped(path, offset);
+  auto file = files_.find(path);
+  if (file != files_.end() && offset < file->second.header_bytes) file->second.header_unreadable = true;
 }
 
 // The first commit of a segment is reported once the segment's number is noted beside it. A second one proves that this has happened.
@@ -337,12 +359,14 @@ void Ledger::apply(const Pending& p) {
   hard_state_ = p.hard_state();
   const uint64_t generation = p.is_commit ? p.header.generation : p.segment.generation;
   FileUse& use = files_[p.path];
-  if (use.generation != generation) use.commits = 0;
-  use = {generation, p.offset + p.length, use.commits + (p.is_commit ? 1 : 0)};
+  if (!p.is_commit) use = {.generation = generation, .header_bytes = p.length};
+  if (use.generation != generation) use = {.generation = generation};
+  use.end = p.offset + p.length;
+  use.commits += p.is_commit ? 1 : 0;
   if (!p.is_commit) return check_floor(p.segment.floor);
   sequence_ = p.header.sequence;
   crc_ = p.header.crc;
-  places_.push_back({sequence_, p.path, p.offset, p.length});
+  places_.push_back({sequence_, p.path, p.offset, p.length, generation});
   if (places_.size() > kKeptPlaces) places_.pop_front();
   orderly_ = (p.header.flags & wal::kOrderlyStop) != 0;
   size_t appends = 0;

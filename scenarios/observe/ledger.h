@@ -71,6 +71,8 @@ class Ledger {
   void failed(std::string what);
   // A fault has changed a stored bit. The product has to find out and to report it, but where it hit a commit that nothing vouches for.
   void flipped(std::string_view path, uint64_t offset);
+  // A fault has made a sector unreadable: likewise, and a header block has no second copy elsewhere.
+  void spoiled(std::string_view path, uint64_t offset);
   // A fault has removed a file. If anything in it was promised, the product has to find out and to report it.
   void file_lost(std::string_view path);
   void died(sim::Death death);
@@ -122,6 +124,7 @@ class Ledger {
     std::string path;
     uint64_t offset = 0;
     uint64_t length = 0;
+    uint64_t generation = 0;
     bool hit = false;  // by a flipped bit, or gone with its file
   };
   static constexpr size_t kKeptPlaces = 64;
@@ -129,12 +132,15 @@ class Ledger {
     uint64_t generation = 0;
     uint64_t end = 0;  // bytes below it are durable and named by the log
     uint64_t commits = 0;
+    uint64_t header_bytes = 0;
+    bool header_unreadable = false;
   };
 
   void receive_segment(Pending pending);
   void receive_commit(Pending pending, ByteSpan bytes);
   void recovered_to(const wal::SegmentHeader& header);
   void recovered_short(const wal::ChainEnd& found, const std::string& who);
+  void forget_places_behind(uint64_t sequence);
   bool on_disk(const Pending& pending) const;
   void check_hard_state(const wal::HardState& before, const wal::HardState& after, std::string_view where);
   void check_rewrite(std::string_view path, uint64_t offset, size_t length);

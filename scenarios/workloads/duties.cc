@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/kafka/metadata.h"
+#include "scenarios/checks/history_checks.h"
 #include "scenarios/client/consumer.h"
 #include "scenarios/client/producer.h"
 #include "scenarios/workloads/notes.h"
@@ -11,6 +12,7 @@ namespace sg::scenario {
 namespace {
 
 constexpr int16_t kMetadataVersion = 12;
+constexpr Duration kListAgain = 100ms;
 
 }  // namespace
 
@@ -100,9 +102,8 @@ bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionN
   return true;
 }
 
-}  // namespace
-
-std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+// What every broker lists now.
+std::string list_once(Task& task, ClientEnv& env, History& history, Time deadline) {
   std::string failed;
   TaskGroup tasks(env.scheduler);
   for (const net::Address& address : env.bootstrap) {
@@ -122,6 +123,17 @@ std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadl
   }
   tasks.stop();
   tasks.join(task);
+  return failed;
+}
+
+}  // namespace
+
+std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+  std::string failed;
+  do {
+    history.listings.clear();
+    failed = list_once(task, env, history, deadline);
+  } while (!check_listings(history).empty() && task.sleep_for(kListAgain) && task.now() < deadline);
   return failed;
 }
 

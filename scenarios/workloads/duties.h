@@ -20,7 +20,8 @@ std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpe
 std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
                       Time deadline);
 
-// Every broker's list of all topics, into history.listings. What did not come about by the deadline; empty if all did.
+// Every broker's list of all topics, into history.listings: again until each knows what was made and deleted last. What did not come about
+// by the deadline; empty if all did.
 std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline);
 
 // Reads every partition from the beginning to the end that its leader names. What did not come about by the deadline; empty if all did.

@@ -406,6 +406,36 @@ TEST_CASE("a flipped bit in the last commit may cost it; in an earlier one the n
   }
 }
 
+TEST_CASE("what recovery has cut of damage may be written over") {
+  for (bool hit : {true, false}) {
+    Fixture f;
+    const wal::ChainEnd before = f.journal.end;
+    const std::string path = f.journal.path();
+    const uint64_t at = f.journal.position;
+    f.journal.commit({entry(kOrders, 3, 4, 1)});
+    if (hit) f.ledger.spoiled(path, at + 10);
+    f.crash(sim::Death::kill);
+    if (hit) f.journal.open(before);
+    f.ledger.write(1000, path, at, ByteVec(wal::kBlockBytes));
+    CHECK(f.bench.found() == (hit ? "" : "E21"));
+  }
+}
+
+TEST_CASE("a segment that nobody can tell any more may be written again only where nothing was promised in it") {
+  for (int commits : {1, 2}) {
+    for (bool unreadable : {true, false}) {
+      Fixture f;
+      f.journal.open();
+      const std::string path = f.journal.path();
+      for (int i = 0; i < commits; ++i) f.journal.commit({entry(kOrders, 3 + i, 4 + i, 1)});
+      if (unreadable) f.ledger.spoiled(path, 600);
+      f.crash(sim::Death::kill);
+      f.ledger.write(1000, path, 0, ByteVec(wal::kBlockBytes));
+      CHECK(f.bench.found() == (unreadable && commits == 1 ? "" : "E21"));
+    }
+  }
+}
+
 TEST_CASE("given a file that is gone with what was on its way to it, then nobody takes that for written") {
   Fixture f;
   const wal::ChainEnd before = f.journal.end;

@@ -210,6 +210,7 @@ struct Recorder : DiskObserver {
   void on_written(uint32_t, uint64_t, const FileRef& f, uint64_t, uint64_t, Durability, std::optional<Errc> e) override {
     seen.push_back(fmt::format("written {} {}", f.path, e ? "error" : "ok"));
   }
+  void on_failure(uint32_t, uint64_t, const FileRef& f, Errc) override { seen.push_back(fmt::format("told {}", f.path)); }
 };
 
 TEST_CASE("an observer that knows flipped bits only hears of an unreadable sector as of one; of a failed write it hears the failure") {
@@ -219,7 +220,22 @@ TEST_CASE("an observer that knows flipped bits only hears of an unreadable secto
   f.node.disk().spoil_sector("f", 600);
   f.node.disk().fail_writes("", 1);
   f.with_file([&](Task& task, disk::File& file) { CHECK(file.write(task, 0, ByteVec(1, 2), Durability::buffered).is(Errc::io)); });
-  CHECK(recorder.seen == std::vector<std::string>{"damage f@600", "written f error"});
+  CHECK(recorder.seen == std::vector<std::string>{"damage f@600", "written f error", "told f"});
+}
+
+TEST_CASE("of a write that fails when its process is dead nobody is told") {
+  Filed f;
+  Recorder recorder;
+  f.node.disk().add_observer(&recorder);
+  f.node.disk().fail_syncs("", 1);
+  f.node.arm({CrashPoint::during_write, Death::kill});
+  f.stage.begin(f.node, [](Task& task, NodeEnv& env) {
+    auto file = env.disk.open(task, "f", OpenMode::read_write);
+    REQUIRE(file);
+    CHECK((*file)->write(task, 0, ByteVec(1, 2), Durability::synced).is(Errc::stopped));
+  });
+  f.stage.run_for(1s);
+  CHECK(recorder.seen == std::vector<std::string>{"written f error"});
 }
 
 TEST_CASE(

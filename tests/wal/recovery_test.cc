@@ -180,6 +180,18 @@ TEST_CASE("given a segment of the log is gone, then every stream counts as damag
   CHECK(state(result, kRaftLog)->damaged);
 }
 
+TEST_CASE("given a segment of which the device cannot read the beginning, then nobody takes its file for one that is free") {
+  World world;
+  MemoryDisk disk;
+  three_commits(world, disk);
+  reopen(world, disk);
+  for (uint64_t block : {0, 1}) disk.at(kFirst).unreadable.insert(block);
+  const ByteVec before = disk.at(kFirst).now;
+  CHECK(reopen(world, disk).start == StartKind::damaged);
+  CHECK(reopen(world, disk).start == StartKind::damaged);
+  CHECK(disk.at(kFirst).now == before);
+}
+
 TEST_CASE("given a sealed segment, then its index is read instead of its commits; a damaged index is rebuilt by scanning") {
   World world;
   MemoryDisk disk;
