@@ -105,7 +105,7 @@ class Conductor {
   // --- Safety ---
 
   bool safety() {
-    if (world_.faults_planned() == 0 || scenario_.phases.calm) {
+    if (world_.ending() != Ending::majority && (world_.faults_planned() == 0 || scenario_.phases.calm)) {
       if (!world_.run_until(std::max(world_.now(), times_.safety_begin))) return false;
       calm_from_ = world_.view();
     }

@@ -485,6 +485,11 @@ void SimNetwork::stall(uint32_t from, uint32_t to, Time until) {
   trace_link(from, to, LinkChange::stall, static_cast<uint64_t>(until.ns));
 }
 
+bool SimNetwork::is_hampered(uint32_t from, uint32_t to) const {
+  const Link& link = links_[from][to];
+  return link.cut || link.stalled_until > queue_.now() || !link.held.empty() || link.options != options_.link;
+}
+
 void SimNetwork::hold(uint32_t from, uint32_t to, std::vector<std::string> kinds) {
   std::vector<std::string> before = std::exchange(links_[from][to].held, std::move(kinds));
   const std::vector<std::string>& now = links_[from][to].held;

@@ -38,6 +38,7 @@ struct LinkOptions {
   uint32_t tail_per_million = 0;  // chance of a chunk to take up to latency_tail instead
   Duration latency_tail = 100ms;
   uint64_t bytes_per_us = 0;  // 0 = unlimited
+  bool operator==(const LinkOptions&) const = default;
 };
 
 struct NetworkOptions {
@@ -119,6 +120,8 @@ class SimNetwork final : private EventHandler {
   bool is_cut(uint32_t from, uint32_t to) const { return links_[from][to].cut; }
   // Nothing arrives until the given time; then all of it, in order. Of several ends the last one counts.
   void stall(uint32_t from, uint32_t to, Time until);
+  // It does anything else than it was made to do.
+  bool is_hampered(uint32_t from, uint32_t to) const;
   Time stalled_until(uint32_t from, uint32_t to) const { return links_[from][to].stalled_until; }
   void set_link(uint32_t from, uint32_t to, const LinkOptions& options);
   const LinkOptions& link(uint32_t from, uint32_t to) const { return links_[from][to].options; }

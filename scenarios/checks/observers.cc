@@ -7,6 +7,7 @@
 #include "scenarios/checks/client_watch.h"
 #include "scenarios/checks/metadata_watch.h"
 #include "scenarios/checks/partition_watch.h"
+#include "scenarios/checks/progress_watch.h"
 #include "scenarios/checks/speech_watch.h"
 #include "scenarios/observe/copies.h"
 #include "scenarios/observe/taps.h"
@@ -57,7 +58,8 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
         seen, judge, [this](LogIndex i, const std::optional<metadata::Record>& r, bool changed) { on_committed(i, r, changed); });
     partitions = add<PartitionWatch>(seen, judge);
     clients = add<ClientWatch>(seen, judge);
-    speech = add<SpeechWatch>(seen, judge, ClusterTiming{c.config().timing.election_max, c.config().timing.session_timeout});
+    speech = add<SpeechWatch>(seen, judge, c.timing());
+    progress = add<ProgressWatch>(seen, judge, world, c.timing());
     for (size_t i = 0; i < c.machines().size(); ++i) {
       sim::Node& node = *c.machines()[i];
       Machine& machine = machines[node.index()];
@@ -269,6 +271,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
   PartitionWatch* partitions = nullptr;
   ClientWatch* clients = nullptr;
   SpeechWatch* speech = nullptr;
+  ProgressWatch* progress = nullptr;
 };
 
 Observers::Observers(sim::World& world, Cluster& cluster) : state_(std::make_unique<State>(world, cluster)) {}
@@ -286,6 +289,11 @@ bool Observers::damaged(NodeId node) const { return state_->seen.ledgers.find(no
 void Observers::suspended(const sim::Node& machine, Time until) {
   auto it = state_->machines.find(machine.index());
   if (it != state_->machines.end()) state_->speech->suspended(it->second.id, until);
+}
+
+void Observers::struck(const sim::Node& machine) {
+  auto it = state_->machines.find(machine.index());
+  if (it != state_->machines.end()) state_->progress->struck(it->second.id);
 }
 
 void Observers::finish() { state_->tell(&Observer::finish); }

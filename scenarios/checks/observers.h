@@ -23,6 +23,8 @@ class Observers {
 
   // The machine's monotonic clock stands still until then, at the latest: its process cannot know that time has passed.
   void suspended(const sim::Node& machine, Time until);
+  // A fault has struck it.
+  void struck(const sim::Node& machine);
   // The run is over and everything is healed: what is judged at the end.
   void finish();
   // Every partition as it lies on the disks now, for check_idle.

@@ -231,6 +231,21 @@ void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
     return fmt::format("{}: node {} acknowledges {} to the leader of epoch {}; its disk would keep the log up to {} only",
                        ghost_.name(ack.stream), from, ack.durable_end, ack.leader_epoch, ledger->durable_end(ack.stream));
   });
+  if (newest && ack.leader_epoch == newest->leader_epoch) check_content(*newest, from, ack);
+}
+
+// What it acknowledges is what its leader has there, durable with that one or not.
+void PartitionChecks::check_content(const PartitionState& state, NodeId from, const replica::Ack& ack) {
+  const Ledger* leader = ledgers_.find(state.leader);
+  const DurableLog* theirs = leader && !leader->damaged(ack.stream) ? leader->written_log(ack.stream) : nullptr;
+  if (!theirs) return;
+  const std::optional<uint64_t> led = theirs->chain_at(ack.durable_end.v);
+  const std::optional<uint64_t> held = ledgers_.find(from)->chain_at(ack.stream, ack.durable_end.v);
+  if (!led || !held) return;
+  judge_.check(Check::e10, *led == *held, [&] {
+    return fmt::format("{}: node {} acknowledges {} to node {}, the leader of epoch {}, and holds something else below it than that one",
+                       ghost_.name(ack.stream), from, ack.durable_end, state.leader, ack.leader_epoch);
+  });
 }
 
 void PartitionChecks::on_data(NodeId from, const replica::Data& data) {

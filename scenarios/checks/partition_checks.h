@@ -79,6 +79,7 @@ class PartitionChecks {
   };
 
   // Node `from` acts on "everything below `end` is committed".  False: it is not.
+  void check_content(const PartitionState& state, NodeId from, const replica::Ack& ack);
   bool claim(Check check, NodeId from, StreamId stream, int64_t end, std::optional<LeaderEpoch> epoch, std::string_view how);
   bool whole_isr_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const;
   std::string who_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const;

@@ -105,11 +105,10 @@ class Administrator {
     const PartitionName p{topic, static_cast<int32_t>(rng_.below(static_cast<uint64_t>(partitions)))};
     const int64_t records = rng_.between(options_.records.low, options_.records.high);
     Signal answered;
-    size_t current = 0;
     bool done = true;
     PartitionProducer producer(cluster_, env_.scheduler, p.topic, p.partition, {.delivery_timeout = 3s},
-                               [&](uint64_t, const SendResult& r) {
-                                 note_result(part_.history.sends[current], r, 0);
+                               [&](uint64_t token, const SendResult& r) {
+                                 note_result(part_.history.sends[token], r, 0);
                                  done = true;
                                  answered.notify_all();
                                });
@@ -117,11 +116,11 @@ class Administrator {
     sending.spawn("admin sends", [&](Task& t) { producer.run(t); });
     for (int64_t i = 0; i < records && part_.control.writing; ++i) {
       const ValueId id{part_.client, number_++};
-      current = note_send(id, p, -1, true, part_.history);
-      part_.history.sends[current].on_trial = true;  // of a topic that not everybody has heard of
+      const size_t send = note_send(id, p, -1, true, part_.history);
+      part_.history.sends[send].on_trial = true;  // of a topic that not everybody has heard of
       done = false;
       const ByteVec value = value_bytes(id, 24);
-      producer.enqueue(1, {&value, 1}, env_.clock.wall_ms());
+      producer.enqueue(send, {&value, 1}, env_.clock.wall_ms());
       while (!done && answered.wait(task, task.now() + 5s, "the admin's record")) {}
       if (!done) break;
     }

@@ -37,6 +37,10 @@ class Cluster final : public sim::Operator {
   static NodeId broker_id(size_t index) { return NodeId(static_cast<int32_t>(index) + 1); }
   std::vector<net::Address> bootstrap() const;
   const broker::Config& config() const { return config_; }
+  ClusterTiming timing() const {
+    const auto& timing = config_.timing;
+    return {timing.election_max, timing.session_timeout, timing.replica_lag_time_max};
+  }
   // What was drawn, one "key = value" per line.
   const std::string& drawn() const { return drawn_; }
 

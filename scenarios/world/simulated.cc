@@ -96,6 +96,7 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
   executor_->set_on_fault([this](const sim::Fault& fault, sim::Node& target) {
     ++struck_[std::string(sim::to_string(fault.kind))];
     seen_.insert(fmt::format("{} of {}", sim::to_string(fault.kind), role_of(target)));
+    if (observers_) observers_->struck(target);
     if (takes_disk(fault)) taken_.insert(target.name());
     if (fault.kind == sim::FaultKind::suspend) sleeps_.emplace_back(world_.now(), world_.now() + fault.duration);
     if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, sleeps_.back().second);
@@ -217,11 +218,6 @@ bool SimulatedWorld::may_be_stale(Time time) const {
   return std::ranges::any_of(sleeps_, [&](const auto& sleep) {
     return sleep.first <= time && time <= sleep.second + cluster_.config().timing.session_timeout + 1s;
   });
-}
-
-ClusterTiming SimulatedWorld::timing() const {
-  const auto& timing = cluster_.config().timing;
-  return {timing.election_max, timing.session_timeout, timing.replica_lag_time_max};
 }
 
 // --- What is known of it -------------------------------------------------------------------------------------------------------------

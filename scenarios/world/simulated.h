@@ -53,7 +53,7 @@ class SimulatedWorld final : public World {
   Duration still_under_way() const override;
   Duration still_stopping() const override;
   bool somebody_moved() const override;
-  ClusterTiming timing() const override;
+  ClusterTiming timing() const override { return cluster_.timing(); }
   size_t faults_planned() const override { return plan_.faults.size(); }
   bool may_be_stale(Time time) const override;
 

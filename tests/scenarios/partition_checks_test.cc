@@ -259,6 +259,14 @@ const AddPairs kPartitionPairs({
        f.partitions.on_ack(NodeId(3), {kOrders, f.leader_epoch(), BrokerEpoch(1), 1, Offset(2)});
        return f.all_found();
      }},
+    {"E10", "a follower acknowledges something else than its leader has there",
+     [](bool broken) {
+       Fixture f;
+       f.replicate_to(1);
+       f.node(3).commit({entry(kOrders, 0, 2, broken ? 7 : 0)});
+       f.partitions.on_ack(NodeId(3), {kOrders, f.leader_epoch(), BrokerEpoch(1), 1, Offset(2)});
+       return f.all_found();
+     }},
     {"E11", "a member of the ISR has lost what is committed",
      [](bool broken) {
        Fixture f;
