@@ -258,6 +258,7 @@ class Conductor {
     const bool headless = world_.view().quorum_destroyed;
     const std::vector<ReplicaContents> replicas = world_.read_replicas();
     if (world_.failed()) return false;
+    history_.late_acks = world_.late_acks();
     facts_.merge(facts_of(history_, replicas));
     for (const Violation& v : check_history(history_, replicas)) {
       if (headless && v.check == "H3") continue;  // nobody was there to bring them to the same end

@@ -288,6 +288,7 @@ void Observers::suspended(const sim::Node& machine, Time until) {
 void Observers::finish() { state_->tell(&Observer::finish); }
 
 std::vector<IdlePartition> Observers::idle() const { return state_->partitions->idle(); }
+const std::vector<LateAck>& Observers::late_acks() const { return state_->partitions->late_acks(); }
 
 Term Observers::term() const {
   Term greatest;
