@@ -190,7 +190,8 @@ class Conductor {
   bool probe() {
     std::string failed = "it never ended";
     bool ran = run_client("probe", kProbeBound, [&](Task& task, ClientEnv& env) {
-      failed = run_probe(task, env, next_client_, living_partitions(), history_, task.now() + kProbeBound);
+      failed =
+          run_probe(task, env, {next_client_, living_partitions(), scenario_.phases.full_journals}, history_, task.now() + kProbeBound);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;

@@ -65,6 +65,7 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& ta
 
 Result<> ClusterClient::refresh(Task& task, const std::vector<std::string>& topics, Time deadline) {
   kafka::MetadataRequest request;
+  request.allow_auto_topic_creation = options_.makes_topics;
   request.topics.emplace();
   for (const std::string& name : topics) request.topics->push_back({.topic_id = {}, .name = name});
   while (true) {

@@ -11,6 +11,8 @@ namespace sg::scenario {
 namespace {
 
 constexpr int16_t kMetadataVersion = 12;
+constexpr Duration kFullPatience = 3s;
+constexpr Duration kListAgain = 50ms;
 
 }  // namespace
 
@@ -32,22 +34,24 @@ std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpe
   return failed;
 }
 
-std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
-                      Time deadline) {
+std::string run_probe(Task& task, ClientEnv& env, const ProbePart& part, History& history, Time deadline) {
   ClusterClient cluster(env.scheduler, env.network, {.client_id = "probe", .bootstrap = env.bootstrap});
   std::string failed;
   TaskGroup tasks(env.scheduler);
   int64_t number = 0;
-  for (const PartitionName& p : partitions)
+  // Before the deadline, so that the last answer is what counts.
+  const Duration patience = part.may_be_full ? kFullPatience : ProducerOptions().delivery_timeout;
+  for (const PartitionName& p : part.partitions)
     tasks.spawn(fmt::format("probe {}", to_string(p)),
-                [&, p, id = ValueId{client, number}](Task& t) {
+                [&, p, id = ValueId{part.client, number}](Task& t) {
                   const size_t index = note_send(id, p, -1, true, history);
                   Signal answered;
                   std::optional<SendResult> result;
-                  PartitionProducer producer(cluster, t.scheduler(), p.topic, p.partition, {}, [&](uint64_t, const SendResult& r) {
-                    result = r;
-                    answered.notify_all();
-                  });
+                  PartitionProducer producer(cluster, t.scheduler(), p.topic, p.partition, {.delivery_timeout = patience},
+                                             [&](uint64_t, const SendResult& r) {
+                                               result = r;
+                                               answered.notify_all();
+                                             });
                   ByteVec value = value_bytes(id, 16);
                   producer.enqueue(1, {&value, 1}, env.clock.wall_ms());
                   TaskGroup sending(t.scheduler());
@@ -68,7 +72,8 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
                     });
                     if (t.now() >= deadline) break;
                   }
-                  if (!seen && failed.empty())
+                  const bool refused = part.may_be_full && !ok && result->error == kafka::ErrorCode::kafka_storage_error;
+                  if (!seen && !refused && failed.empty())
                     failed = fmt::format("{}: a probe produce was {} by the deadline (last error: {}, {} attempts)", to_string(p),
                                          ok ? "acknowledged but not read" : "not acknowledged", kafka::to_string(result->error),
                                          result->attempts);
@@ -102,7 +107,9 @@ bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionN
 
 }  // namespace
 
-std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+namespace {
+
+std::string list_once(Task& task, ClientEnv& env, std::vector<Listing>& out, Time deadline) {
   std::string failed;
   TaskGroup tasks(env.scheduler);
   for (const net::Address& address : env.bootstrap) {
@@ -115,7 +122,7 @@ std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadl
       if (failed.empty()) failed = fmt::format("{} does not list its topics: {}", address.host, response.error().what);
       continue;
     }
-    Listing& listing = history.listings.emplace_back();
+    Listing& listing = out.emplace_back();
     listing.broker = address.host;
     for (const auto& t : response->topics)
       if (t.name) listing.topics.insert(*t.name);
@@ -123,6 +130,23 @@ std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadl
   tasks.stop();
   tasks.join(task);
   return failed;
+}
+
+bool are_equal(const std::vector<Listing>& listings) {
+  return std::ranges::all_of(listings, [&](const Listing& l) { return l.topics == listings.front().topics; });
+}
+
+}  // namespace
+
+// A broker that leads and follows nothing of what has changed is behind until its link is there again, and nothing else is owed by then.
+std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+  while (true) {
+    std::vector<Listing> listings;
+    std::string failed = list_once(task, env, listings, deadline);
+    if (failed.empty() && !are_equal(listings) && task.now() < deadline && task.sleep_for(kListAgain)) continue;
+    history.listings.insert(history.listings.end(), listings.begin(), listings.end());
+    return failed;
+  }
 }
 
 std::string run_final_read(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
