@@ -57,8 +57,9 @@ struct Config {
   } journal;
 
   struct Raft {
-    int64_t snapshot_every = 10'000;   // entries between two snapshots of the catalogue
-    size_t append_max_entries = 1024;  // of one message to a follower
+    int64_t snapshot_every = 10'000;      // entries between two snapshots of the catalogue
+    size_t append_max_entries = 1024;     // of one message to a follower
+    int64_t kept_behind_snapshot = 1000;  // entries kept in memory for followers that are a little late
   } raft;
 
   // Bounds on what clients and peers can make a node hold.

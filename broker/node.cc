@@ -30,6 +30,7 @@ raft::Config raft_config(const Config& config, Run run, VoterId voter) {
   out.election_timeout_min = config.timing.election_min;
   out.election_timeout_max = config.timing.election_max;
   out.limits.append_max_entries = config.raft.append_max_entries;
+  out.kept_behind_snapshot = config.raft.kept_behind_snapshot;
   return out;
 }
 

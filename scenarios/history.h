@@ -107,6 +107,15 @@ struct TopicOp {
   Outcome outcome = Outcome::unknown;
 };
 
+// Acknowledged into a topic that had been deleted, by a leader that had not heard of it yet: which topic a name means is the broker's to
+// know, and Produce names nothing else. No client can see it.
+struct LateAck {
+  PartitionName partition;
+  Offset first;
+  Offset end;
+  Time at;
+};
+
 // The topics that a broker lists at the end of a run.
 struct Listing {
   std::string broker;
@@ -130,6 +139,7 @@ struct History {
   std::vector<TimeLook> time_looks;
   std::vector<TopicOp> topic_ops;  // of one topic in their order: only one client touches it
   std::vector<Listing> listings;
+  std::vector<LateAck> late_acks;  // as whoever looks from outside has seen them
 };
 
 // One operation per line.

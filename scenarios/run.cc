@@ -196,7 +196,7 @@ class Conductor {
     std::string failed = "it never ended";
     const Duration bound = kProbeBound + (world_.ending() == Ending::healed ? 0s : kLost);
     bool ran = run_client("probe", bound, [&](Task& task, ClientEnv& env) {
-      failed = run_probe(task, env, next_client_, living_partitions(), history_, task.now() + bound);
+      failed = run_probe(task, env, {next_client_, living_partitions(), scenario_.phases.full_journals}, history_, task.now() + bound);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;
@@ -266,6 +266,7 @@ class Conductor {
     const bool headless = world_.view().quorum_destroyed;
     const std::vector<ReplicaContents> replicas = world_.read_replicas();
     if (world_.failed()) return false;
+    history_.late_acks = world_.late_acks();
     facts_.merge(facts_of(history_, replicas));
     for (const Violation& v : check_history(history_, replicas)) {
       if (headless && v.check == "H3") continue;  // nobody was there to bring them to the same end

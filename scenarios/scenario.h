@@ -27,12 +27,21 @@ struct TopicSpec {
   Duration made_after{};
 };
 
+// In place of what is drawn for a knob (scenarios/world/knobs.h).
+struct KnobOverride {
+  std::string name;
+  IntRange value;
+};
+
 struct ClusterSpec {
   int nodes = 3;
   std::vector<int> nodes_of_seed{};  // instead of `nodes`: one of them, drawn
   std::vector<TopicSpec> topics;
   int spares = 0;          // machines beside those of the nodes, for second processes
   bool draw_knobs = true;  // segment sizes, timeouts, batch sizes … per seed (correctness.md part 1, 6); false: production defaults
+  std::vector<KnobOverride> knobs{};
+  // No clock, link, disk or start differs from another's; what only works because they do is a bug.
+  bool resonance = false;
 };
 
 class Workload;
@@ -78,6 +87,8 @@ struct Phases {
   bool calm = false;                            // its faults are no reason for any change: judged as if there were none
   std::vector<Ending> endings{Ending::healed};  // one of them, drawn
   bool rejoin = false;  // a majority went on all the time: who was cut off has to be back at once (LivenessBounds::rejoined)
+  // Journals may be at their budget at the end, where nothing frees them: a write is owed its refusal then, and all else is owed as ever.
+  bool full_journals = false;
 };
 
 struct Scenario {

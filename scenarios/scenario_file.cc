@@ -9,6 +9,7 @@
 #include "scenarios/toml_table.h"
 #include "scenarios/workloads/workload.h"
 #include "scenarios/world/holds.h"
+#include "scenarios/world/knobs.h"
 #include "scenarios/world/mistakes.h"
 
 namespace sg::scenario {
@@ -99,8 +100,28 @@ EveryCall read_every_call(const toml::table& toml) {
   return out;
 }
 
+// The bounds of a knob are such that everything within them fits together.
+KnobOverride read_knob(const Table& t, const Knob& knob) {
+  KnobOverride out{std::string(knob.name), t.range(knob.name, {}, knob.low, knob.high)};
+  if (out.value.low % knob.step != 0 || out.value.high % knob.step != 0)
+    refuse(*t.find(knob.name), fmt::format("{}: not a multiple of {}", knob.name, knob.step));
+  return out;
+}
+
+std::vector<KnobOverride> read_knobs(const toml::node* node) {
+  if (!node) return {};
+  if (!node->as_table()) refuse(*node, "knobs: expected a table");
+  std::vector<std::string_view> names;
+  for (const Knob& knob : knobs()) names.push_back(knob.name);
+  Table t(*node->as_table(), names);
+  std::vector<KnobOverride> out;
+  for (const Knob& knob : knobs())
+    if (t.find(knob.name)) out.push_back(read_knob(t, knob));
+  return out;
+}
+
 ClusterSpec read_cluster(const toml::table& toml) {
-  Table t(toml, {"nodes", "topics", "draw_knobs"});
+  Table t(toml, {"nodes", "topics", "draw_knobs", "knobs", "resonance"});
   ClusterSpec out;
   if (const toml::node* nodes = t.find("nodes"); nodes && nodes->as_array()) {
     for (const toml::node& n : *nodes->as_array()) out.nodes_of_seed.push_back(static_cast<int>(Table::integer_of(n, "nodes", 1, 9)));
@@ -110,6 +131,8 @@ ClusterSpec read_cluster(const toml::table& toml) {
     out.nodes = static_cast<int>(t.integer("nodes", 3, 1, 9));
   }
   out.draw_knobs = t.boolean("draw_knobs", true);
+  out.knobs = read_knobs(t.find("knobs"));
+  out.resonance = t.boolean("resonance", false);
   each_table(t.find("topics"), "topics", [&](const toml::table& topic_toml) {
     Table topic(topic_toml, {"name", "partitions", "replicas", "min_insync", "made_after_s"});
     TopicSpec spec;
@@ -227,13 +250,15 @@ Scenario read_scenario(const toml::table& toml) {
   if (out.workloads.empty()) refuse(toml, "a scenario without [[workload]] shows nothing");
   if (const toml::node* node = t.find("phases")) {
     if (!node->as_table()) refuse(*node, "phases: expected a table");
-    Table phases(*node->as_table(), {"set_up_s", "safety_s", "liveness_s", "ending", "calm", "rejoin", "check", "owes_silence"});
+    Table phases(*node->as_table(),
+                 {"set_up_s", "safety_s", "liveness_s", "ending", "calm", "rejoin", "check", "owes_silence", "full_journals"});
     out.phases.set_up = phases.seconds("set_up_s", {out.phases.set_up, out.phases.set_up}).high;
     out.phases.safety = phases.seconds("safety_s", out.phases.safety);
     out.phases.liveness = phases.seconds("liveness_s", {out.phases.liveness, out.phases.liveness}).high;
     out.phases.calm = phases.boolean("calm", false);
     if (phases.find("ending")) out.phases.endings = named<Ending>(*node->as_table(), "ending", phases.texts("ending"), kEndings);
     out.phases.rejoin = phases.boolean("rejoin", false);
+    out.phases.full_journals = phases.boolean("full_journals", false);
     out.owes_silence = phases.boolean("owes_silence", false);
     if (phases.find("check")) out.checks = phases.texts("check");
     if (out.checks != std::vector<std::string>{"all"}) refuse(*node, "check: only [\"all\"] exists");

@@ -36,8 +36,12 @@ std::vector<const TopicOp*> deletions(const History& history, const std::string&
 
 // The topic that it went to may be gone: a deletion that was not over when it was sent.
 bool may_be_deleted(const History& history, const Send& s) {
-  return std::ranges::any_of(deletions(history, s.partition.topic),
-                             [&](const TopicOp* d) { return d->outcome == Outcome::unknown || d->ended >= s.first_attempt; });
+  auto is_of = [&](const LateAck& a) {
+    return a.partition == s.partition && a.first <= s.offset && s.offset < a.end && s.first_attempt <= a.at && a.at <= s.completed;
+  };
+  return std::ranges::any_of(history.late_acks, is_of) || std::ranges::any_of(deletions(history, s.partition.topic), [&](const TopicOp* d) {
+           return d->outcome == Outcome::unknown || d->ended >= s.first_attempt;
+         });
 }
 
 }  // namespace

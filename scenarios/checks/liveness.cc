@@ -151,9 +151,7 @@ std::vector<Violation> check_idle(const std::vector<IdlePartition>& partitions) 
   for (const IdlePartition& p : partitions) {
     auto leader = std::ranges::find(p.replicas, p.leader, &IdleReplica::node);
     if (leader == p.replicas.end()) continue;
-    // Of a copy that is the only one, nobody may have been told since the last write.
-    const bool may_lag = p.replicas.size() == 1 && p.high_watermark < leader->durable_end;
-    if (leader->durable_end != p.high_watermark && !may_lag)
+    if (p.is_told && leader->durable_end != p.high_watermark)
       out.push_back({"L5", fmt::format("{}: nothing is written any more, and the high watermark is {}; expected: {}, the end of the log of "
                                        "its leader, node {}",
                                        p.name, p.high_watermark, leader->durable_end, p.leader)});

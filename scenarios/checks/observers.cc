@@ -299,6 +299,7 @@ void Observers::struck(const sim::Node& machine) {
 void Observers::finish() { state_->tell(&Observer::finish); }
 
 std::vector<IdlePartition> Observers::idle() const { return state_->partitions->idle(); }
+const std::vector<LateAck>& Observers::late_acks() const { return state_->partitions->late_acks(); }
 
 Term Observers::term() const {
   Term greatest;

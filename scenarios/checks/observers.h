@@ -29,6 +29,7 @@ class Observers {
   void finish();
   // Every partition as it lies on the disks now, for check_idle.
   std::vector<IdlePartition> idle() const;
+  const std::vector<LateAck>& late_acks() const;
   // What the faults have destroyed.
   const Copies& copies() const;
   // Some machine has that data directory, or its disk is out of it for a while.

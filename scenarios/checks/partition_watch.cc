@@ -91,6 +91,8 @@ void PartitionWatch::on_produced(MachineId from, const Asked&, const kafka::Prod
     if (p.error_code != kafka::ErrorCode::none) return;
     const int64_t end = p.base_offset.v + batch.last_offset_delta() + 1;
     checks_.on_produced(from, {*stream, asked.acks, p.base_offset.v, end, batch.crc()});
+    if (!seen_.ghost.catalogue.partition(*stream))
+      late_acks_.push_back({{std::string(topic), p.index}, p.base_offset, Offset(end), seen_.now});
   });
 }
 

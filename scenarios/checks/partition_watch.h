@@ -24,6 +24,7 @@ class PartitionWatch final : public Observer {
   void finish() override { checks_.finish(); }
 
   std::vector<IdlePartition> idle() const { return checks_.idle(); }
+  const std::vector<LateAck>& late_acks() const { return late_acks_; }
 
  private:
   void on_registered(const metadata::RegisterBroker& r);
@@ -33,6 +34,7 @@ class PartitionWatch final : public Observer {
   Seen& seen_;
   Judge& judge_;
   PartitionChecks checks_;
+  std::vector<LateAck> late_acks_;
   std::map<std::pair<MachineId, StreamId>, Time> grown_;  // when more of a stream became durable last
 };
 

@@ -80,6 +80,7 @@ Result<> ClusterClient::refresh(Task& task, const std::vector<std::string>& topi
 // Who answered.
 Result<size_t> ClusterClient::look_up(Task& task, const std::vector<std::string>& topics, Time deadline) {
   kafka::MetadataRequest request;
+  request.allow_auto_topic_creation = options_.makes_topics;
   request.topics.emplace();
   for (const std::string& name : topics) request.topics->push_back({.topic_id = {}, .name = name});
   while (true) {

@@ -22,6 +22,7 @@ struct ClientOptions {
   Duration retry_backoff = 50ms;
   Duration reconnect_backoff = 2s;
   bool keeps_newest_leader = true;  // of two answers the one with the later epoch counts; false: the later answer, as with old clients
+  bool makes_topics = true;         // by asking for them, if the cluster does that
 };
 
 struct Leader {

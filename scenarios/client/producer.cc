@@ -27,6 +27,7 @@ void PartitionProducer::enqueue(uint64_t token, std::span<const ByteVec> values,
   batch.token = token;
   batch.values.assign(values.begin(), values.end());
   batch.timestamp_ms = timestamp_ms;
+  if (options_.queue_counts) batch.queued = client_.now();
   batches_.push_back(std::move(batch));
   wake_.notify_all();
 }

@@ -47,6 +47,7 @@ struct ProducerOptions {
   int32_t timeout_ms = 2000;        // of the request, at the broker
   Duration request_timeout = 3s;    // at this end
   Duration delivery_timeout = 30s;  // of a batch, all attempts together
+  bool queue_counts = false;        // as its time in the queue before
   Duration retry_backoff = 30ms;
 };
 

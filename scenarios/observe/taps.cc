@@ -82,11 +82,16 @@ void Taps::on_read(const sim::ConnectionInfo& info, bool by_dialer, size_t bytes
   }
 }
 
-void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool reset) {
+void Taps::on_end(const sim::ConnectionInfo& info, bool from_dialer, bool) {
   auto broker = machines_.find(info.acceptor_node);
   if (info.acceptor.port == kafka_port_ && broker != machines_.end()) events_.on_connection_over(broker->second, info.id);
-  // Once the acceptor has ended its side, nothing more is answered.
-  if (!from_dialer || reset) connections_.erase(info.id);
+  auto connection = connections_.find(info.id);
+  if (connection == connections_.end()) return;
+  Connection& c = connection->second;
+  c.ended[from_dialer ? 0 : 1] = true;
+  // Once the acceptor has ended its side, nothing more is answered. The dialer's reset has yet to reach it: until then it goes on.
+  if (!from_dialer) c.lost = true;
+  if (c.ended[0] && c.ended[1]) connections_.erase(connection);
 }
 
 Result<> Taps::greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame) {

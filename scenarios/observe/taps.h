@@ -125,7 +125,8 @@ class Taps final : public sim::NetworkTap {
     uint64_t read_bytes = 0;         // that the broker has read
     Time answered;                   // when the last answer left
     broker::peer::Hello hello;       // of a peer connection: the last one
-    bool lost = false;
+    bool lost = false;               // nothing is to be learned from it any more
+    bool ended[2] = {false, false};  // [0]: the dialer's side
   };
 
   Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);

@@ -25,7 +25,8 @@ class Administrator {
         part_(part),
         options_(options),
         rng_(env.rng.split("admin")),
-        cluster_(env.scheduler, env.network, {.client_id = fmt::format("admin-{}", part.client), .bootstrap = env.bootstrap}) {}
+        cluster_(env.scheduler, env.network,
+                 {.client_id = fmt::format("admin-{}", part.client), .bootstrap = env.bootstrap, .makes_topics = options.on_demand}) {}
 
   void run(Task& task) {
     std::map<std::string, int32_t> topics;  // partitions of those that are there, or may be
@@ -144,6 +145,7 @@ std::shared_ptr<const Workload> read_admin(const Table& t, const ClusterSpec& cl
   if (out.replicas.high > cluster.nodes) refuse(t.toml(), fmt::format("replicas: {} on {} nodes", out.replicas.high, cluster.nodes));
   out.records = t.range("records", out.records, 0, 1000);
   out.every = t.seconds("every_s", out.every);
+  out.on_demand = t.boolean("on_demand", out.on_demand);
   return std::make_shared<Admin>(out);
 }
 
@@ -154,7 +156,7 @@ void Admin::run(Task& task, ClientEnv& env, const ClientPart& part) const { Admi
 WorkloadKind admin_kind() {
   return {"admin",
           "makes, deletes and makes again topics of its own, and writes into them",
-          {"names", "partitions", "replicas", "records", "every_s"},
+          {"names", "partitions", "replicas", "records", "every_s", "on_demand"},
           read_admin};
 }
 

@@ -12,6 +12,7 @@ struct AdminOptions {
   IntRange replicas{1, 3};
   IntRange records{0, 6};  // into each incarnation
   sim::DurationRange every{50ms, 800ms};
+  bool on_demand = true;  // its questions about a topic may make it; what comes late may, when nobody wants it any more
 };
 
 class Admin final : public Workload {

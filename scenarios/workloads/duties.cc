@@ -12,6 +12,7 @@ namespace sg::scenario {
 namespace {
 
 constexpr int16_t kMetadataVersion = 12;
+constexpr Duration kFullPatience = 3s;
 constexpr Duration kListAgain = 100ms;
 
 }  // namespace
@@ -34,22 +35,24 @@ std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpe
   return failed;
 }
 
-std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
-                      Time deadline) {
+std::string run_probe(Task& task, ClientEnv& env, const ProbePart& part, History& history, Time deadline) {
   ClusterClient cluster(env.scheduler, env.network, {.client_id = "probe", .bootstrap = env.bootstrap});
   std::string failed;
   TaskGroup tasks(env.scheduler);
   int64_t number = 0;
-  for (const PartitionName& p : partitions)
+  // Before the deadline, so that the last answer is what counts.
+  const Duration patience = part.may_be_full ? kFullPatience : ProducerOptions().delivery_timeout;
+  for (const PartitionName& p : part.partitions)
     tasks.spawn(fmt::format("probe {}", to_string(p)),
-                [&, p, id = ValueId{client, number}](Task& t) {
+                [&, p, id = ValueId{part.client, number}](Task& t) {
                   const size_t index = note_send(id, p, -1, true, history);
                   Signal answered;
                   std::optional<SendResult> result;
-                  PartitionProducer producer(cluster, t.scheduler(), p.topic, p.partition, {}, [&](uint64_t, const SendResult& r) {
-                    result = r;
-                    answered.notify_all();
-                  });
+                  PartitionProducer producer(cluster, t.scheduler(), p.topic, p.partition, {.delivery_timeout = patience},
+                                             [&](uint64_t, const SendResult& r) {
+                                               result = r;
+                                               answered.notify_all();
+                                             });
                   ByteVec value = value_bytes(id, 16);
                   producer.enqueue(1, {&value, 1}, env.clock.wall_ms());
                   TaskGroup sending(t.scheduler());
@@ -70,7 +73,8 @@ std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vec
                     });
                     if (t.now() >= deadline) break;
                   }
-                  if (!seen && failed.empty())
+                  const bool refused = part.may_be_full && !ok && result->error == kafka::ErrorCode::kafka_storage_error;
+                  if (!seen && !refused && failed.empty())
                     failed = fmt::format("{}: a probe produce was {} by the deadline (last error: {}, {} attempts)", to_string(p),
                                          ok ? "acknowledged but not read" : "not acknowledged", kafka::to_string(result->error),
                                          result->attempts);

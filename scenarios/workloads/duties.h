@@ -16,9 +16,13 @@ std::vector<PartitionName> partitions_of(const std::vector<TopicSpec>& topics);
 // Creates the topics and waits until each partition has a leader. The name of what failed; empty if nothing did.
 std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpec>& topics, Time deadline);
 
+struct ProbePart {
+  int32_t client = 0;
+  std::vector<PartitionName> partitions;
+  bool may_be_full = false;  // a journal may refuse the write, as it is documented: KAFKA_STORAGE_ERROR, again and again
+};
 // L4: one acknowledged produce to every partition, and its read. What did not come about by the deadline, for a person; empty if all did.
-std::string run_probe(Task& task, ClientEnv& env, int32_t client, const std::vector<PartitionName>& partitions, History& history,
-                      Time deadline);
+std::string run_probe(Task& task, ClientEnv& env, const ProbePart& part, History& history, Time deadline);
 
 // Every broker's list of all topics, into history.listings: again until each knows what was made and deleted last. What did not come about
 // by the deadline; empty if all did.

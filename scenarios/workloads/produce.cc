@@ -71,6 +71,11 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   options.max_in_flight = static_cast<int>(rng.between(spec.in_flight.low, spec.in_flight.high));
   options.delivery_timeout = std::chrono::milliseconds(rng.log_between(2000, 30'000));
   options.timeout_ms = static_cast<int32_t>(rng.log_between(200, 5000));
+  if (spec.delivery.high > 0s) {
+    Rng delivery = env.rng.split("delivery");
+    options.delivery_timeout = std::chrono::milliseconds(delivery.between(spec.delivery.low / 1ms, spec.delivery.high / 1ms));
+    options.queue_counts = true;
+  }
   if (spec.first_sequence.high > 0)
     options.first_sequence = static_cast<int32_t>(rng.between(spec.first_sequence.low, spec.first_sequence.high));
   if (spec.identity_batches.high > 0)
@@ -129,6 +134,7 @@ std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&)
   out.identity_batches = t.range("identity_batches", out.identity_batches, 0, 1'000'000);
   out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
   out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
+  out.delivery = t.seconds("delivery_s", out.delivery);
   out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
   out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
@@ -141,8 +147,8 @@ std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&)
 WorkloadKind produce_kind() {
   return {"produce",
           "records with unique values at a drawn rate to all partitions",
-          {"acks", "idempotent", "first_sequence", "identity_batches", "raises_epoch", "metadata_every_s", "rate_per_s", "in_flight",
-           "records_per_batch", "value_bytes", "records"},
+          {"acks", "idempotent", "first_sequence", "identity_batches", "raises_epoch", "metadata_every_s", "rate_per_s", "delivery_s",
+           "in_flight", "records_per_batch", "value_bytes", "records"},
           read_produce};
 }
 

@@ -14,6 +14,8 @@ struct ProduceOptions {
   bool raises_epoch = false;                  // and goes on with the next epoch of its id (KIP-360), not with another id
   IntRange identity_batches{0, 0};            // after so many it goes on as a new producer; 0: never
   sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
+  // From handing a batch over to its end, as in Kafka's clients; zero: 2 to 30 s, from its first attempt.
+  sim::DurationRange delivery{0s, 0s};
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
   int64_t records = 0;  // each client ends after so many; 0: when writing ends

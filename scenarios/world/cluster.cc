@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "broker/kafka/record.h"
+#include "scenarios/world/knobs.h"
 #include "scenarios/world/mistakes.h"
+#include "scenarios/world/resonance.h"
 
 namespace sg::scenario {
 namespace {
@@ -24,8 +26,10 @@ std::vector<NodeId> leaders(const metadata::Catalogue& catalogue, std::string_vi
 
 }  // namespace
 
-Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world) {
-  draw_knobs(world.rng("knobs"), !spec.draw_knobs);
+Cluster::Cluster(sim::World& world, const ClusterSpec& spec) : world_(world), resonance_(spec.resonance) {
+  DrawnConfig drawn = draw_config(world, spec);
+  config_ = std::move(drawn.config);
+  drawn_ = std::move(drawn.text);
   const auto count = static_cast<size_t>(spec.nodes);
   for (size_t i = 0; i < count && count > 1; ++i) config_.voters.push_back({broker_id(i), {host_name(i), kPeerPort}});
   Rng clocks = world.rng("clocks");
@@ -38,6 +42,7 @@ sim::Node& Cluster::add_machine(Rng& clocks, std::string name) {
   sim::NodeOptions options;
   options.clock_drift_ppm = clocks.between(-100, 100);
   options.wall_offset = std::chrono::milliseconds(clocks.between(-200, 200));
+  if (resonance_) take_jitter(options);
   auto program = [this, i](Task& task, sim::NodeEnv& env) { return reading_ ? run_reader(task, env, i) : run_broker(task, env, i); };
   machines_.push_back(&world_.add_node(std::move(name), program, options));
   starts_.push_back({.node = broker_id(i), .choice = {}, .mistake = {}, .since = {}, .used = {}});
@@ -53,39 +58,6 @@ Cluster::Start& Cluster::start_of(const sim::Node& machine) {
   const auto at = std::ranges::find(machines_, &machine);
   ENSURE(at != machines_.end(), "{} is no machine of the cluster", machine.name());
   return starts_[static_cast<size_t>(at - machines_.begin())];
-}
-
-void Cluster::draw_knobs(Rng rng, bool production_defaults) {
-  if (production_defaults) {
-    // A simulated disk is not worth 64 MiB of zeros per node, nor as much memory.
-    config_.journal.segment_bytes = 256 << 10;
-    config_.journal.first_segment_bytes = 64 << 10;
-    config_.journal.tail_cache_bytes = 256 << 10;
-    drawn_ = "knobs = production defaults, journal segments and tail cache of 256 KiB\n";
-    return;
-  }
-  auto& j = config_.journal;
-  j.segment_bytes = static_cast<uint64_t>(rng.log_between(1, 64)) * 4096;
-  j.first_segment_bytes = j.segment_bytes;
-  j.tail_cache_bytes = static_cast<uint64_t>(rng.log_between(1, 1024)) * 1024;
-  config_.raft.snapshot_every = rng.log_between(10, 1000);
-  auto& t = config_.timing;
-  t.heartbeat = std::chrono::milliseconds(rng.between(30, 150));
-  t.election_min = std::chrono::milliseconds(rng.between(300, 700));
-  t.election_max = t.election_min + std::chrono::milliseconds(rng.between(100, 700));
-  t.session_timeout = std::chrono::milliseconds(rng.between(500, 4000));
-  t.replica_lag_time_max = std::chrono::milliseconds(rng.log_between(500, 10'000));
-  config_.limits.replica_window_bytes = static_cast<size_t>(rng.log_between(1, 4 << 20));
-  config_.raft.append_max_entries = static_cast<size_t>(rng.log_between(1, 1024));
-  t.link_timeout = std::chrono::milliseconds(rng.between(500, 1500));
-  drawn_ = fmt::format(
-      "journal.segment_bytes = {}\njournal.tail_cache_bytes = {}\nraft.snapshot_every = {}\nraft.append_max_entries = "
-      "{}\ntiming.heartbeat_ms = {}\n"
-      "timing.election_timeout_ms = [{}, {}]\ntiming.session_timeout_ms = {}\ntiming.replica_lag_time_max_ms = {}\nreplica_window_bytes = "
-      "{}\ntiming.link_timeout_ms = {}\n",
-      j.segment_bytes, j.tail_cache_bytes, config_.raft.snapshot_every, config_.raft.append_max_entries, t.heartbeat / 1ms,
-      t.election_min / 1ms, t.election_max / 1ms, t.session_timeout / 1ms, t.replica_lag_time_max / 1ms,
-      config_.limits.replica_window_bytes, t.link_timeout / 1ms);
 }
 
 void Cluster::start() {

@@ -82,7 +82,6 @@ class Cluster final : public sim::Operator {
   const std::vector<MistakeEnd>& mistakes() const { return mistakes_; }
 
  private:
-  void draw_knobs(Rng rng, bool production_defaults);
   // How the next process of a machine is started.
   struct Start {
     NodeId node;
@@ -103,6 +102,7 @@ class Cluster final : public sim::Operator {
   int run_broker(Task& task, sim::NodeEnv& env, size_t index);
 
   sim::World& world_;
+  bool resonance_;
   broker::Config config_;
   std::string drawn_;
   std::vector<sim::Node*> nodes_;

@@ -6,6 +6,7 @@
 
 #include "scenarios/checks/run_checks.h"
 #include "scenarios/plan.h"
+#include "scenarios/world/resonance.h"
 
 namespace sg::scenario {
 namespace {
@@ -18,13 +19,14 @@ constexpr Duration kLastLook = 500ms;
 constexpr int kLastLooks = 10;
 constexpr Duration kStopping = 4s;  // a broker hands over for at most 3 s (broker/node.cc), and closes its journal
 
-sim::WorldOptions draw_world(uint64_t seed) {
+sim::WorldOptions draw_world(const ClusterSpec& cluster, uint64_t seed) {
   Rng rng = Rng(seed).split("world options");
   sim::WorldOptions options;
   options.network.link.latency_max = std::chrono::microseconds(rng.log_between(60, 5000));
   options.network.link.tail_per_million = static_cast<uint32_t>(rng.chance(1, 2) ? 0 : rng.between(1, 5000));
   options.network.retransmit_max = std::chrono::milliseconds(rng.log_between(5'000, 60'000));
   options.network.has_patience = rng.chance(1, 2);
+  if (cluster.resonance) take_jitter(options.network);
   return options;
 }
 
@@ -75,7 +77,9 @@ class SimulatedWorld::Host final : public ClientHost {
 };
 
 SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Pools& pools, const Options& options)
-    : scenario_(scenario), world_(seed, draw_world(seed), pools), cluster_(world_, draw_cluster(scenario, options.plan, world_)) {
+    : scenario_(scenario),
+      world_(seed, draw_world(scenario.cluster, seed), pools),
+      cluster_(world_, draw_cluster(scenario, options.plan, world_)) {
   if (options.observed) observers_.emplace(world_, cluster_);
   if (options.trace) world_.trace().record_to(options.trace);
   Rng rng = world_.rng("phases");

@@ -59,6 +59,7 @@ class SimulatedWorld final : public World {
 
   ClusterView view() const override;
   std::vector<ReplicaContents> read_replicas() override;
+  std::vector<LateAck> late_acks() const override { return observers_ ? observers_->late_acks() : std::vector<LateAck>(); }
   std::optional<Violation> judge_outside() override;
   std::string vacuous() const override;
 

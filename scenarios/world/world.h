@@ -66,6 +66,8 @@ class World {
   // Every replica as it lies on its disk, for the checks on histories; the nodes are down afterwards. What faults have destroyed is left
   // out.
   virtual std::vector<ReplicaContents> read_replicas() = 0;
+  // Acknowledgements of topics that were deleted; without anybody who looks at messages, none are known.
+  virtual std::vector<LateAck> late_acks() const = 0;
   // What is seen from outside when everything is over: how processes ended, what journals and messages say.
   virtual std::optional<Violation> judge_outside() = 0;
   // A check that every such run owes and that never had anything to judge; empty if there is none.

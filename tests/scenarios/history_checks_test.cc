@@ -365,6 +365,13 @@ const testing::AddPairs kHistoryPairs({
        s.topic(TopicOp::Kind::deleted, 5, broken ? 19 : 20);
        return s.found();
      }},
+    {"H1", "a record is gone that a leader took which had not heard of the deletion of its topic",
+     [](bool broken) {
+       Story s;
+       s.lose_last();  // record 2, acknowledged at 25 ms
+       s.history.late_acks.push_back({kOrders, Offset(2), Offset(3), ms(broken ? 26 : 25)});
+       return s.found();
+     }},
     {"H15", "a record of a topic that was deleted stands in the next one of its name",
      [](bool broken) {
        Story s;

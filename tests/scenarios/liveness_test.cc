@@ -178,12 +178,14 @@ Send good_send() {
           .offset = Offset(3),
           .attempts = 1};
 }
-std::string calm(const std::function<void(ClusterView& start, ClusterView& end, Send& send)>& change) {
+std::string calm(const std::function<void(ClusterView& start, ClusterView& end, Send& send)>& change,
+                 const std::vector<TopicOp>& topic_ops = {}) {
   ClusterView start = Story().view;
   ClusterView end = start;
   end.now = end.now + 10s;
   History history;
   history.sends.push_back(good_send());
+  history.topic_ops = topic_ops;
   change(start, end, history.sends.front());
   auto v = check_calm(start, end, history);
   return v ? v->check : "";
@@ -281,6 +283,13 @@ const AddPairs kLivenessPairs({
        s.look(10s);
        return s.found;
      }},
+    {"L5", "a high watermark behind the end, which its leader has told",
+     [](bool broken) {
+       return idle([&](IdlePartition& p) {
+         p.high_watermark = 8;
+         p.is_told = broken;
+       });
+     }},
     {"L5", "the high watermark stays behind the log when nothing is written any more",
      [](bool broken) { return idle([&](IdlePartition& p) { p.high_watermark = broken ? 8 : 9; }); }},
     {"L8", "a node that does not come up",
@@ -294,6 +303,11 @@ const AddPairs kLivenessPairs({
      }},
     {"L8", "a replica that has not caught up when nothing is written any more",
      [](bool broken) { return idle([&](IdlePartition& p) { p.replicas[2].durable_end = broken ? 8 : 9; }); }},
+    {"calm", "a partition that nobody has made",
+     [](bool broken) {
+       return calm([](ClusterView& start, ClusterView&, Send&) { start.partitions.clear(); },
+                   {{.client = 1, .topic = broken ? "order" : "orders", .begun = {}, .ended = {}, .outcome = Outcome::ok}});
+     }},
     {"calm", "an election without a fault",
      [](bool broken) { return calm([&](ClusterView&, ClusterView& end, Send&) { end.term = Term(broken ? 5 : 4); }); }},
     {"calm", "a new leader without a fault",

@@ -158,7 +158,7 @@ std::string probe_of_one_node(bool gone) {
     ClientEnv client{env.scheduler, env.clock, env.network, env.rng, cluster.bootstrap()};
     failed = create_topics(task, client, {{.name = "orders", .replicas = 1, .min_insync = 1}}, task.now() + 10s);
     if (gone) cluster.nodes()[0]->die(sim::Death::kill);
-    if (failed.empty()) failed = run_probe(task, client, 1, {{"orders", 0}}, history, task.now() + 5s);
+    if (failed.empty()) failed = run_probe(task, client, {.client = 1, .partitions = {{"orders", 0}}}, history, task.now() + 5s);
     ended = true;
     return 0;
   };

@@ -325,3 +325,28 @@ TEST_CASE("given no such file or scenario, when it is looked for, then it is not
   CHECK(find_scenario("/nonexistent/scenario.toml").is(Errc::not_found));
   CHECK(find_scenario("no_such_scenario").is(Errc::not_found));
 }
+
+TEST_CASE("given knobs and resonance, when the scenario is loaded, then fixed values and ranges are there") {
+  TempFile file(with("nodes = 3", "nodes = 3\nresonance = true\nknobs = { segment_bytes = [4096, 12288], kept_behind_snapshot = 0 }"));
+  Result<Scenario> s = load_scenario_file(file.path());
+  std::string error = s ? "" : s.error().what;
+  REQUIRE(error == "");
+  CHECK(s->cluster.resonance);
+  REQUIRE(s->cluster.knobs.size() == 2);
+  CHECK(s->cluster.knobs[0].name == "segment_bytes");
+  CHECK(s->cluster.knobs[0].value.low == 4096);
+  CHECK(s->cluster.knobs[0].value.high == 12288);
+  CHECK(s->cluster.knobs[1].name == "kept_behind_snapshot");
+  CHECK(s->cluster.knobs[1].value.high == 0);
+}
+
+TEST_CASE("given a knob that nobody knows or that cannot be set so, when the scenario is loaded, then it is refused with its line") {
+  auto knobs = [](std::string_view table) { return wrong(with("nodes = 3", fmt::format("nodes = 3\nknobs = {}", table))); };
+  CHECK(knobs("{ segment_byte = 4096 }") == ":5: unknown key 'segment_byte'; did you mean 'segment_bytes'?");
+  CHECK(knobs("{ segment_bytes = 5000 }") == ":5: segment_bytes: not a multiple of 4096");
+  CHECK(knobs("{ budget_segments = 3 }") == ":5: budget_segments: 3 is not between 4 and 1048576");
+  CHECK(knobs("{ session_timeout_ms = [900, 800] }") == ":5: session_timeout_ms: 900 is above 800");
+  CHECK(knobs("{ patience_ms = \"2 s\" }") == ":5: patience_ms: expected an integer");
+  CHECK(knobs("3") == ":5: knobs: expected a table");
+  CHECK(wrong(with("nodes = 3", "nodes = 3\nresonance = 1")) == ":5: resonance: expected true or false");
+}

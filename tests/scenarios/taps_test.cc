@@ -128,6 +128,20 @@ TEST_CASE("taps: a request has arrived when the broker has read the last of its 
   CHECK(f.wrong.empty());
 }
 
+TEST_CASE("taps: a client's reset that has not reached the broker yet does not end what the broker says") {
+  Fixture f;
+  f.taps.on_send(f.client, true, flat(kafka::request_frame(11, 77, "c", kafka::FetchRequest{})));
+  f.taps.on_end(f.client, true, true);
+  f.taps.on_send(f.client, false, flat(kafka::response_frame(11, 77, kafka::FetchResponse{})));
+  CHECK(f.seen.fetched.size() == 1);
+  // What a client goes on sending to a broker that has ended its side is for nobody, whole or not.
+  f.taps.on_send(f.peer, true, ack_frame(10));
+  f.taps.on_end(f.peer, false, false);
+  f.taps.on_send(f.peer, true, ByteSpan(ack_frame(11)).subspan(1));
+  CHECK(f.seen.acks.size() == 1);
+  CHECK(f.wrong.empty());
+}
+
 namespace {
 
 const testing::AddPairs kFormatPairs({
