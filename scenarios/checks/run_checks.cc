@@ -31,7 +31,9 @@ std::optional<Violation> check_calm(const ClusterView& start, const ClusterView&
       return wrong(fmt::format("the ISR of {} is {} of the replicas {}", p.name, list(p.isr), list(p.replicas)));
     auto was = std::ranges::find(start.partitions, p.stream, &ClusterView::Partition::stream);
     if (was == start.partitions.end()) {
-      if (history.topic_ops.empty()) return wrong(fmt::format("{} was not there at first", p.name));
+      const std::string_view topic = std::string_view(p.name).substr(0, p.name.rfind('-'));
+      if (std::ranges::find(history.topic_ops, topic, &TopicOp::topic) == history.topic_ops.end())
+        return wrong(fmt::format("{} was not there at first", p.name));
       continue;
     }
     if (p.leader != was->leader || p.leader_epoch != was->leader_epoch)
