@@ -271,6 +271,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("campaign", "every scenario over the same seeds: what was judged under which faults, and what was never reached");
   all->add_option("--seeds", seeds, "A..B, both included");
   all->add_option("--jobs", sweep_options.jobs, "processes (default: one per core)");
+  all->add_flag("--until-failure", sweep_options.until_failure, "begin no seed behind the first that fails");
   all->add_option("--json", json, "write one line per run to this file");
   all->callback([&] { chosen = [&] { return sweep_command(scenario_names(), seeds, json, true, sweep_options); }; });
 

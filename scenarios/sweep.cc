@@ -93,8 +93,8 @@ class Sweep {
  public:
   Sweep(const std::vector<Scenario>& scenarios, const SweepOptions& options, const std::vector<RunSink*>& sinks)
       : scenarios_(scenarios), options_(options), sinks_(sinks) {
-    for (size_t s = 0; s < scenarios.size(); ++s)
-      for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) jobs_.push_back({s, seed});
+    for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed)
+      for (size_t s = 0; s < scenarios.size(); ++s) jobs_.push_back({s, seed});
     wanted_ = jobs_.size();
     for (const Probe& p : probes()) unreached_.emplace(p.name);
     probes_ = unreached_.size();
