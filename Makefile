@@ -6,6 +6,7 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_f
 SEEDS ?= 1..1000
 SCENARIO ?= leader_kill
 PORTABLE_SEEDS ?= 1..200
+SCORE_SEEDS ?= 1..100
 FUZZ_SECONDS ?= 600
 
 .PHONY: help
@@ -36,6 +37,10 @@ bench: build ## Measures the broker on this machine, five minutes (single rows: 
 .PHONY: mutants
 mutants: install-deps ## Plants known bugs one after the other, and sees to it that the simulator finds each
 	@tests/mutants/run
+
+.PHONY: score
+score: build ## Writes docs/SCORE.md: a campaign over SCORE_SEEDS=1..100, and what was found of the planted bugs
+	@tests/score $(SCORE_SEEDS)
 
 .PHONY: build
 build: install-deps ## build/stormglassd, build/stormglass, build/tests/wire_echo
