@@ -20,6 +20,7 @@ struct ClientOptions {
   Duration connect_timeout = 1s;
   Duration request_timeout = 3s;
   Duration retry_backoff = 50ms;
+  Versions versions{};
   bool keeps_newest_leader = true;  // of two answers the one with the later epoch counts; false: the later answer, as with old clients
 };
 
