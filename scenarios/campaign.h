@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/sweep.h"
@@ -19,10 +20,14 @@ class Campaign final : public RunSink {
   std::string scenarios_table() const;
   // Check by check: facts, scenarios in which it had any. As Markdown.
   std::string checks_table() const;
-  // Checks that judged nothing anywhere, answers that nobody was given, faults that never struck somebody. A line each.
+  // Checks that judged nothing anywhere, messages that no node sent (in runs that may hold some), versions and codes that nobody was
+  // answered with, faults that never struck somebody. A line each.
   std::vector<std::string> never() const;
 
  private:
+  void unspoken_versions(std::vector<std::string>& out) const;
+  void ungiven_codes(std::vector<std::string>& out) const;
+
   struct Row {
     uint64_t runs = 0;
     uint64_t failed = 0;
@@ -38,5 +43,8 @@ class Campaign final : public RunSink {
   std::map<std::string, Facts> checks_;
   std::set<std::string> seen_;
 };
+
+// Why no simulated run can pass this probe; empty if none is known.
+std::string_view unreachable(std::string_view probe);
 
 }  // namespace sg::scenario

@@ -180,6 +180,21 @@ void print_campaign(const Campaign& campaign) {
   for (const std::string& line : campaign.never()) fmt::print("  {}\n", line);
 }
 
+// What cannot be reached stands apart, with the reason.
+void print_unreached(const std::vector<std::string>& probes) {
+  std::vector<std::string_view> open;
+  std::string never;
+  for (const std::string& probe : probes) {
+    const std::string_view why = unreachable(probe);
+    if (why.empty())
+      open.push_back(probe);
+    else
+      never += fmt::format("  {} ({})\n", probe, why);
+  }
+  if (!open.empty()) fmt::print("Probes that no run reached: {}\n", fmt::join(open, "; "));
+  if (!never.empty()) fmt::print("Probes that no simulated run can reach:\n{}", never);
+}
+
 int sweep_command(const std::vector<std::string>& names, const std::string& seeds, const std::string& json, bool tables,
                   SweepOptions options) {
   std::vector<Scenario> scenarios;
@@ -209,7 +224,7 @@ int sweep_command(const std::vector<std::string>& names, const std::string& seed
   const int64_t wall_ms = std::max<int64_t>(1, summary->wall_ns / 1'000'000);
   const uint64_t ns_per_event =
       summary->events == 0 ? 0 : static_cast<uint64_t>(summary->cpu_ns) / (summary->events * (options.twice ? 2 : 1));
-  if (!summary->unreached.empty()) fmt::print("Probes that no run reached: {}\n", fmt::join(summary->unreached, "; "));
+  print_unreached(summary->unreached);
   fmt::print("{} runs, {} failed; {} s simulated, {} records acknowledged, {} events in {}.{:01} s ({} seeds/s, {} ns of CPU per event)\n",
              summary->runs, summary->failed, summary->sim_ns / 1'000'000'000, summary->acked, summary->events, wall_ms / 1000,
              wall_ms % 1000 / 100, summary->runs * 1000 / static_cast<uint64_t>(wall_ms), ns_per_event);

@@ -41,7 +41,7 @@ struct RunRecord {
   std::vector<std::string> waiting;        // where progress was owed: each request without an answer, and how each node stands
   std::vector<std::string> last_events;    // of the nodes, where the run failed
   std::vector<std::string> probes;         // that it reached
-  std::set<std::string> seen;              // message kinds "raft.vote"; answers "Produce v9 NONE"; faults "kill of the leader"
+  std::set<std::string> seen;  // messages "message ack", where any may be held; answers "Produce v9 NONE"; faults "kill of the leader"
 
   bool passed() const { return verdict == Verdict::pass; }
 

@@ -24,6 +24,7 @@ class MetadataWatch final : public Observer {
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override;
   void on_formation(MachineId from, const raft::FormationMessage& m) override { formation_.on_message(from, m); }
   void on_disk_leaves(MachineId machine, bool wiped) override;
+  void on_voter_drawn(MachineId machine) { raft_.outlived(machine); }
 
   const RaftChecks& raft() const { return raft_; }
 

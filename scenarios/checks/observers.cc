@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "broker/wal/identity.h"
 #include "scenarios/checks/client_watch.h"
 #include "scenarios/checks/metadata_watch.h"
 #include "scenarios/checks/partition_watch.h"
@@ -38,11 +39,14 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     std::unique_ptr<SimDiskView> view;
     Ledger* ledger = nullptr;
     MachineId id;
+    Uuid directory;
+    VoterId voter{0};
   };
 
   State(sim::World& w, Cluster& c)
       : world(w),
         journal(wal::Options().directory + "/"),
+        identity(journal + "identity"),
         judge([this](Check check, const std::string& text) { world.fail(std::string(to_string(check)), text); }),
         seen{.now = {},
              .cluster = c,
@@ -95,10 +99,23 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     return machines.at(node);
   }
   void on_write(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t offset, ByteSpan bytes, disk::Durability) override {
+    if (file.path == identity) return on_identity(at(node), bytes);
     if (!is_journal(file)) return;
     Machine& machine = at(node);
     seen.disks[machine.id].begins(op, seen.now);
     machine.ledger->write(op, file.path, offset, bytes);
+  }
+  // Damage makes another voter of a process. Where the faults did it, nobody answers any more for what the former one has promised.
+  void on_identity(Machine& machine, ByteSpan bytes) {
+    auto slot = wal::decode_identity_slot(bytes.first(std::min(bytes.size(), wal::kIdentitySlotBytes)));
+    if (!slot) return;
+    const wal::Identity& now = slot->identity;
+    const bool drawn = now.directory_id == machine.directory && now.voter_id != machine.voter;
+    machine.directory = now.directory_id;
+    machine.voter = now.voter_id;
+    if (!drawn || !machine.ledger->rotten()) return;
+    metadata->on_voter_drawn(machine.id);
+    disk_changed(machine.id);
   }
   void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability,
                   std::optional<Errc> error) override {
@@ -258,6 +275,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
 
   sim::World& world;
   std::string journal;
+  std::string identity;
   Judge judge;
   Seen seen;
   Copies copies;

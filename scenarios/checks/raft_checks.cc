@@ -209,8 +209,12 @@ void RaftChecks::give_up(MachineId node, int64_t new_end) {
   const DurableLog* log = ledgers_.find(node)->log(wal::kRaftLog);
   const int64_t first_cut = std::max<int64_t>({new_end, 1, log ? log->start() : 1});
   if (!log || LogIndex(first_cut) > ghost_.commit() || log->chain_at(first_cut + 1) != ghost_.chain(LogIndex(first_cut))) return;
+  // What was there before it became another voter may have been lost then: that the former one held, and nobody else.
+  const LogEntry* entry = log->ending_at(first_cut + 1);
+  const auto reborn = reborn_.find(node);
+  const bool former = entry && reborn != reborn_.end() && entry->generation < reborn->second;
   for (const auto& [voter, machine] : speaks_as_)
-    if (machine == node) given_up_.emplace(voter, LogIndex(first_cut));
+    if (machine == node && (!former || gone_.contains(voter))) given_up_.emplace(voter, LogIndex(first_cut));
 }
 
 void RaftChecks::on_durable() {
@@ -244,11 +248,20 @@ bool RaftChecks::forms_alone(const LogEntry& entry, raft::EntryKind kind, ByteSp
 
 void RaftChecks::forgotten(MachineId machine) {
   elsewhere_.erase(machine);
+  reborn_.erase(machine);
   const DurableLog* log = ledgers_.find(machine)->log(wal::kRaftLog);
   for (auto it = speaks_as_.begin(); it != speaks_as_.end();) {
     if (it->second == machine) gone_.insert_or_assign(it->first, log ? *log : DurableLog());
     it = it->second == machine ? speaks_as_.erase(it) : std::next(it);
   }
+}
+
+void RaftChecks::outlived(MachineId machine) {
+  const Ledger& ledger = *ledgers_.find(machine);
+  reborn_[machine] = ledger.generation();
+  const DurableLog* log = ledger.log(wal::kRaftLog);
+  for (const auto& [voter, speaker] : speaks_as_)
+    if (speaker == machine) gone_.insert_or_assign(voter, log ? *log : DurableLog());
 }
 
 bool RaftChecks::majority_remembers() const {

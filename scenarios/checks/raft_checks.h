@@ -41,6 +41,8 @@ class RaftChecks {
   void on_durable();
   // A fault takes what the machine remembers; its ledger tells of it still.
   void forgotten(MachineId machine);
+  // Damage that the faults did makes another voter of it, from the segment on that its run has begun.
+  void outlived(MachineId machine);
   // Of each set of voters that decides, or may come to decide, a majority still knows what it promised.
   bool majority_remembers() const;
   // Started with an empty directory and told of nobody else, a node forms a cluster of its own: nothing that is said here is about that.
@@ -89,6 +91,7 @@ class RaftChecks {
   std::map<MachineId, Term> candidacies_;
   std::map<VoterId, MachineId> speaks_as_;
   std::map<VoterId, LogIndex> given_up_;  // committed, and no longer held by who held it under that id: damage took it
+  std::map<MachineId, uint64_t> reborn_;  // the segment since which it is the voter that it is
   std::set<MachineId> elsewhere_;
   std::map<VoterId, DurableLog> gone_;           // what those held whose memory was taken
   std::map<LogIndex, Voters> committed_voters_;  // by the entry that brought them, committed

@@ -1,16 +1,25 @@
 #include "scenarios/client/broker_connection.h"
 
+#include "broker/kafka/api_versions.h"
+
 namespace sg::scenario {
 
 BrokerConnection::BrokerConnection(std::unique_ptr<net::Connection> connection, std::string client_id)
     : connection_(std::move(connection)), client_id_(std::move(client_id)) {}
 
 Result<std::shared_ptr<BrokerConnection>> BrokerConnection::open(Task& task, net::Network& network, TaskGroup& tasks,
-                                                                 const net::Address& address, std::string client_id, Time deadline) {
+                                                                 const net::Address& address, std::string client_id, Time deadline,
+                                                                 const Versions& versions) {
   TRY(auto connection, network.connect(task, address, deadline));
   std::shared_ptr<BrokerConnection> self(new BrokerConnection(std::move(connection), std::move(client_id)));
   tasks.spawn("kafka read", [self](Task& t) { self->read_loop(t); });
   tasks.spawn("kafka write", [self](Task& t) { self->write_loop(t); });
+  const kafka::ApiVersionsRequest asked{.client_software_name = "stormglass", .client_software_version = "1"};
+  auto spoken = self->call(task, versions.of(kafka::ApiKey::api_versions, 3), asked, deadline);
+  if (!spoken) {
+    self->close();
+    return std::unexpected(spoken.error());
+  }
   return self;
 }
 

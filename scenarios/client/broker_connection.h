@@ -10,6 +10,7 @@
 #include "broker/frame_reader.h"
 #include "broker/kafka/codec.h"
 #include "net/network.h"
+#include "scenarios/client/versions.h"
 
 namespace sg::scenario {
 
@@ -17,10 +18,10 @@ class BrokerConnection {
  public:
   static constexpr size_t kMaxResponseBytes = 128u << 20;
 
-  // Connects; reader and writer live in `tasks`, which outlives the connection's use and is joined by its owner.
-  // Errors as of net::Network::connect.
+  // Connects, and asks which APIs the broker speaks, as real clients do; reader and writer live in `tasks`, which outlives the connection's
+  // use and is joined by its owner. Errors as of net::Network::connect and call().
   static Result<std::shared_ptr<BrokerConnection>> open(Task& task, net::Network& network, TaskGroup& tasks, const net::Address& address,
-                                                        std::string client_id, Time deadline);
+                                                        std::string client_id, Time deadline, const Versions& versions = {});
 
   // Sends a request and waits for its answer. Several tasks may call at once; requests leave in the order of the calls.
   // Errc::reset: the connection broke (the request may have been carried out). Errc::timeout: likewise. Errc::invalid: the answer

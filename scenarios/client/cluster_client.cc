@@ -32,8 +32,8 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::connection(Task& task, 
   if (slot && !slot->broken()) return slot;
   auto address = brokers_.find(node);
   if (address == brokers_.end()) return fail(Errc::unavailable, fmt::format("broker {} is not known", node));
-  TRY(auto opened,
-      BrokerConnection::open(task, network_, tasks_, address->second, options_.client_id, task.now() + options_.connect_timeout));
+  TRY(auto opened, BrokerConnection::open(task, network_, tasks_, address->second, options_.client_id,
+                                          task.now() + options_.connect_timeout, options_.versions));
   // Another task may have been faster. As in Kafka's clients one connection leads to a broker: over two, the batches of a partition would
   // overtake each other.
   auto& faster = connections_[node];
@@ -54,7 +54,7 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& ta
     auto& slot = bootstrap_connections_[address];
     if (slot && !slot->broken()) return slot;
     auto opened = BrokerConnection::open(task, network_, tasks_, address, options_.client_id,
-                                         std::min(deadline, task.now() + options_.connect_timeout));
+                                         std::min(deadline, task.now() + options_.connect_timeout), options_.versions);
     if (opened) {
       bootstrap_connections_[address] = *opened;
       return *opened;
@@ -82,11 +82,13 @@ Result<size_t> ClusterClient::look_up(Task& task, const std::vector<std::string>
   kafka::MetadataRequest request;
   request.allow_auto_topic_creation = options_.makes_topics;
   request.topics.emplace();
+  // Leader epochs are told from version 7 on; before version 4 whoever asks for a topic makes it.
+  const int16_t version = options_.versions.of(kafka::ApiKey::metadata, kMetadataVersion, options_.keeps_newest_leader ? 7 : 4);
   for (const std::string& name : topics) request.topics->push_back({.topic_id = {}, .name = name});
   while (true) {
     TRY(auto broker, any_connection(task, deadline));
     const size_t tried = next_bootstrap_;
-    auto response = broker->call(task, kMetadataVersion, request, std::min(deadline, task.now() + options_.request_timeout));
+    auto response = broker->call(task, version, request, std::min(deadline, task.now() + options_.request_timeout));
     if (!response) {
       if (response.is(Errc::stopped)) return std::unexpected(response.error());
       leave(tried);

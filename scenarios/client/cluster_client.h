@@ -21,6 +21,7 @@ struct ClientOptions {
   Duration request_timeout = 3s;
   Duration retry_backoff = 50ms;
   Duration reconnect_backoff = 2s;
+  Versions versions{};
   bool keeps_newest_leader = true;  // of two answers the one with the later epoch counts; false: the later answer, as with old clients
   bool makes_topics = true;         // by asking for them, if the cluster does that
 };

@@ -44,7 +44,8 @@ Result<Fetched> PartitionConsumer::attempt(Task& task, Leader leader, BrokerConn
   asked.fetch_offset = position_;
   asked.partition_max_bytes = options_.max_bytes;
   request.topics.push_back({.topic = topic_, .partitions = {asked}});
-  auto response = connection.call(task, kFetchVersion, request, task.now() + options_.request_timeout + options_.max_wait);
+  const int16_t version = client_.options().versions.of(kafka::ApiKey::fetch, kFetchVersion, options_.names_epochs ? kFetchVersion : 0);
+  auto response = connection.call(task, version, request, task.now() + options_.request_timeout + options_.max_wait);
   if (!response) return std::unexpected(response.error());
   if (response->error_code != ErrorCode::none) return fail(Errc::unavailable, "fetch refused");
   if (response->responses.size() != 1 || response->responses[0].partitions.size() != 1)

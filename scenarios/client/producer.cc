@@ -95,7 +95,8 @@ bool PartitionProducer::identity_is_used_up(const Batch& next) const {
 Result<> PartitionProducer::ensure_producer_id(Task& task) {
   TRY(auto broker, client_.any_connection(task, task.now() + options_.request_timeout));
   const size_t asked = client_.asked();
-  auto response = broker->call(task, kInitProducerIdVersion, kafka::InitProducerIdRequest{}, task.now() + options_.request_timeout);
+  const int16_t version = client_.options().versions.of(kafka::ApiKey::init_producer_id, kInitProducerIdVersion);
+  auto response = broker->call(task, version, kafka::InitProducerIdRequest{}, task.now() + options_.request_timeout);
   if (!response || response->error_code != ErrorCode::none) {
     client_.leave(asked);
     return response ? fail(Errc::unavailable, "no producer id now") : std::unexpected(response.error());
@@ -125,6 +126,7 @@ void PartitionProducer::send(Task& task, Batch& batch, std::shared_ptr<BrokerCon
     builder.add(record);
   }
   kafka::ProduceRequest request;
+  const int16_t version = client_.options().versions.of(kafka::ApiKey::produce, kProduceVersion);
   request.acks = options_.acks;
   request.timeout_ms = options_.timeout_ms;
   request.topic_data.push_back({.name = topic_, .partition_data = {{.index = partition_, .records = builder.finish()}}});
@@ -134,15 +136,15 @@ void PartitionProducer::send(Task& task, Batch& batch, std::shared_ptr<BrokerCon
   batch.result.last_attempt = task.now();
   if (batch.result.attempts++ == 0) batch.result.first_attempt = task.now();
   if (options_.acks == 0) {
-    Result<> sent = connection->send_only(kProduceVersion, request);
+    Result<> sent = connection->send_only(version, request);
     batch.any_unknown = true;
     auto it = std::find_if(batches_.begin(), batches_.end(), [&](const Batch& b) { return &b == &batch; });
     finish(it, SendOutcome::unknown, sent ? ErrorCode::none : ErrorCode::network_exception);
     return;
   }
   ++in_flight_;
-  attempts_.spawn("produce", [this, token = batch.token, connection, request = std::move(request)](Task& t) {
-    auto response = connection->call(t, kProduceVersion, request, t.now() + options_.request_timeout);
+  attempts_.spawn("produce", [this, version, token = batch.token, connection, request = std::move(request)](Task& t) {
+    auto response = connection->call(t, version, request, t.now() + options_.request_timeout);
     Answer answer{.token = token, .code = ErrorCode::network_exception};
     if (!response) {
       answer.code = std::unexpected(response.error());

@@ -2,8 +2,8 @@
 // promised. Beyond that nobody owes progress, nor what was destroyed; all the rest is owed as ever (correctness.md part 2, "After the
 // faults stop").
 //
-// Invariant: only what was taken by a fault counts, judged at the moment when it was taken. A copy that a node itself gave up is not
-// destroyed but lost, and that is for other checks.
+// Invariant: only what was taken by a fault counts, judged at the moment when it was taken; of damage, when its node has drawn another
+// voter id. A copy that a node itself gave up is not destroyed but lost, and that is for other checks.
 #pragma once
 
 #include <map>

@@ -88,6 +88,8 @@ class Ledger {
   MachineId node() const { return node_; }
   // As the newest segment header that was received names it; none without one.
   const Uuid& directory() const { return directory_; }
+  // Of the segment with that header.
+  uint64_t generation() const { return generation_; }
   const DurableLog* log(StreamId stream) const;          // null: nothing is there
   const DurableLog* written_log(StreamId stream) const;  // what the disk has received, durable or not
   int64_t durable_end(StreamId stream) const;            // 0 without a log

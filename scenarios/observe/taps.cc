@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include "base/archive.h"
+#include "broker/kafka/api_versions.h"
 #include "broker/kafka/codec.h"
 #include "broker/kafka/create_topics.h"
 #include "broker/kafka/delete_topics.h"
+#include "broker/kafka/find_coordinator.h"
 #include "scenarios/observe/by_partition.h"
 
 namespace sg::scenario {
@@ -36,6 +38,10 @@ void for_each_code(const Message& m, Sink&& sink) {
       if constexpr (requires { t.partitions; })
         for (const auto& p : t.partitions) sink(p.error_code);
     }
+  if constexpr (requires { m.coordinators; }) {
+    for (const auto& c : m.coordinators) sink(c.error_code);
+    if (!m.coordinators.empty()) return;
+  }
   if constexpr (requires { m.error_code; }) sink(m.error_code);
 }
 
@@ -178,6 +184,8 @@ Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, con
                                                     [&](const auto&, const auto& answer) { events_.on_producer_id(from, answer); });
     case kafka::ApiKey::create_topics: return exchange<kafka::CreateTopicsRequest>(from, request, frame.body, nobody);
     case kafka::ApiKey::delete_topics: return exchange<kafka::DeleteTopicsRequest>(from, request, frame.body, nobody);
+    case kafka::ApiKey::find_coordinator: return exchange<kafka::FindCoordinatorRequest>(from, request, frame.body, nobody);
+    case kafka::ApiKey::api_versions: return exchange<kafka::ApiVersionsRequest>(from, request, frame.body, nobody);
     default: return {};
   }
 }

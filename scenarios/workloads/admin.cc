@@ -4,6 +4,7 @@
 
 #include "broker/kafka/create_topics.h"
 #include "broker/kafka/delete_topics.h"
+#include "broker/kafka/find_coordinator.h"
 #include "scenarios/client/producer.h"
 #include "scenarios/toml_table.h"
 #include "scenarios/workloads/notes.h"
@@ -11,10 +12,12 @@
 namespace sg::scenario {
 namespace {
 
+using kafka::ApiKey;
 using kafka::ErrorCode;
 
 constexpr int16_t kCreateTopicsVersion = 7;
-constexpr int16_t kDeleteTopicsVersion = 6;
+constexpr int16_t kDeleteTopicsVersion = 6;     // the first that names ids, too
+constexpr int16_t kFindCoordinatorVersion = 4;  // the first with several keys
 constexpr Duration kRequestTimeout = 4s;
 
 // One administrator at work.
@@ -26,12 +29,16 @@ class Administrator {
         options_(options),
         rng_(env.rng.split("admin")),
         cluster_(env.scheduler, env.network,
-                 {.client_id = fmt::format("admin-{}", part.client), .bootstrap = env.bootstrap, .makes_topics = options.on_demand}) {}
+                 {.client_id = fmt::format("admin-{}", part.client),
+                  .bootstrap = env.bootstrap,
+                  .versions = Versions(env.rng),
+                  .makes_topics = options.on_demand}) {}
 
   void run(Task& task) {
     std::map<std::string, int32_t> topics;  // partitions of those that are there, or may be
     for (int64_t i = 0, n = rng_.between(options_.names.low, options_.names.high); i < n; ++i)
       topics[fmt::format("admin{}-{}", part_.client, i)] = 0;
+    ask_for_coordinator(task);
     while (part_.control.running && part_.control.writing && !task.stopping()) {
       if (!task.sleep_for(std::chrono::microseconds(rng_.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
       auto topic = std::next(topics.begin(), static_cast<std::ptrdiff_t>(rng_.below(topics.size())));
@@ -47,6 +54,17 @@ class Administrator {
   }
 
  private:
+  // As tools do that look for groups first; there are none.
+  void ask_for_coordinator(Task& task) {
+    const int16_t version = cluster_.options().versions.of(ApiKey::find_coordinator, kFindCoordinatorVersion);
+    auto broker = cluster_.any_connection(task, task.now() + 2s);
+    if (!broker) return;
+    kafka::FindCoordinatorRequest request;
+    request.key = "tools";
+    if (version >= kFindCoordinatorVersion) request.coordinator_keys = {"tools"};
+    (void)(*broker)->call(task, version, request, task.now() + kRequestTimeout);
+  }
+
   // Asks a broker, and notes what became of it.
   template <class Request, class Code>
   Outcome ask(Task& task, TopicOp::Kind kind, const std::string& topic, int16_t version, const Request& request, Code&& code_of) {
@@ -67,12 +85,13 @@ class Administrator {
   int32_t make(Task& task, const std::string& topic) {
     const auto partitions = static_cast<int32_t>(rng_.between(options_.partitions.low, options_.partitions.high));
     const auto replicas = static_cast<int16_t>(rng_.between(options_.replicas.low, options_.replicas.high));
+    const int16_t version = cluster_.options().versions.of(ApiKey::create_topics, kCreateTopicsVersion);
     kafka::CreateTopicsRequest request;
     request.timeout_ms = static_cast<int32_t>(rng_.log_between(200, 3000));
     request.topics.push_back(
         {.name = topic, .num_partitions = partitions, .replication_factor = replicas, .assignments = {}, .configs = {}});
     bool there = false;
-    const Outcome outcome = ask(task, TopicOp::Kind::made, topic, kCreateTopicsVersion, request, [&](const auto& response) {
+    const Outcome outcome = ask(task, TopicOp::Kind::made, topic, version, request, [&](const auto& response) {
       if (response.topics.size() != 1) return Outcome::unknown;
       switch (response.topics[0].error_code) {
         case ErrorCode::none: return Outcome::ok;
@@ -86,11 +105,15 @@ class Administrator {
 
   // It is gone, as far as this one knows.
   bool remove(Task& task, const std::string& topic) {
+    const int16_t version = cluster_.options().versions.of(ApiKey::delete_topics, kDeleteTopicsVersion);
     kafka::DeleteTopicsRequest request;
     request.timeout_ms = static_cast<int32_t>(rng_.log_between(200, 3000));
-    request.topics.push_back({.name = topic, .topic_id = {}});
+    if (version < kDeleteTopicsVersion)
+      request.topic_names.push_back(topic);
+    else
+      request.topics.push_back({.name = topic, .topic_id = {}});
     bool absent = false;
-    const Outcome outcome = ask(task, TopicOp::Kind::deleted, topic, kDeleteTopicsVersion, request, [&](const auto& response) {
+    const Outcome outcome = ask(task, TopicOp::Kind::deleted, topic, version, request, [&](const auto& response) {
       if (response.responses.size() != 1) return Outcome::unknown;
       switch (response.responses[0].error_code) {
         case ErrorCode::none: return Outcome::ok;

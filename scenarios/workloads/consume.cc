@@ -7,9 +7,11 @@
 namespace sg::scenario {
 void Consume::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   const auto& [client, clients, partitions, control, history] = part;
-  ClusterClient cluster(
-      env.scheduler, env.network,
-      {.client_id = fmt::format("consumer-{}", client), .bootstrap = env.bootstrap, .keeps_newest_leader = options_.names_epochs});
+  ClusterClient cluster(env.scheduler, env.network,
+                        {.client_id = fmt::format("consumer-{}", client),
+                         .bootstrap = env.bootstrap,
+                         .versions = Versions(env.rng),
+                         .keeps_newest_leader = options_.names_epochs});
   const ConsumerOptions options{.names_epochs = options_.names_epochs};
   TaskGroup tasks(env.scheduler);
   if (!options_.rereads)

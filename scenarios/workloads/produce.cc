@@ -82,7 +82,8 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
     options.identity_batches = static_cast<int>(rng.between(spec.identity_batches.low, spec.identity_batches.high));
   const int64_t rate = std::max<int64_t>(1, rng.between(spec.rate_per_s.low, spec.rate_per_s.high) / clients);
 
-  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("producer-{}", client), .bootstrap = env.bootstrap});
+  ClusterClient cluster(env.scheduler, env.network,
+                        {.client_id = fmt::format("producer-{}", client), .bootstrap = env.bootstrap, .versions = Versions(env.rng)});
   Sends sends(history);
   std::vector<std::unique_ptr<PartitionProducer>> producers;
   TaskGroup tasks(env.scheduler);

@@ -48,7 +48,8 @@ class Sender {
         part_(part),
         options_(options),
         rng_(env.rng.split("produce many")),
-        cluster_(env.scheduler, env.network, {.client_id = fmt::format("many-{}", part.client), .bootstrap = env.bootstrap}) {}
+        cluster_(env.scheduler, env.network,
+                 {.client_id = fmt::format("many-{}", part.client), .bootstrap = env.bootstrap, .versions = Versions(env.rng)}) {}
 
   void run(Task& task) {
     std::set<std::string> topics;
@@ -94,11 +95,11 @@ class Sender {
       topic->partition_data.push_back({.index = p.partition.partition, .records = batch_of(id, p.fault, env_.clock.wall_ms())});
     }
     if (acks == 0) {
-      (void)connection.send_only(kProduceVersion, request);
+      (void)connection.send_only(version_, request);
       for (const Part& p : parts) part_.history.sends[p.send].completed = task.now();
       return;
     }
-    auto response = connection.call(task, kProduceVersion, request, task.now() + 4s);
+    auto response = connection.call(task, version_, request, task.now() + 4s);
     if (!response) {
       connection.close();  // an answer that comes late would be taken for the next one's
       stale_ = true;
@@ -154,6 +155,7 @@ class Sender {
   const ProduceManyOptions& options_;
   Rng rng_;
   ClusterClient cluster_;
+  int16_t version_ = cluster_.options().versions.of(kafka::ApiKey::produce, kProduceVersion);
   bool stale_ = true;
   int64_t number_ = 0;
 };

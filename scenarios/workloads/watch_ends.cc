@@ -16,7 +16,9 @@ constexpr int16_t kListOffsetsVersion = 7;
 void WatchEnds::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   const auto& [client, clients, partitions, control, history] = part;
   Rng rng = env.rng.split("watch ends");
-  ClusterClient cluster(env.scheduler, env.network, {.client_id = fmt::format("ends-{}", client), .bootstrap = env.bootstrap});
+  ClusterClient cluster(env.scheduler, env.network,
+                        {.client_id = fmt::format("ends-{}", client), .bootstrap = env.bootstrap, .versions = Versions(env.rng)});
+  const int16_t version = cluster.options().versions.of(kafka::ApiKey::list_offsets, kListOffsetsVersion, 4);
   std::set<std::string> topics;
   for (const PartitionName& p : partitions) topics.insert(p.topic);
   const std::vector<std::string> names(topics.begin(), topics.end());
@@ -39,7 +41,7 @@ void WatchEnds::run(Task& task, ClientEnv& env, const ClientPart& part) const {
     request.topics.push_back({.name = p.topic, .partitions = {{.partition_index = p.partition, .timestamp = time}}});
     if (options_.names_epochs) request.topics[0].partitions[0].current_leader_epoch = leader.epoch;
     const Time begun = task.now();
-    auto response = (*connection)->call(task, kListOffsetsVersion, request, task.now() + 3s);
+    auto response = (*connection)->call(task, version, request, task.now() + 3s);
     if (response.is(Errc::stopped)) break;
     if (!response || response->topics.size() != 1 || response->topics[0].partitions.size() != 1) continue;
     const auto& answer = response->topics[0].partitions[0];

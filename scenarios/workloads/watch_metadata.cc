@@ -13,6 +13,9 @@ constexpr int16_t kMetadataVersion = 12;
 
 void WatchMetadata::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   Rng rng = env.rng.split("watch metadata");
+  const Versions versions(env.rng);
+  // Before version 4 whoever asks for a topic makes it.
+  const int16_t version = versions.of(kafka::ApiKey::metadata, kMetadataVersion, 4);
   TaskGroup tasks(env.scheduler);
   std::vector<std::shared_ptr<BrokerConnection>> connections(env.bootstrap.size());
   while (part.control.running && !task.stopping()) {
@@ -23,7 +26,7 @@ void WatchMetadata::run(Task& task, ClientEnv& env, const ClientPart& part) cons
     auto& connection = connections[which];
     if (!connection || connection->broken()) {
       auto opened = BrokerConnection::open(task, env.network, tasks, env.bootstrap[which], fmt::format("metadata-{}", part.client),
-                                           task.now() + 500ms);
+                                           task.now() + 500ms, versions);
       if (opened.is(Errc::stopped)) break;
       if (!opened) continue;
       connection = *opened;
@@ -31,7 +34,7 @@ void WatchMetadata::run(Task& task, ClientEnv& env, const ClientPart& part) cons
     kafka::MetadataRequest request;
     request.allow_auto_topic_creation = false;
     if (!all) request.topics.emplace().push_back({.topic_id = {}, .name = one.topic});
-    auto response = connection->call(task, kMetadataVersion, request, task.now() + 3s);
+    auto response = connection->call(task, version, request, task.now() + 3s);
     if (response.is(Errc::stopped)) break;
     if (!response) connection->close();
   }

@@ -99,7 +99,7 @@ bool is_unanswered(const kafka::RequestFrame& request) {
 
 }  // namespace
 
-std::vector<std::string_view> held_kinds() {
+std::vector<std::string_view> peer_kinds() {
   std::vector<std::string_view> out;
   for (const FrameName& frame : kFrameNames) out.push_back(frame.name);
   out.insert(out.end(), kRaftNames.begin(), kRaftNames.end());
@@ -107,6 +107,11 @@ std::vector<std::string_view> held_kinds() {
     out.push_back(names.request);
     out.push_back(names.reply);
   }
+  return out;
+}
+
+std::vector<std::string_view> held_kinds() {
+  std::vector<std::string_view> out = peer_kinds();
   for (const KafkaNames& names : kafka_names()) {
     out.push_back(names.request);
     out.push_back(names.response);
@@ -123,19 +128,23 @@ void HeldMessages::on_send(const sim::ConnectionInfo& info, bool from_dialer, By
   if (!peer && info.acceptor.port != kafka_port_) return;
   Connection& connection = connections_[info.id];
   Direction& direction = connection.directions[from_dialer ? 0 : 1];
-  Direction& back = connection.directions[from_dialer ? 1 : 0];
+  const uint32_t from = from_dialer ? info.dialer_node : info.acceptor_node;
+  const uint32_t to = from_dialer ? info.acceptor_node : info.dialer_node;
   if (direction.lost) return;
   auto on_frame = [&](const SharedBytes& body) {
-    const std::string_view kind = peer          ? peer_kind(direction, back, body)
+    const std::string_view kind = peer          ? peer_kind(from, to, body)
                                   : from_dialer ? request_kind(connection, body)
                                                 : response_kind(connection, body);
-    if (!kind.empty()) found.push_back({direction.begin, kind});
+    if (!kind.empty()) {
+      found.push_back({direction.begin, kind});
+      sent_.insert(kind);
+    }
     direction.begin += kFrameLengthBytes + body.size();
   };
   direction.lost = !direction.cutter.feed(bytes, on_frame);
 }
 
-std::string_view HeldMessages::peer_kind(Direction& direction, Direction& back, const SharedBytes& body) {
+std::string_view HeldMessages::peer_kind(uint32_t from, uint32_t to, const SharedBytes& body) {
   auto frame = broker::peer::decode(body);
   if (!frame) return {};
   if (auto it = std::ranges::find(kFrameNames, frame->kind, &FrameName::kind); it != kFrameNames.end()) return it->name;
@@ -147,13 +156,13 @@ std::string_view HeldMessages::peer_kind(Direction& direction, Direction& back, 
     auto request = unpack<metadata::ControllerRequest>(frame->metadata);
     if (!request) return {};
     const ControllerNames& names = kControllerNames[request->body.index()];
-    direction.asked[request->id] = names.reply;
+    asked_[{from, request->id}] = names.reply;
     return names.request;
   }
   if (frame->kind == FrameKind::controller_reply) {
     auto reply = unpack<metadata::ControllerReply>(frame->metadata);
-    auto asked = reply ? back.asked.find(reply->id) : back.asked.end();
-    return asked == back.asked.end() ? std::string_view() : back.asked.extract(asked).mapped();
+    auto asked = reply ? asked_.find({to, reply->id}) : asked_.end();
+    return asked == asked_.end() ? std::string_view() : asked_.extract(asked).mapped();
   }
   return {};
 }

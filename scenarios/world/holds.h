@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -20,6 +22,8 @@
 namespace sg::scenario {
 
 std::vector<std::string_view> held_kinds();
+// Of these, what nodes say to each other.
+std::vector<std::string_view> peer_kinds();
 
 //   leader_change      a partition is led by another node
 //   isr_change         a partition has other in-sync replicas
@@ -31,13 +35,14 @@ class HeldMessages final : public sim::MessageFinder {
   HeldMessages(uint16_t peer_port, uint16_t kafka_port) : peer_port_(peer_port), kafka_port_(kafka_port) {}
   void on_send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes, std::vector<Message>& found) override;
   void on_over(const sim::ConnectionInfo& info) override { connections_.erase(info.id); }
+  // The kinds of everything that was sent.
+  const std::set<std::string_view>& sent() const { return sent_; }
 
  private:
   struct Direction {
     FrameCutter cutter;
-    uint64_t begin = 0;                          // of the next frame
-    std::map<uint64_t, std::string_view> asked;  // requests to a controller at the other end, and what their answers are called
-    bool lost = false;                           // what comes is no frame
+    uint64_t begin = 0;  // of the next frame
+    bool lost = false;   // what comes is no frame
   };
   struct Answer {
     int32_t correlation_id;
@@ -47,14 +52,17 @@ class HeldMessages final : public sim::MessageFinder {
     Direction directions[2];  // [0]: from the dialer
     std::deque<Answer> owed;  // of a Kafka connection, in order
   };
-  // Empty: it has no name.
-  static std::string_view peer_kind(Direction& direction, Direction& back, const SharedBytes& body);
+  // Empty: it has no name. The machines by the world's numbers.
+  std::string_view peer_kind(uint32_t from, uint32_t to, const SharedBytes& body);
   static std::string_view request_kind(Connection& connection, const SharedBytes& body);
   static std::string_view response_kind(Connection& connection, const SharedBytes& body);
 
   uint16_t peer_port_;
   uint16_t kafka_port_;
   std::map<uint64_t, Connection> connections_;
+  // Requests to controllers, by who asks and their number, and what their answers are called: these come on another connection.
+  std::map<std::pair<uint32_t, uint64_t>, std::string_view> asked_;
+  std::set<std::string_view> sent_;
 };
 
 // Notices what ends holds, in what nodes have applied.

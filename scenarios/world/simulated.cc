@@ -410,6 +410,7 @@ void SimulatedWorld::describe(RunRecord& out) const {
   out.struck = struck_;
   out.leader_changes = leader_changes_;
   out.seen = seen_;
+  for (std::string_view kind : held_.sent()) out.seen.insert(fmt::format("message {}", kind));
   if (observers_) {
     out.judged = observers_->judged();
     out.judged["L5"] += idle_partitions_;

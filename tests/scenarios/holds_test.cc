@@ -53,6 +53,7 @@ ByteVec kafka_response(kafka::ApiKey key, int16_t version, int32_t id, const Res
 struct Wires {
   HeldMessages messages{9192, 9092};
   sim::ConnectionInfo peer{1, {"node1", 5000}, {"node2", 9192}, 0, 1};
+  sim::ConnectionInfo back{4, {"node2", 5002}, {"node1", 9192}, 1, 0};
   sim::ConnectionInfo client{2, {"client", 5001}, {"node2", 9092}, 7, 1};
   Found send(const sim::ConnectionInfo& info, bool from_dialer, ByteSpan bytes) {
     Found found;
@@ -132,7 +133,7 @@ TEST_CASE("held messages: an answer of the controller is called after its reques
   CHECK(w.kind(w.peer, true, ask(8, metadata::RegisterBroker{})) == "register_broker");
   CHECK(w.kind(w.peer, false, ask(7, metadata::DrainBroker{})) == "drain_broker");
   CHECK(w.kind(w.peer, false, refuse(8)) == "register_broker_reply");
-  CHECK(w.kind(w.peer, false, refuse(7)) == "change_isr_reply");
+  CHECK(w.kind(w.back, true, refuse(7)) == "change_isr_reply");  // a controller answers over the link that it dials
   CHECK(w.kind(w.peer, true, refuse(7)) == "drain_broker_reply");
   CHECK(w.kind(w.peer, true, refuse(7)) == "?");
 }

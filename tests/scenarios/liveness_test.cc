@@ -369,6 +369,23 @@ const AddPairs kLivenessPairs({
 
 }  // namespace
 
+TEST_CASE("calm: what administrators make, and what is sent to be refused, is no change") {
+  for (bool on_trial : {true, false})
+    CHECK(calm([&](ClusterView&, ClusterView&, Send& s) {
+            s.outcome = Outcome::unknown;
+            s.on_trial = on_trial;
+          }) == (on_trial ? "" : "calm"));
+  ClusterView start = Story().view;
+  ClusterView end = start;
+  end.partitions.push_back(end.partitions.front());
+  end.partitions.back().name = "own-0";
+  end.partitions.back().stream = StreamId(99);
+  History history;
+  CHECK(check_calm(start, end, history).has_value());
+  history.topic_ops.push_back({.client = 1, .kind = TopicOp::Kind::made, .topic = "own", .begun = {}, .ended = {}});
+  CHECK_FALSE(check_calm(start, end, history).has_value());
+}
+
 TEST_CASE("calm: given a retry before the first view, then it is not judged: the topics were just being made") {
   CHECK(calm([](ClusterView& start, ClusterView&, Send& send) {
           send.first_attempt = start.now - 1s;

@@ -242,6 +242,19 @@ const AddPairs kRaftPairs({
        f.raft.on_message(NodeId(2), NodeId(1), m);
        return f.all_found();
      }},
+    {"E5", "a voter gives up what it held itself; what its former self held is not its own",
+     [](bool broken) {
+       Fixture f;
+       f.ledger(2).flipped(f.node(2).path(), wal::kBlockBytes);
+       if (!broken) f.node(2).open();
+       f.raft.outlived(NodeId(2));
+       raft::Message m = f.message(2, 1, 1, raft::RequestVoteReply{true, false});
+       m.from_voter = VoterId(22);
+       f.raft.on_message(NodeId(2), NodeId(1), m);
+       f.node(2).commit({truncation(wal::kRaftLog, 2)});
+       f.raft.on_message(NodeId(2), NodeId(1), m);
+       return f.all_found();
+     }},
     {"E6", "a node leads without what is committed",
      [](bool broken) {
        Fixture f;
@@ -253,6 +266,15 @@ const AddPairs kRaftPairs({
 });
 
 }  // namespace
+
+TEST_CASE("raft: damage that makes other voters of a majority leaves nobody who remembers; it is over when they are admitted") {
+  Fixture f;
+  CHECK(f.raft.majority_remembers());
+  f.raft.outlived(NodeId(2));
+  CHECK(f.raft.majority_remembers());
+  f.raft.outlived(NodeId(3));
+  CHECK_FALSE(f.raft.majority_remembers());
+}
 
 TEST_CASE("raft: a term that begins without a majority that would vote for it is L1; after a pre-vote or by a handover it may begin") {
   const raft::RequestVote stands{false, false, LogIndex(2), Term(1)};
