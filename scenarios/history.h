@@ -82,6 +82,8 @@ struct Anomaly {
   PartitionName partition;
   std::string what;
   Time at;
+  bool is_refusal = false;  // what it was told of its position, as by a leader
+  bool by_sleeper = false;  // who may have been none any more (TimeLook)
 };
 
 // What a client was told of the first record from a time on.

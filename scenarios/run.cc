@@ -258,6 +258,7 @@ class Conductor {
     if (options_.judging == Judging::nothing) return true;
     release_followers();
     for (TimeLook& look : history_.time_looks) look.by_sleeper = world_.may_be_stale(look.at);
+    for (Anomaly& anomaly : history_.anomalies) anomaly.by_sleeper = anomaly.is_refusal && world_.may_be_stale(anomaly.at);
     // A run without any fault, or with such as may change nothing, has no reason for any change.
     if (calm_from_ && options_.judging == Judging::all)
       if (auto v = check_calm(*calm_from_, world_.view(), history_)) return fail(v->check, v->text);

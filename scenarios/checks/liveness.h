@@ -114,9 +114,10 @@ struct IdleReplica {
 };
 struct IdlePartition {
   std::string name;
+  StreamId stream{};
   NodeId leader = kNoNode;
   int64_t high_watermark = 0;  // the greatest that a node has claimed, and that held
-  bool is_told = true;         // its leader has told it to somebody in this epoch, or has followers that it tells
+  bool is_told = true;         // its leader has told it to somebody in this epoch, or has in-sync followers that it tells
   std::vector<IdleReplica> replicas;
 };
 // L5: the high watermark is the end of the leader's log. L8: every replica has caught up with it.

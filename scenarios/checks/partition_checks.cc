@@ -351,10 +351,11 @@ std::vector<IdlePartition> PartitionChecks::idle() const {
     auto ghost = ghost_.partitions.find(stream);
     IdlePartition& view = out.emplace_back();
     view.name = ghost_.name(stream);
+    view.stream = stream;
     view.leader = ledgers_.machine_of(p.leader);
     view.high_watermark = ghost == ghost_.partitions.end() ? 0 : ghost->second.high_watermark();
     const PartitionState* newest = ghost == ghost_.partitions.end() ? nullptr : ghost->second.newest();
-    view.is_told = p.replicas.size() > 1 || (newest && given_by_leader_.contains({stream, view.leader, newest->leader_epoch}));
+    view.is_told = p.isr.size() > 1 || (newest && given_by_leader_.contains({stream, view.leader, newest->leader_epoch}));
     for (NodeId node : p.replicas) {
       const Ledger* l = ledgers_.find(ledgers_.machine_of(node));
       view.replicas.push_back({.node = ledgers_.machine_of(node),

@@ -59,13 +59,16 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& ta
       bootstrap_connections_[address] = *opened;
       return *opened;
     }
-    if (!opened.is(Errc::stopped)) {
-      not_before_[address] = task.now() + options_.reconnect_backoff;
-      leave(tried);
-    }
+    if (!opened.is(Errc::stopped)) avoid(tried);
     if (opened.is(Errc::stopped) || task.now() >= deadline) return std::unexpected(opened.error());
     if (++attempts % options_.bootstrap.size() == 0) TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
   }
+}
+
+// It does not answer: nor is it the first to be tried for a while.
+void ClusterClient::avoid(size_t asked) {
+  not_before_[bootstrap(asked)] = now() + options_.reconnect_backoff;
+  leave(asked);
 }
 
 void ClusterClient::leave(size_t asked) {
@@ -91,7 +94,7 @@ Result<size_t> ClusterClient::look_up(Task& task, const std::vector<std::string>
     auto response = broker->call(task, version, request, std::min(deadline, task.now() + options_.request_timeout));
     if (!response) {
       if (response.is(Errc::stopped)) return std::unexpected(response.error());
-      leave(tried);
+      avoid(tried);
       if (task.now() >= deadline) return fail(Errc::unavailable, "no broker answered");
       TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
       continue;

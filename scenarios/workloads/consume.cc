@@ -26,8 +26,9 @@ void Consume::run(Task& task, ClientEnv& env, const ClientPart& part) const {
           write_down(*fetched, client, p, t.now(), history);
           if (options_.rereads && fetched->records.empty()) consumer.seek(Offset(0));
         } else if (fetched.is(Errc::invalid) || fetched.is(Errc::not_found)) {
-          history.anomalies.push_back({client, p, fetched.error().what, t.now()});
-          return;
+          history.anomalies.push_back({client, p, fetched.error().what, t.now(), true});
+          cluster.forget_leader(p.topic, p.partition);
+          if (!t.sleep_for(50ms)) return;
         }
       }
     });

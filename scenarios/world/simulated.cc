@@ -172,7 +172,8 @@ void SimulatedWorld::heal() {
   executor_->mend();
   world_.begin_liveness(cluster_.nodes());  // clients that have ended stay ended
   // With a voter that has to be admitted again a minority more is too many.
-  if (!taken_.empty()) broken_.clear();
+  const bool damaged = std::ranges::any_of(cluster_.nodes(), [](sim::Node* node) { return node->disk().damages() > 0; });
+  if (damaged || !taken_.empty()) broken_.clear();
   if (ending_ == Ending::majority && broken_.empty()) ending_ = Ending::healed;
   break_for_ever(world_, cluster_.nodes(), broken_);
 }
@@ -348,7 +349,7 @@ std::optional<Violation> SimulatedWorld::check_idleness() {
   const ClusterView now = view();
   std::vector<IdlePartition> partitions = observers_->idle();
   std::erase_if(partitions, [&](const IdlePartition& p) {
-    auto it = std::ranges::find(now.partitions, p.name, &ClusterView::Partition::name);
+    auto it = std::ranges::find(now.partitions, p.stream, &ClusterView::Partition::stream);
     return it != now.partitions.end() && !it->damaged && ending_ != Ending::healed && !now.is_served(*it);
   });
   for (IdlePartition& p : partitions)
