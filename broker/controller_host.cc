@@ -98,7 +98,7 @@ void ControllerHost::feed(metadata::ControllerOutput output) {
     const raft::Raft& core = raft_.core();
     if (!core.is_leader()) break;
     const Time now = env_.clock.now();
-    r.age_ns = (now - std::min(now, core.quorum_contact())).count();
+    r.age_ns = (now - std::min(now, core.confirmed())).count();
     if (r.to == self_) {
       local_.on_heartbeat_reply(r);
     } else {

@@ -58,8 +58,8 @@ struct HeartbeatReply {
   uint64_t sequence = 0;
   HeartbeatStatus status = HeartbeatStatus::register_again;
   LogIndex since;  // of the change of that broker's state that the status tells of
-  // For how long the controller has heard of no majority of the voters: others may have made another the controller since, and its word
-  // is worth no more than it was worth then.
+  // How long ago the newest round of heartbeats of Raft began that a majority of the voters has answered the controller: others may have
+  // made another the controller since, and its word is worth no more than it was worth then.
   int64_t age_ns = 0;
   template <class A>
   void serialize(A& a) {

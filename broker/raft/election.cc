@@ -72,6 +72,8 @@ void Raft::become_leader() {
   promised_.clear();
   distrusted_.clear();
   leads_since_ = now_;
+  round_ = 0;
+  rounds_.clear();
   follow_members();
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   // §3.6.2, §6.4: entries of older terms are committed by committing one of this term.

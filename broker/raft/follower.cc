@@ -14,6 +14,7 @@ void Raft::follow(NodeId leader) {
   if (role_ != Role::follower) become_follower(hard_.term, kNoNode, fmt::format("node {} won the election", leader));
   if (leader_ != leader) {
     leader_ = leader;
+    leader_round_ = 0;
     report("follows");
   }
   leader_heard_ = true;
@@ -24,6 +25,7 @@ void Raft::follow(NodeId leader) {
 
 void Raft::on_append_entries(const Message& m, AppendEntries& r) {
   follow(m.from);
+  leader_round_ = std::max(leader_round_, r.round);
   LogIndex end = r.prev_index + static_cast<int64_t>(r.entries.size());
   // What is committed here is in the leader's log (§3.6.3): an older prev_index needs no comparison, and may be compacted away.
   bool behind_commit = r.prev_index < commit_;
@@ -52,6 +54,7 @@ void Raft::accept_entries(std::vector<Entry> entries) {
 
 void Raft::refuse_append(NodeId leader, LogIndex rejected) {
   AppendEntriesReply reply;
+  reply.round = leader_round_;
   reply.rejected = rejected;
   if (rejected > log_.last_index()) {
     reply.conflict_index = log_.last_index() + 1;
@@ -70,6 +73,7 @@ void Raft::acknowledge(bool even_if_unchanged) {
   acknowledged_ = std::max(acknowledged_, match);
   AppendEntriesReply reply;
   reply.success = true;
+  reply.round = leader_round_;
   reply.match = match;
   send(leader_, std::move(reply));
 }

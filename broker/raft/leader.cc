@@ -7,6 +7,11 @@
 #include "broker/raft/raft.h"
 
 namespace sg::raft {
+namespace {
+
+constexpr size_t kRounds = 256;  // an answer to an older one says too little
+
+}  // namespace
 
 void Raft::add_follower(NodeId node) {
   if (node != config_.self) progress_.try_emplace(node, log_.last_index() + 1, now_);
@@ -19,6 +24,7 @@ void Raft::on_append_entries_reply(const Message& m, const AppendEntriesReply& r
   if (found == progress_.end()) return;
   Progress& p = found->second;
   p.heard(now_);
+  if (r.round > 0 && r.round <= round_ && round_ - r.round < rounds_.size()) p.answered(rounds_[rounds_.size() - 1 - (round_ - r.round)]);
   if (distrusted_.contains(m.sender())) return;
   if (r.success) return note_match(m, r.match);
   if (states_less(m, r)) return;
@@ -99,6 +105,7 @@ void Raft::replicate_to(NodeId node, Progress& p) {
 
 void Raft::send_append(NodeId node, Progress& p, size_t max_entries) {
   AppendEntries request;
+  request.round = round_;
   request.prev_index = p.next() - 1;
   request.prev_term = log_.term_at(request.prev_index).value();
   request.commit = commit_;
@@ -121,9 +128,12 @@ void Raft::send_snapshot(NodeId node, Progress& p) {
   send(node, InstallSnapshot{0, true, commit_, snapshot_});
 }
 
-// Also to a follower that has much in flight: its next answer says whether something was lost. (§6.4: the round of answers to these is
-// what a read-index will wait for.)
+// Also to a follower that has much in flight: its next answer says whether something was lost. (§6.4: who answers a round has followed
+// this leader since it began.)
 void Raft::send_heartbeats() {
+  ++round_;
+  rounds_.push_back(now_);
+  if (rounds_.size() > kRounds) rounds_.pop_front();
   heartbeat_deadline_ = now_ + config_.heartbeat_interval;
   for (auto& [node, p] : progress_) {
     bool snapshot_lost = p.state() == ProgressState::snapshot && now_ - p.snapshot_sent() >= config_.election_timeout_max;
@@ -131,7 +141,7 @@ void Raft::send_heartbeats() {
       send_snapshot(node, p);
     } else if (p.state() == ProgressState::snapshot || p.next() <= log_.base_index()) {
       // It cannot match yet; it is only to be told that the leader lives, and to answer.
-      send(node, AppendEntries{log_.base_index(), log_.base_term(), std::min(commit_, log_.base_index()), {}});
+      send(node, AppendEntries{log_.base_index(), log_.base_term(), std::min(commit_, log_.base_index()), {}, round_});
     } else {
       send_append(node, p, 0);
     }
@@ -143,15 +153,25 @@ bool Raft::answers(const Progress& p) const { return now_ < p.last_contact() + c
 
 // --- Staying leader --------------------------------------------------------------------------------------------------------------
 
-Time Raft::quorum_contact() const {
+template <class When>
+Time Raft::of_a_majority(When&& when) const {
   return reached_by_majority(configuration(), [&](const Voter& voter) {
     if (voter == self()) return Time::never();
     auto peer = peers_.find(voter.node);
     // A node that has never answered in this run has been given until an election timeout after the election; one that answers under
     // another voter id is not this voter.
     bool other = voter.node == config_.self || (peer != peers_.end() && peer->second.voter && *peer->second.voter != voter.id);
-    return other ? leads_since_ : progress_.at(voter.node).last_contact();
+    return other ? leads_since_ : when(progress_.at(voter.node));
   });
+}
+
+// Since when a majority, this node included, has not been silent.
+Time Raft::quorum_contact() const {
+  return of_a_majority([](const Progress& p) { return p.last_contact(); });
+}
+
+Time Raft::confirmed() const {
+  return of_a_majority([](const Progress& p) { return p.answered(); });
 }
 
 // §6.2: a leader that no majority answers within an election timeout steps down, so that its clients go elsewhere.

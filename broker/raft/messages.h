@@ -70,9 +70,10 @@ struct AppendEntries {
   Term prev_term;
   LogIndex commit;
   std::vector<Entry> entries;  // contiguous from prev_index + 1
+  uint64_t round = 0;          // of heartbeats, the newest that this leader has begun in its term (§6.4)
   template <class A>
   void serialize(A& a) {
-    a(prev_index, prev_term, commit, entries);
+    a(prev_index, prev_term, commit, entries, round);
   }
 };
 
@@ -86,9 +87,10 @@ struct AppendEntriesReply {
   LogIndex rejected;
   LogIndex conflict_index;
   Term conflict_term;
+  uint64_t round = 0;  // the newest that has come from this leader: it was followed after that had begun
   template <class A>
   void serialize(A& a) {
-    a(success, match, rejected, conflict_index, conflict_term);
+    a(success, match, rejected, conflict_index, conflict_term, round);
   }
 };
 

@@ -29,7 +29,7 @@ enum class ProgressState : uint8_t { probe, replicate, snapshot };
 class Progress {
  public:
   // `next` is the leader's guess: behind its own last entry (§3.5).
-  Progress(LogIndex next, Time now) : next_(next), last_contact_(now) {}
+  Progress(LogIndex next, Time now) : next_(next), last_contact_(now), answered_(now) {}
 
   ProgressState state() const { return state_; }
   LogIndex match() const { return match_; }
@@ -41,6 +41,9 @@ class Progress {
   size_t in_flight_bytes() const { return in_flight_bytes_; }
 
   void heard(Time now) { last_contact_ = now; }
+  // It has answered a round that began then.
+  void answered(Time begun) { answered_ = std::max(answered_, begun); }
+  Time answered() const { return answered_; }
   void sent_commit(LogIndex commit) { sent_commit_ = commit; }
 
   // Whether entries may go now. A probe that was answered, or a link that came up, lets one message through.
@@ -126,6 +129,7 @@ class Progress {
   LogIndex pending_snapshot_;
   Time snapshot_sent_;
   Time last_contact_;
+  Time answered_;
   std::deque<InFlight> in_flight_;
   size_t in_flight_bytes_ = 0;
 };

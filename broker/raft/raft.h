@@ -163,9 +163,9 @@ class Raft {
   Voter self() const { return {config_.self, config_.voter}; }
   NodeId leader() const { return leader_; }  // kNoNode = unknown
   bool is_leader() const { return role_ == Role::leader; }
-  // Of a leader: since when it has been without a sign of a majority of the voters, itself included; Time::never() if it needs nobody else.
-  // Another leader has not been elected before, but by voters whose last answers took longer than the shortest election timeout.
-  Time quorum_contact() const;
+  // Of a leader: when the newest round of heartbeats began that a majority of the voters has answered, itself included; Time::never() if it
+  // needs nobody else. Whoever answered followed it then, and has voted for another only later: nobody else was elected before. (§6.4)
+  Time confirmed() const;
   // The newest in snapshot and log, committed or not.
   const Configuration& configuration() const { return configurations_.newest(); }
   LogIndex configuration_index() const { return configurations_.newest_index(); }
@@ -251,6 +251,9 @@ class Raft {
   void send_snapshot(NodeId node, Progress& p);
   void send_heartbeats();
   bool answers(const Progress& p) const;
+  template <class When>
+  Time of_a_majority(When&& when) const;
+  Time quorum_contact() const;
   void check_quorum();
   void maybe_send_timeout_now();
 
@@ -301,6 +304,7 @@ class Raft {
   // Of a follower: how far its log is known to equal the log of this term's leader, and what it has told that leader.
   LogIndex verified_;
   LogIndex acknowledged_;
+  uint64_t leader_round_ = 0;  // the newest that has come from it
 
   // Of a candidate.
   std::map<Voter, bool> votes_;
@@ -313,6 +317,8 @@ class Raft {
   Time heartbeat_deadline_;
   LogIndex term_start_;  // its no-op
   Time leads_since_;
+  uint64_t round_ = 0;
+  std::deque<Time> rounds_;  // when the last ones began, the newest at the end
   struct Promised {
     Run run;
     LogIndex match;
