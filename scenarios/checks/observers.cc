@@ -114,6 +114,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     machine.directory = now.directory_id;
     machine.voter = now.voter_id;
     if (!drawn || !machine.ledger->rotten()) return;
+    machine.ledger->outlived();
     metadata->on_voter_drawn(machine.id);
     disk_changed(machine.id);
   }

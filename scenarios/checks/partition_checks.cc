@@ -174,7 +174,11 @@ bool PartitionChecks::claim(Check check, NodeId from, StreamId stream, int64_t e
   PartitionGhost& ghost = ghost_.partitions[stream];
   const Ledger* ledger = ledgers_.find(from);
   // Who has heard of a deletion has nothing any more; who has not goes on for a moment.
-  if (!ledger || ledger->damaged(stream) || ghost.deleted) return true;
+  if (!ledger || ghost.deleted) return true;
+  if (ledger->damaged(stream)) {
+    advance_by_others(ghost, from, stream, end);
+    return true;
+  }
   if (end <= ghost.high_watermark()) {
     const std::optional<uint64_t> mine = ledger->chain_at(stream, end);
     const std::optional<uint64_t> committed = ghost.committed.chain_at(end);
@@ -217,6 +221,19 @@ void PartitionChecks::advance(PartitionGhost& ghost, NodeId from, StreamId strea
   for (; entry != log.entries().end() && entry->next <= end; ++entry)
     if (entry->first >= ghost.committed.end()) ghost.committed.append(*entry);
   if (ghost.newest()) check_isr(stream, ghost);
+}
+
+// What a damaged leader has nobody knows; what all others of its ISR have is committed all the same.
+void PartitionChecks::advance_by_others(PartitionGhost& ghost, NodeId leader, StreamId stream, int64_t end) {
+  auto state = std::find_if(ghost.states.rbegin(), ghost.states.rend(), [&](const PartitionState& s) { return s.leader == leader; });
+  if (end <= ghost.high_watermark() || state == ghost.states.rend() || static_cast<int32_t>(state->isr.size()) < state->min_isr) return;
+  std::optional<NodeId> whole;
+  for (size_t i = 0; i < state->isr.size(); ++i) {
+    const Ledger* copy = copy_of(*state, i);
+    if (!copy || copy->durable_end(stream) < end) return;
+    if (!copy->damaged(stream)) whole = state->isr[i];
+  }
+  if (whole) advance(ghost, *whole, stream, end);
 }
 
 void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {

@@ -83,6 +83,7 @@ class PartitionChecks {
   bool claim(Check check, NodeId from, StreamId stream, int64_t end, std::optional<LeaderEpoch> epoch, std::string_view how);
   bool whole_isr_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const;
   std::string who_holds(const PartitionState& state, NodeId leader, StreamId stream, int64_t end) const;
+  void advance_by_others(PartitionGhost& ghost, NodeId leader, StreamId stream, int64_t end);
   void advance(PartitionGhost& ghost, NodeId from, StreamId stream, int64_t end);
   void check_isr(StreamId stream, const PartitionGhost& ghost);
   void check_leader(StreamId stream, const PartitionGhost& ghost);

@@ -75,6 +75,8 @@ class Ledger {
   void spoiled(std::string_view path, uint64_t offset);
   // A fault has removed a file. If anything in it was promised, the product has to find out and to report it.
   void file_lost(std::string_view path);
+  // It has found damage in Raft's log and goes on as another voter: that log may end before what its former self had.
+  void outlived() { raft_may_be_short_ = true; }
   void died(sim::Death death);
   // People have changed the disk while nothing ran on it: it holds now what `copy` tells of (a copy of this ledger, or of another
   // machine's, at the time when the disk was copied); or its own again after a time on another one. Either way what it held meanwhile
@@ -175,8 +177,9 @@ class Ledger {
   bool damaged_ = false;
   std::string failure_;       // the first of this process
   std::deque<Place> places_;  // of the last durable commits
-  bool rotten_ = false;       // some bit of its journal was flipped
-  bool exempt_ = false;       // it lost, unreported, what it could not know to be lost: for good
+  bool raft_may_be_short_ = false;
+  bool rotten_ = false;  // some bit of its journal was flipped
+  bool exempt_ = false;  // it lost, unreported, what it could not know to be lost: for good
   std::set<StreamId> begun_since_;
   std::string unreported_;   // what is lost and was damaged: the next registration has to say so
   std::set<StreamId> hurt_;  // partitions with entries in a file that is gone: of these as well, be they ever so little known otherwise

@@ -421,6 +421,21 @@ TEST_CASE("what recovery has cut of damage may be written over") {
   }
 }
 
+TEST_CASE("whoever goes on as another voter may have lost the end of Raft's log, once, and of no other log") {
+  for (bool outlived : {true, false}) {
+    Fixture f;
+    f.journal.commit({raft_entry(1, 1)});
+    f.journal.commit({raft_entry(2, 1)});
+    f.bench.reports.clear();
+    if (outlived) f.ledger.outlived();
+    f.journal.commit({raft_entry(2, 2)});
+    CHECK(f.bench.found() == (outlived ? "" : "E21"));
+    f.bench.reports.clear();
+    f.journal.commit({raft_entry(2, 3)});
+    CHECK(f.bench.found() == "E21");
+  }
+}
+
 TEST_CASE("a segment that nobody can tell any more may be written again only where nothing was promised in it") {
   for (int commits : {1, 2}) {
     for (bool unreadable : {true, false}) {

@@ -216,6 +216,18 @@ TEST_CASE("partition: a batch given to a consumer above the high watermark, or a
   CHECK(f.found() == "E17");
 }
 
+TEST_CASE("partition: what a damaged leader says is committed where all others of its ISR hold it") {
+  for (int copies : {2, 3}) {
+    Fixture f;
+    f.replicate_to(copies);
+    f.ledger(1).file_lost(f.node(1).path());
+    REQUIRE(f.ledger(1).damaged(kOrders));
+    f.partitions.on_watermark_given(at(1), at(1), NodeId(1), kOrders, 2);
+    CHECK(f.high_watermark() == (copies == 3 ? 2 : 0));
+    CHECK(f.found() == "");
+  }
+}
+
 // --- Told twice (pairs.h) --------------------------------------------------------------------------------------------------------
 
 namespace {
