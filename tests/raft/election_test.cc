@@ -152,6 +152,31 @@ TEST_CASE("raft: given a leader that one of two answers, then it stays") {
   CHECK(n.raft.is_leader());
 }
 
+TEST_CASE("raft: given answers to rounds of heartbeats, then a leader is confirmed as of the newest that one of two has answered (§6.4)") {
+  Solo n(3);
+  n.elect();
+  const Time elected = n.now;
+  CHECK(n.raft.confirmed() == elected);
+  AppendEntriesReply of_no_round;
+  n.tick_at_deadline();
+  const Time first = n.now;
+  n.receive(3, 1, of_no_round);  // contact, and no answer to anything
+  CHECK(n.raft.confirmed() == elected);
+  n.tick_at_deadline();
+  AppendEntriesReply late;
+  late.round = 1;  // comes now, and was sent before the second round
+  n.receive(2, 1, late);
+  CHECK(n.raft.confirmed() == first);
+  AppendEntriesReply unheard_of;
+  unheard_of.round = 9;
+  n.receive(3, 1, unheard_of);
+  CHECK(n.raft.confirmed() == first);
+  AppendEntriesReply newest;
+  newest.round = 2;
+  n.receive(3, 1, newest);
+  CHECK(n.raft.confirmed() == n.now);
+}
+
 TEST_CASE("raft: given a leader, when a message carries a greater term, then it follows") {
   Solo n(3);
   n.elect();
