@@ -38,6 +38,7 @@ void KafkaServer::serve(Task& task, std::shared_ptr<net::Connection> connection)
     note_misbehaviour(connection->peer(), fmt::format("more than {} connections", limits_.connections));
     return;
   }
+  if (silent_) return;
   ++stats_.connections;
   ++in_flight_.connections;
   ClientConnection client(connection, limits_, in_flight_, task.scheduler());
@@ -98,6 +99,7 @@ void KafkaServer::end_those_who_keep_us_waiting(Time now) {
 }
 
 void KafkaServer::silence() {
+  silent_ = true;
   for (ClientConnection* client : clients_) client->end();
 }
 

@@ -53,6 +53,7 @@ class KafkaServer {
   LogLimiter limiter_{1s};
   std::unique_ptr<net::Listener> listener_;
   InFlight in_flight_;
+  bool silent_ = false;
   std::list<ClientConnection*> clients_;  // in the order of their coming
   Stats stats_;
 };

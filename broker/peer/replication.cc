@@ -66,6 +66,7 @@ void Replication::wake_sender(NodeId to, StreamId stream) {
 }
 
 void Replication::silence() {
+  silent_ = true;
   auto end = [](Outbox& outbox) {
     outbox.broken = true;
     outbox.frames.clear();
@@ -100,7 +101,7 @@ void Replication::want_sessions(const std::set<NodeId>& leaders) {
 
 void Replication::follow(Task& task, Following& f) {
   const std::string name = fmt::format("{}", f.leader);
-  while (!task.stopping() && f.wanted) {
+  while (!task.stopping() && f.wanted && !silent_) {
     const metadata::Broker* broker = catalogue_->broker(f.leader);
     if (broker) {
       net::Address address{broker->peer.host, broker->peer.port};
@@ -115,7 +116,7 @@ void Replication::follow(Task& task, Following& f) {
       }
       if (greeted.is(Errc::invalid) && refusals_.refused(name, greeted.error().what))
         log_.warn("session_refused leader={} reason=\"{}\"", f.leader, greeted.error().what);
-      if (greeted && f.wanted) {
+      if (greeted && f.wanted && !silent_) {
         refusals_.taken(name);
         Result<> ended = receive(task, f, *greeted);
         log_.info("session_ended leader={} reason={} {}", f.leader, to_string(ended.error().code), ended.error().what);
@@ -212,6 +213,7 @@ Result<> Replication::on_data(NodeId leader, const Frame& frame) {
 // --- As a leader -----------------------------------------------------------------------------------------------------------------
 
 Result<> Replication::serve(Task& task, LiveConnection& connection, FrameReader& reader, const Hello& hello) {
+  if (silent_) return fail(Errc::closed, "this node ends: its disk has failed");
   Serving session{.follower = hello.from, .connection = connection, .outbox = {}, .turns = {}, .queued = {}};
   if (auto it = serving_.find(hello.from); it != serving_.end()) {
     REACHED("replication: a new session replaces one that has not ended yet");

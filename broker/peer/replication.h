@@ -33,7 +33,7 @@ class Replication final : public ReplicationSink {
   void wake_sender(NodeId to, StreamId stream) override;
   void want_sessions(const std::set<NodeId>& leaders) override;
 
-  // From now on nothing leaves any more, not even what is queued.
+  // From now on nothing leaves any more, not even what is queued; nobody is dialed, and no session accepted.
   void silence();
 
   // A session that a follower dialed, until it ends.
@@ -80,6 +80,7 @@ class Replication final : public ReplicationSink {
   Refusals refusals_;
   std::map<NodeId, std::unique_ptr<Following>> following_;
   std::map<NodeId, Serving*> serving_;
+  bool silent_ = false;
 };
 
 }  // namespace sg::broker::peer
