@@ -33,12 +33,12 @@ void KafkaServer::run(Task& task) {
 }
 
 void KafkaServer::serve(Task& task, std::shared_ptr<net::Connection> connection) {
+  if (silent_) return;
   if (in_flight_.connections >= limits_.connections) {
     ++stats_.too_many_connections;
     note_misbehaviour(connection->peer(), fmt::format("more than {} connections", limits_.connections));
     return;
   }
-  if (silent_) return;
   ++stats_.connections;
   ++in_flight_.connections;
   ClientConnection client(connection, limits_, in_flight_, task.scheduler());

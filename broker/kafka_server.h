@@ -24,7 +24,7 @@ class KafkaServer {
   // The journal has written something: clients that were held back may have room.
   void on_durable();
 
-  // Ends every client's connection: nothing leaves any more, not even answers that are complete.
+  // Ends every client's connection, and takes none: nothing leaves any more, not even answers that are complete.
   void silence();
 
   struct Stats {

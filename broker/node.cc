@@ -178,7 +178,16 @@ int Node::run_opened(Task& task, wal::OpenResult opened) {
   while (!stop_requested_ && !disk_failure_)
     if (!wake_.wait(task, Time::never(), "a reason to stop")) break;
   bool orderly = stop_requested_ && !disk_failure_ && !task.stopping();
-  if (orderly) hand_over(task);
+  bool handed_over = !orderly;
+  if (orderly)
+    tasks.spawn("hand over", [&](Task& t) {
+      hand_over(t);
+      handed_over = true;
+      wake_.notify_all();
+    });
+  // A disk that fails meanwhile ends the process at once: whom it asks to take over will not hear of it any more.
+  while (!handed_over && !disk_failure_)
+    if (!wake_.wait(task, Time::never(), "others to take over")) break;
   link_tasks_ = nullptr;
   tasks.stop();
   tasks.join(task);
@@ -195,7 +204,7 @@ void Node::hand_over(Task& task) {
   log_.info("stopping reason=\"asked to\"");
   const Time deadline = task.now() + kDrainTime;
   int32_t last_left = INT32_MAX;
-  while (membership_->registered() && !disk_failure_) {
+  while (membership_->registered()) {
     auto reply = membership_->request(task, metadata::DrainBroker{config_.node_id, membership_->broker_epoch()}, deadline);
     const auto* drained = reply ? std::get_if<metadata::DrainReply>(&reply->body) : nullptr;
     if (!drained || drained->leaderships_left == 0) break;

@@ -21,6 +21,9 @@ namespace sg::sim {
 
 class FaultExecutor {
  public:
+  // For so long after its time a fault is tried whose target nobody is.
+  static constexpr Duration kRetriedFor = 1s;
+
   // The nodes that a symbolic target names now; empty if nobody fits. `draw` decides a choice. Called for what the executor does not
   // know itself: it knows names of nodes, "random" (running), "random_down" and "all" among the candidates.
   using Resolver = std::function<std::vector<Node*>(std::string_view target, uint64_t draw)>;
@@ -50,7 +53,7 @@ class FaultExecutor {
 
  private:
   static constexpr Duration kRetryEvery = 20ms;
-  static constexpr int kRetries = 50;
+  static constexpr int kRetries = kRetriedFor / kRetryEvery;
 
   std::vector<Node*> resolve(std::string_view target, uint64_t draw) const;
   void back_up(size_t index, int attempt);

@@ -158,10 +158,9 @@ void People::restore(const Fault& fault, Node& target, const DiskImage& image) {
   });
 }
 
-// A machine that somebody else keeps down has not refused anything: its operator looks again.
+// A machine that somebody else keeps down has not refused anything: its operator looks again, but for the last time, when all is healed.
 void People::end_restored(const Fault& fault, Node& target, bool restart) {
-  if (world_.effects().kept_down(target)) {
-    if (!restart) return void(harness_.end(target));
+  if (restart && world_.effects().kept_down(target)) {
     const uint64_t id = ++next_mistake_;
     mistakes_[id] = {&target, [this, &fault, &target](bool again) { end_restored(fault, target, again); }};
     return later(kLookAgain, [this, id] { finish(id, true); });

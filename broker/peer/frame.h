@@ -20,7 +20,7 @@
 
 namespace sg::broker::peer {
 
-inline constexpr uint8_t kPeerVersion = 2;
+inline constexpr uint8_t kPeerVersion = 3;
 inline constexpr size_t kMaxFrameBytes = 64u << 20;
 inline constexpr uint32_t kHelloMagic = 0x53474c53;  // "SGLS"
 

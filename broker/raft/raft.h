@@ -23,7 +23,7 @@
 // A voter that states, in a later run, less than this leader has counted from it in this very term has lost what it had promised without
 // noticing (an older copy of its directory was put back): it is distrusted, counts for nothing, and is told so (Distrust).
 //
-// Later, and where: read-index (§6.4) uses the heartbeat round of leader.cc; chunks of snapshots (ch. 5) have their fields in
+// Later, and where: read-index (§6.4) waits for confirmed() to pass; chunks of snapshots (ch. 5) have their fields in
 // InstallSnapshot.
 #pragma once
 

@@ -8,10 +8,6 @@
 namespace sg::scenario {
 namespace {
 
-constexpr Duration kLostDial = 1050ms;
-
-std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
-
 std::string seconds(Duration d) { return fmt::format("{}.{:03} s", d.count() / 1'000'000'000, d.count() / 1'000'000 % 1000); }
 
 // Remembers since when something has held in every view.

@@ -39,7 +39,7 @@ struct ClusterView {
   Term term;  // the greatest that any node has made durable
   std::vector<Node> nodes;
   std::vector<Partition> partitions;
-  // A majority of the voters lost its disks, or hears each other no more: nothing is owed but that the nodes run and say so.
+  // A majority of the voters lost its disks: nothing is owed but that the nodes run and say so.
   bool quorum_destroyed = false;
   std::vector<std::pair<NodeId, NodeId>> cut{};  // who do not hear each other in both directions, for good
 
@@ -59,9 +59,12 @@ struct ClusterTiming {
   Duration replica_lag_time_max{};
 };
 
+// A dial to a machine without power ends after 1 s and is made again 50 ms later (broker/peer/control_link.cc).
+inline constexpr Duration kLostDial = 1050ms;
+
 // What correctness.md owes, stage by stage, so that a late stage cannot hide behind an early one. Each has the allowances that the model
-// needs: a dial to a machine without power ends after 1 s and is made again 50 ms later (broker/peer/control_link.cc), and an ISR proposal
-// that was sent to a controller that is gone counts as lost after 1 s (broker/node.cc). What runs take is in docs/SIMULATION.md.
+// needs: a lost dial, and an ISR proposal that was sent to a controller that is gone counts as lost after 1 s (broker/node.cc). What runs
+// take is in docs/SIMULATION.md.
 struct LivenessBounds {
   Duration up = 1s;             // since the healing, every node has recovered: it reads its journal
   Duration controller;          // L1, since a majority is up: 3 election timeouts and one lost dial

@@ -7,12 +7,6 @@
 namespace sg::scenario {
 namespace {
 
-std::string list(const std::vector<NodeId>& nodes) {
-  std::string out;
-  for (NodeId n : nodes) out += fmt::format("{}{}", out.empty() ? "" : ", ", n);
-  return "{" + out + "}";
-}
-
 std::string to_string(const PartitionState& s) {
   return fmt::format("leader {} epoch {} ISR {} min {} (catalogue index {})", s.leader, s.leader_epoch, list(s.isr), s.min_isr, s.since);
 }

@@ -8,10 +8,7 @@
 namespace sg::scenario {
 namespace {
 
-constexpr Duration kLostDial = 1050ms;
 constexpr Duration kGivenUp = 3s;
-
-std::string list(const auto& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
 
 int64_t ms(Duration d) { return d / 1ms; }
 

@@ -16,8 +16,6 @@ constexpr Duration kRefusalDue = 1s;
 // To one node that does not answer: control and replication, each dialled every 200 ms, for 1 s (broker/peer/reach.h).
 constexpr size_t kDials = 2 * 5;
 
-std::string list(const std::vector<NodeId>& nodes) { return fmt::format("{{{}}}", fmt::join(nodes, ", ")); }
-
 std::optional<Violation> wrong(std::string text) {
   return Violation{"calm", std::move(text) + "; expected: nothing changes without a fault"};
 }

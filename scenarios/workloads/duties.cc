@@ -107,7 +107,7 @@ bool follow(Task& task, ClusterClient& cluster, int32_t client, const PartitionN
 }
 
 // What every broker lists now.
-std::string list_once(Task& task, ClientEnv& env, History& history, Time deadline) {
+std::string list_once(Task& task, ClientEnv& env, std::vector<Listing>& out, Time deadline) {
   std::string failed;
   TaskGroup tasks(env.scheduler);
   for (const net::Address& address : env.bootstrap) {
@@ -120,7 +120,7 @@ std::string list_once(Task& task, ClientEnv& env, History& history, Time deadlin
       if (failed.empty()) failed = fmt::format("{} does not list its topics: {}", address.host, response.error().what);
       continue;
     }
-    Listing& listing = history.listings.emplace_back();
+    Listing& listing = out.emplace_back();
     listing.broker = address.host;
     for (const auto& t : response->topics)
       if (t.name) listing.topics.insert(*t.name);
@@ -133,10 +133,15 @@ std::string list_once(Task& task, ClientEnv& env, History& history, Time deadlin
 }  // namespace
 
 std::string run_listing(Task& task, ClientEnv& env, History& history, Time deadline) {
+  bool complete = false;
   std::string failed;
   do {
-    history.listings.clear();
-    failed = list_once(task, env, history, deadline);
+    std::vector<Listing> round;
+    failed = list_once(task, env, round, deadline);
+    // One that the deadline has cut off says less than the one before it.
+    if (!failed.empty() && complete) return "";
+    complete = failed.empty();
+    history.listings = std::move(round);
   } while (!check_listings(history).empty() && task.sleep_for(kListAgain) && task.now() < deadline);
   return failed;
 }

@@ -184,7 +184,7 @@ Duration SimulatedWorld::longest_fault() const {
     const bool twice = f.kind == sim::FaultKind::kill || f.kind == sim::FaultKind::power_cut || f.kind == sim::FaultKind::wipe;
     longest = std::max(longest, twice ? 2 * f.duration + Duration(f.value) : f.duration);
   }
-  return longest;
+  return longest + sim::FaultExecutor::kRetriedFor;
 }
 
 // For how long the faults of links can hold back one message, at most.

@@ -114,5 +114,5 @@ TEST_CASE("given another protocol version, when the frame is decoded, then it is
   seal(body, 8);
   Result<Frame> frame = decoded(body);
   REQUIRE(frame.is(Errc::unsupported));
-  CHECK(frame.error().what == "peer protocol version 3, this node speaks 2");
+  CHECK(frame.error().what == fmt::format("peer protocol version {}, this node speaks {}", kPeerVersion + 1, kPeerVersion));
 }

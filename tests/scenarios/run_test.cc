@@ -8,6 +8,7 @@
 #include "scenarios/workloads/duties.h"
 #include "scenarios/workloads/produce.h"
 #include "scenarios/world/cluster.h"
+#include "sim/trace.h"
 #include "tests/scenarios/pairs.h"
 
 using namespace sg;
@@ -97,6 +98,38 @@ TEST_CASE("given a disk that fails under a broker, then the broker may end by it
   RunRecord result = run(s);
   CHECK(result.check == "");
   CHECK(result.verdict == Verdict::pass);
+}
+
+TEST_CASE("given a broker that is asked to stop and waits for others to take over, when its disk fails, then it ends at once") {
+  Scenario s = tiny();
+  for (const char* from : {"node2", "node3"}) {
+    sim::Fault hold = fault(sim::FaultKind::link_hold, from);
+    hold.peer = "node1";
+    hold.choice = "drain_broker_reply";
+    hold.duration = 10s;
+    s.at.push_back(hold);
+  }
+  sim::Fault stop = fault(sim::FaultKind::stop, "node1");
+  sim::Fault fails = fault(sim::FaultKind::sync_failure, "node1");
+  fails.path = "journal/";
+  fails.at = stop.at + 100ms;
+  s.at.insert(s.at.end(), {stop, fails});
+  sim::Pools pools;
+  sim::MemoryTrace trace;
+  const RunRecord result = run_once(s, 2, pools, {.trace = &trace});
+  CHECK(result.check == "");
+  std::optional<Time> asked, failed, ended;
+  for (const sim::MemoryTrace::Record& r : trace.records()) {
+    const sim::TraceEvent& e = r.event;
+    if (e.node != 0 || ended) continue;
+    if (e.kind == sim::TraceKind::node_stop) asked = e.time;
+    if (e.kind == sim::TraceKind::disk_written && e.d > 0 && !failed) failed = e.time;
+    if (e.kind == sim::TraceKind::disk_sync && e.c > 0 && !failed) failed = e.time;
+    if (e.kind == sim::TraceKind::node_exit) ended = e.time;
+  }
+  REQUIRE((asked && failed && ended));
+  CHECK(*failed > *asked);
+  CHECK(*ended < *failed + 100ms);
 }
 
 TEST_CASE("given a node that is started wrongly, when its process refuses, then the line must be one that the scenario knows") {
