@@ -53,21 +53,22 @@ Result<std::shared_ptr<BrokerConnection>> ClusterClient::any_connection(Task& ta
     const net::Address address = bootstrap(tried);
     auto& slot = bootstrap_connections_[address];
     if (slot && !slot->broken()) return slot;
+    const Duration left = deadline - task.now();
     auto opened = BrokerConnection::open(task, network_, tasks_, address, options_.client_id,
                                          std::min(deadline, task.now() + options_.connect_timeout), options_.versions);
     if (opened) {
       bootstrap_connections_[address] = *opened;
       return *opened;
     }
-    if (!opened.is(Errc::stopped)) avoid(tried);
+    if (!opened.is(Errc::stopped)) avoid(tried, left);
     if (opened.is(Errc::stopped) || task.now() >= deadline) return std::unexpected(opened.error());
     if (++attempts % options_.bootstrap.size() == 0) TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
   }
 }
 
-// It does not answer: nor is it the first to be tried for a while.
-void ClusterClient::avoid(size_t asked) {
-  not_before_[bootstrap(asked)] = now() + options_.reconnect_backoff;
+// It has not answered in the time that was left for it: unless that was too short for anybody it is not the first to be tried for a while.
+void ClusterClient::avoid(size_t asked, Duration left) {
+  if (left >= options_.connect_timeout / 2) not_before_[bootstrap(asked)] = now() + options_.reconnect_backoff;
   leave(asked);
 }
 
@@ -91,10 +92,11 @@ Result<size_t> ClusterClient::look_up(Task& task, const std::vector<std::string>
   while (true) {
     TRY(auto broker, any_connection(task, deadline));
     const size_t tried = next_bootstrap_;
+    const Duration left = deadline - task.now();
     auto response = broker->call(task, version, request, std::min(deadline, task.now() + options_.request_timeout));
     if (!response) {
       if (response.is(Errc::stopped)) return std::unexpected(response.error());
-      avoid(tried);
+      avoid(tried, left);
       if (task.now() >= deadline) return fail(Errc::unavailable, "no broker answered");
       TRY_DO(task.sleep_until(std::min(deadline, task.now() + options_.retry_backoff)));
       continue;

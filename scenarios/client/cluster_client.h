@@ -87,7 +87,7 @@ class ClusterClient {
   std::map<NodeId, std::shared_ptr<BrokerConnection>> connections_;
   std::map<net::Address, std::shared_ptr<BrokerConnection>> bootstrap_connections_;
   std::map<std::string, Known> topics_;
-  void avoid(size_t asked);
+  void avoid(size_t asked, Duration left);
   const net::Address& bootstrap(size_t index) const { return options_.bootstrap[index % options_.bootstrap.size()]; }
   std::map<net::Address, Time> not_before_;  // who did not answer is not tried first again
   size_t next_bootstrap_ = 0;
