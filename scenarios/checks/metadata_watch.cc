@@ -52,7 +52,10 @@ void MetadataWatch::on_durable(MachineId node, StreamId stream) {
 
 void MetadataWatch::on_raft(MachineId from, MachineId to, const raft::Message& m) {
   raft_.on_message(from, to, m);
-  if (const metadata::Catalogue* catalogue = seen_.catalogue_of(from)) catalogue_.on_seen(from, *catalogue);
+  const metadata::Catalogue* catalogue = seen_.catalogue_of(from);
+  if (!catalogue) return;
+  raft_.on_believed(from, catalogue->applied());
+  catalogue_.on_seen(from, *catalogue);
 }
 
 void MetadataWatch::on_disk_leaves(MachineId machine, bool wiped) {

@@ -113,6 +113,7 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     const bool drawn = now.directory_id == machine.directory && now.voter_id != machine.voter;
     machine.directory = now.directory_id;
     machine.voter = now.voter_id;
+    machine.ledger->runs_as(now.counter);
     if (!drawn || !machine.ledger->rotten()) return;
     machine.ledger->outlived();
     metadata->on_voter_drawn(machine.id);

@@ -35,7 +35,7 @@ void PartitionChecks::on_catalogue_changed(LogIndex index, const metadata::Recor
   if (const auto* r = std::get_if<metadata::RegisterBroker>(&record)) {
     // It may be committed when a fault has taken that disk already, and says nothing of the one that is there now.
     Ledger* ledger = ledgers_.find(ledgers_.registered(r->node, r->run.directory));
-    if (ledger && ledger->directory() == r->run.directory) ledger->registered(r->clean, r->damaged);
+    if (ledger && ledger->directory() == r->run.directory) ledger->registered(r->run.counter, r->clean, r->damaged);
   }
   std::set<StreamId> exists;
   for (const auto& [stream, p] : ghost_.fold.facts().partitions) exists.insert(stream);

@@ -131,8 +131,7 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
   }
   auto proposal = proposals_.find({commit.v, m.term.v});
   bool own_term = proposal != proposals_.end();
-  auto held = [&](const raft::Voter& voter) { return holds(voter, commit, proposal->second.chain); };
-  const bool decided = own_term && is_decided(proposal, held);
+  const bool decided = own_term && is_decided(proposal);
   judge_.check(Check::e5, decided, [&] {
     if (!own_term)
       return fmt::format("node {} says that index {} is committed ({}), but no entry of its own term {} has that index", from, commit,
@@ -141,12 +140,26 @@ void RaftChecks::check_commit(MachineId from, const raft::Message& m, LogIndex c
     if (proposal->second.in_force)
       for (NodeId node : proposal->second.in_force->members())
         for (const raft::Voter& voter : proposal->second.in_force->voters_of(node))
-          if (held(voter)) nodes.push_back(node.v);
+          if (holds(voter, commit, proposal->second.chain)) nodes.push_back(node.v);
     return fmt::format(
         "node {} says that index {} of term {} is committed, but it is durable on nodes {{{}}} only, and that is no majority of {}", from,
         commit, m.term, fmt::join(nodes, ", "), proposal->second.in_force ? raft::to_string(*proposal->second.in_force) : "nobody");
   });
   if (decided) commit_to(commit, proposal->second.chain);
+}
+
+void RaftChecks::on_believed(MachineId machine, LogIndex index) {
+  if (index <= ghost_.commit()) return;
+  const Ledger* ledger = ledgers_.find(machine);
+  const DurableLog* log = ledger ? ledger->log(wal::kRaftLog) : nullptr;
+  if (!log) return;
+  for (int64_t at = log->end() - 1; at >= index.v; --at) {
+    const LogEntry* entry = log->ending_at(at + 1);
+    auto leader = entry ? leaders_.find(Term(entry->epoch)) : leaders_.end();
+    if (leader == leaders_.end() || leader->second != machine) return;
+    auto proposal = proposals_.find({at, entry->epoch});
+    if (proposal != proposals_.end() && is_decided(proposal)) return commit_to(LogIndex(at), proposal->second.chain);
+  }
 }
 
 // --- Journals --------------------------------------------------------------------------------------------------------------------
@@ -299,6 +312,11 @@ bool RaftChecks::joint_is_committed(Proposals::const_iterator entry) const {
 bool RaftChecks::is_decided(Proposals::const_iterator entry, const std::function<bool(const raft::Voter&)>& says) const {
   const Voters& voters = entry->second.in_force;
   return majority(voters, says) || (joint_is_committed(entry) && majority(final_of(voters), says));
+}
+
+bool RaftChecks::is_decided(Proposals::const_iterator entry) const {
+  const LogIndex index(entry->first.first);
+  return is_decided(entry, [&](const raft::Voter& voter) { return holds(voter, index, entry->second.chain); });
 }
 
 RaftChecks::Voters RaftChecks::final_of(const Voters& joint) {

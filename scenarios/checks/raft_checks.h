@@ -35,6 +35,8 @@ class RaftChecks {
 
   // Between two machines, whatever the message says of who sends it and to whom.
   void on_message(MachineId from, MachineId to, const raft::Message& message);
+  // The machine acts on what it takes for committed up to `index`. A leader may know so from a voter whose memory is gone since.
+  void on_believed(MachineId machine, LogIndex index);
   // The journal of `node` receives an entry, a truncation (to 0: the log is dropped); more of its log is durable.
   void on_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan data);
   void on_truncate(MachineId node, int64_t new_end, const wal::HardState& hard);
@@ -75,6 +77,7 @@ class RaftChecks {
   bool is_decided(Proposals::const_iterator entry, const std::function<bool(const raft::Voter&)>& says) const;
   // Whether voters for whom `says` holds are a majority; of nobody if it is not known who votes.
   static bool majority(const Voters& voters, const std::function<bool(const raft::Voter&)>& says);
+  bool is_decided(Proposals::const_iterator entry) const;   // those have it that hold it, or did when their memory was taken
   const Ledger* memory_of(const raft::Voter& voter) const;  // null: a fault has taken it, or it has never spoken
   // Its durable log is `chain` up to and including `index`, or was when its memory was taken.
   bool holds(const raft::Voter& voter, LogIndex index, uint64_t chain) const;

@@ -163,7 +163,8 @@ void Ledger::forget_places_behind(uint64_t sequence) {
   }
 }
 
-void Ledger::registered(bool clean, std::span<const StreamId> damaged) {
+void Ledger::registered(Incarnation run, bool clean, std::span<const StreamId> damaged) {
+  if (run <= ended_) return;
   damaged_ = false;
   const std::string lost = std::exchange(unreported_, "");
   judge_->check(Check::e21, lost.empty() || !clean || !damaged.empty(), [&] { return lost + "; and the node does not report any damage"; });
@@ -430,6 +431,7 @@ void Ledger::check_floor(uint64_t floor) {
 
 void Ledger::died(sim::Death death) {
   failure_.clear();
+  ended_ = run_;
   if (death == sim::Death::wipe) {
     logs_.clear();
     written_.clear();
@@ -440,6 +442,7 @@ void Ledger::died(sim::Death death) {
     sequence_ = generation_ = floor_ = 0;
     crc_ = 0;
     directory_ = {};
+    run_ = ended_ = {};
     unreported_.clear();
     hurt_.clear();
     damaged_ = true;
@@ -458,6 +461,7 @@ void Ledger::takes(const Ledger& other) {
   node_ = machine;
   disk_ = disk;
   failure_.clear();
+  ended_ = run_;
   must_open_ = !orderly_;
   damaged_ = true;
 }

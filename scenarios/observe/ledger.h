@@ -77,6 +77,8 @@ class Ledger {
   void file_lost(std::string_view path);
   // It has found damage in Raft's log and goes on as another voter: that log may end before what its former self had.
   void outlived() { raft_may_be_short_ = true; }
+  // The process that has opened the directory counts its runs up to this one.
+  void runs_as(Incarnation run) { run_ = run; }
   void died(sim::Death death);
   // People have changed the disk while nothing ran on it: it holds now what `copy` tells of (a copy of this ledger, or of another
   // machine's, at the time when the disk was copied); or its own again after a time on another one. Either way what it held meanwhile
@@ -105,8 +107,9 @@ class Ledger {
   bool damaged(StreamId stream) const { return damaged_ || (exempt_ && !begun_since_.contains(stream)); }
   // Some bit of its journal was flipped.
   bool rotten() const { return rotten_; }
-  // The node's registration is committed: what it says of its journal. Not `clean`: damage that counts for every stream.
-  void registered(bool clean = true, std::span<const StreamId> damaged = {});
+  // A registration of this run is committed: what it says of its journal. Not `clean`: damage that counts for every stream. That of a run
+  // which has ended says nothing of the disk that it has left.
+  void registered(Incarnation run, bool clean = true, std::span<const StreamId> damaged = {});
 
  private:
   void takes(const Ledger& other);
@@ -175,6 +178,8 @@ class Ledger {
   bool orderly_ = false;     // the last durable commit says that its process ended in an orderly way
   bool must_open_ = false;   // a process died: the next commit belongs into a new segment
   bool damaged_ = false;
+  Incarnation run_{0};        // of the process that has opened it last
+  Incarnation ended_{0};      // of the last one that is dead
   std::string failure_;       // the first of this process
   std::deque<Place> places_;  // of the last durable commits
   bool raft_may_be_short_ = false;

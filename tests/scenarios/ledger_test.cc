@@ -229,7 +229,7 @@ const AddPairs kLedgerPairs({
        f.ledger.file_lost(lost);
        f.journal.open(before);
        const std::vector<StreamId> named = {kOrders};
-       f.ledger.registered(broken, named);
+       f.ledger.registered(Incarnation(1), broken, named);
        return f.bench.all_found();
      }},
     {"E21", "a block that holds a synced commit is written again",
@@ -400,7 +400,7 @@ TEST_CASE("a flipped bit in the last commit may cost it; in an earlier one the n
       f.journal.open(before);
       CHECK(f.bench.found() == "");
       CHECK(f.ledger.damaged());
-      f.ledger.registered(!reported);
+      f.ledger.registered(Incarnation(1), !reported);
       CHECK(f.bench.found() == (last || reported ? "" : "E21"));
     }
   }
@@ -475,13 +475,30 @@ TEST_CASE("given a lost file, then a stream that begins after the loss is held t
   f.crash();
   f.ledger.file_lost(lost);
   f.journal.open();
-  f.ledger.registered(false);
+  f.ledger.registered(Incarnation(1), false);
   constexpr StreamId kLate{30};
   f.journal.commit({entry(kLate, 0, 2, 1)});
   CHECK(f.ledger.damaged());
   CHECK(f.ledger.damaged(kOrders));
   CHECK(f.ledger.damaged(StreamId{31}));
   CHECK_FALSE(f.ledger.damaged(kLate));
+}
+
+TEST_CASE("given a lost file, then the registration of the run that died before, committed late, says nothing of it") {
+  Fixture f;
+  f.journal.open();
+  const std::string lost = f.journal.path();
+  f.journal.commit({entry(kOrders, 3, 4, 1)});
+  f.journal.commit({entry(kOrders, 4, 5, 1)});
+  f.ledger.runs_as(Incarnation(7));
+  f.crash();
+  f.ledger.file_lost(lost);
+  f.ledger.registered(Incarnation(7));
+  CHECK(f.bench.found() == "");
+  f.ledger.runs_as(Incarnation(8));
+  f.journal.open();
+  f.ledger.registered(Incarnation(8));
+  CHECK(f.bench.found() == "E21");
 }
 
 TEST_CASE("given a disk that is put back to an older copy, then the ledger says what the copy holds, and nobody holds the node to more") {
@@ -496,7 +513,7 @@ TEST_CASE("given a disk that is put back to an older copy, then the ledger says 
   CHECK(f.ledger.damaged());
   f.journal.open(then);
   CHECK(f.bench.found() == "");
-  f.ledger.registered();
+  f.ledger.registered(Incarnation(1));
   f.journal.commit({entry(kOrders, 3, 5, 1)});
   CHECK(f.bench.found() == "");
   CHECK(f.ledger.durable_end(kOrders) == 5);

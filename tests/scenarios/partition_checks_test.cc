@@ -183,7 +183,7 @@ TEST_CASE("partition: what the simulator destroyed is not held against a node un
   // It registers again, and as the very disk that was meant.
   f.node(2).end = {};
   f.node(2).open();
-  f.ledger(2).registered();
+  f.ledger(2).registered(Incarnation(1));
   f.partitions.finish();
   CHECK(f.found() == "E11");
 }

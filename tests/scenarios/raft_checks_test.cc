@@ -73,6 +73,26 @@ TEST_CASE("raft: a commit index that only one disk holds is E5") {
   CHECK(f.found() == "E5");
 }
 
+TEST_CASE("raft: a leader may believe what a voter told it whose memory was taken later; nobody else may") {
+  for (int believer : {1, 3}) {
+    Fixture f;
+    f.say(1, 2, 1, raft::AppendEntries{});
+    f.say(2, 1, 1, f.matched(2));
+    f.node(1).disk.syncs = false;
+    f.node(1).commit({raft_entry(3, 1)});
+    f.node(2).commit({raft_entry(3, 1)});
+    f.raft.forgotten(NodeId(2));
+    f.ledger(2).died(sim::Death::wipe);
+    f.node(1).disk.syncs = true;
+    f.ledger(1).synced();
+    f.raft.on_durable();
+    CHECK(f.ghost.raft.commit() == LogIndex(2));
+    f.raft.on_believed(NodeId(believer), LogIndex(3));
+    CHECK(f.ghost.raft.commit() == LogIndex(believer == 1 ? 3 : 2));
+    CHECK(f.found() == "");
+  }
+}
+
 TEST_CASE("raft: a majority that copied an entry of an older term does not commit it (figure 3.7)") {
   Fixture f;
   f.node(1).commit({raft_entry(3, 1)});
