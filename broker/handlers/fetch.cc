@@ -152,7 +152,7 @@ void fetch(Task& task, Services& services, Call& call, const FetchRequest& reque
 
 Result<> handle_fetch(Services& services, CallPtr call) {
   TRY(auto request, kafka::decode<FetchRequest>(call->header.api_version, call->body));
-  if (request.session_id != 0) {
+  if (request.session_id != 0 || request.session_epoch > 0) {  // it goes on with a session
     FetchResponse response;
     response.error_code = ErrorCode::fetch_session_id_not_found;
     call->respond(response);

@@ -62,6 +62,9 @@ Result<> handle_list_offsets(Services& services, CallPtr call);
 Result<> handle_metadata(Services& services, CallPtr call);
 Result<> handle_produce(Services& services, CallPtr call);
 
+// How long a request that bounds nothing itself may wait for others, and for this node to become a member.
+inline constexpr Duration kPatience = 2s;
+
 // Runs `body` as a task of the call's connection when all calls before it have been answered.
 template <class F>
 void spawn_for(const CallPtr& call, const char* name, F body) {

@@ -5,11 +5,6 @@
 #include "broker/handlers/handlers.h"
 
 namespace sg::broker {
-namespace {
-
-constexpr Duration kTimeout = 5s;
-
-}  // namespace
 
 Result<> handle_init_producer_id(Services& services, CallPtr call) {
   TRY(auto request, kafka::decode<kafka::InitProducerIdRequest>(call->header.api_version, call->body));
@@ -21,7 +16,7 @@ Result<> handle_init_producer_id(Services& services, CallPtr call) {
   }
   spawn_for(call, "init producer id", [&services, call](Task& task) {
     kafka::InitProducerIdResponse response;
-    Result<ProducerId> id = services.producer_ids.next(task, task.now() + kTimeout);
+    Result<ProducerId> id = services.producer_ids.next(task, task.now() + kPatience);
     if (id) {
       response.producer_id = *id;
     } else {

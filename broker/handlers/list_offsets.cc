@@ -62,9 +62,26 @@ void look_up_time(Task& task, Services& services, const Replica& replica, int64_
     }
 }
 
-void answer_partition(Task& task, Services& services, const std::string& topic, const ListOffsetsRequest::Partition& asked,
+// From which version on a timestamp means something; none: in no version.
+std::optional<int16_t> known_since(int64_t timestamp) {
+  switch (timestamp) {
+    case ListOffsetsRequest::kLatest:
+    case ListOffsetsRequest::kEarliest: return 0;
+    case ListOffsetsRequest::kMaxTimestamp: return 7;
+    case ListOffsetsRequest::kEarliestLocal: return 8;
+    case ListOffsetsRequest::kLatestTiered: return 9;
+    default: return timestamp < 0 ? std::nullopt : std::optional<int16_t>(0);
+  }
+}
+
+void answer_partition(Task& task, Services& services, int16_t version, const std::string& topic, const ListOffsetsRequest::Partition& asked,
                       ListOffsetsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
+  if (const auto since = known_since(asked.timestamp); !since || version < *since) {
+    REACHED("list offsets: a timestamp that means nothing in that version");
+    out.error_code = ErrorCode::unsupported_version;
+    return;
+  }
   const replica::Asked question{replica::Question::look_up, asked.current_leader_epoch};
   const Addressed to = address(services, topic, asked.partition_index, question);
   if (!to.replica) {
@@ -110,7 +127,8 @@ Result<> handle_list_offsets(Services& services, CallPtr call) {
     for (const auto& topic : request.topics) {
       auto& out = response.topics.emplace_back();
       out.name = topic.name;
-      for (const auto& asked : topic.partitions) answer_partition(task, services, topic.name, asked, out.partitions.emplace_back());
+      for (const auto& asked : topic.partitions)
+        answer_partition(task, services, call->header.api_version, topic.name, asked, out.partitions.emplace_back());
     }
     call->respond(response);
   });

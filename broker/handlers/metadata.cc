@@ -13,9 +13,6 @@ using kafka::ErrorCode;
 using kafka::MetadataRequest;
 using kafka::MetadataResponse;
 
-constexpr Duration kRegistrationWait = 10s;  // a node that has just started answers once it is a member
-constexpr Duration kCreateTimeout = 5s;
-
 MetadataResponse::Partition describe(Services& services, const metadata::Partition& p) {
   const metadata::Catalogue& catalogue = services.catalogue();
   // Who does not know whether it still leads, or knows that it does not, names nobody instead of itself.
@@ -99,8 +96,7 @@ void answer(Services& services, Call& call, const MetadataRequest& request, cons
   call.respond(response);
 }
 
-void create(Task& task, Services& services, const std::vector<std::string>& names) {
-  const Time deadline = task.now() + kCreateTimeout;
+void create(Task& task, Services& services, const std::vector<std::string>& names, Time deadline) {
   metadata::CreateTopicsRequest wanted;
   for (const std::string& name : names)
     wanted.topics.push_back({.name = name, .num_partitions = -1, .replication_factor = -1, .assignment = {}, .configs = {}});
@@ -122,13 +118,14 @@ Result<> handle_metadata(Services& services, CallPtr call) {
     }
   }
   spawn_for(call, "metadata", [&services, call, request = std::move(request)](Task& task) {
-    const Time deadline = task.now() + kRegistrationWait;
+    const Time deadline = task.now() + kPatience;
+    // A node that has just started answers once it is a member.
     while (!services.membership.was_registered())
       if (!services.machine.wait_change(task, deadline)) break;
     std::vector<std::string> missing = to_create(services, request, call->header.api_version);
     if (!missing.empty()) {
       REACHED("metadata: topic created on demand");
-      create(task, services, missing);
+      create(task, services, missing, deadline);
     }
     answer(services, *call, request, missing);
   });

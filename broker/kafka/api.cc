@@ -79,17 +79,17 @@ int16_t request_header_version(ApiKey key, int16_t version) {
 
 int16_t response_header_version(ApiKey key, int16_t version) { return key != ApiKey::api_versions && is_flexible(key, version) ? 1 : 0; }
 
-Result<const Api*> served_api(ApiKey key, int16_t version) {
+Result<const Api*> spoken_api(ApiKey key, int16_t version) {
   const Api* api = find_api(key);
   if (!api) return fail(Errc::unsupported, fmt::format("{} is not served", to_string(key)));
-  if (!api->served.contains(version)) {
-    return fail(Errc::unsupported, fmt::format("{} v{} is not served: {} to {} are", api->name, version, api->served.min, api->served.max));
-  }
+  const auto& [min, max] = api->advertised;
+  if (!api->advertised.contains(version))
+    return fail(Errc::unsupported, fmt::format("{} v{} is not served: {} to {} are", api->name, version, min, max));
   return api;
 }
 
 Result<ByteVec> reencode(bool request, int16_t key, int16_t version, ByteSpan body) {
-  TRY(const Api* api, served_api(static_cast<ApiKey>(key), version));
+  TRY(const Api* api, spoken_api(static_cast<ApiKey>(key), version));
   return (request ? api->reencode_request : api->reencode_response)(version, body);
 }
 

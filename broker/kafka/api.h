@@ -100,8 +100,8 @@ std::span<const Api> apis();
 // Null for a key that this broker does not speak.
 const Api* find_api(ApiKey key);
 
-// Never null.  Errc::unsupported: the API or that version of it is not served; what is, is in the text.
-Result<const Api*> served_api(ApiKey key, int16_t version);
+// Never null.  Errc::unsupported: that version of it is not advertised either; what is, is in the text.
+Result<const Api*> spoken_api(ApiKey key, int16_t version);
 
 // "Produce", or "API 4711".
 std::string to_string(ApiKey key);

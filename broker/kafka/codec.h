@@ -17,7 +17,7 @@
 namespace sg::kafka {
 
 // `body` is what follows the header. Record bytes in the result are slices of `body`; all else is the result's own.
-// Errc::unsupported: the version is not served. Errc::invalid: malformed, or bytes are left over; the text says where.
+// Errc::unsupported: the version is not even advertised. Errc::invalid: malformed, or bytes are left over; the text says where.
 template <class Message>
 Result<Message> decode(int16_t version, const SharedBytes& body);
 
@@ -42,7 +42,7 @@ std::vector<SharedBytes> response_frame(int16_t version, int32_t correlation_id,
   return end_frame(std::move(out));
 }
 
-// Decodes the body of any served message and encodes it again: the same bytes, except for tagged fields that nobody knows.
+// Decodes the body of any message and encodes it again: the same bytes, except for tagged fields that nobody knows.
 // Errc::unsupported: no such API or version. Errc::invalid: cannot be decoded.
 Result<ByteVec> reencode(bool request, int16_t key, int16_t version, ByteSpan body);
 

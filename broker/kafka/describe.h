@@ -348,7 +348,7 @@ Error undecodable(const Api& api, int16_t version, Error error);
 
 template <class Message>
 Result<Message> decode(int16_t version, const SharedBytes& body) {
-  TRY(const Api* api, served_api(Message::kApiKey, version));
+  TRY(const Api* api, spoken_api(Message::kApiKey, version));
   Result<Message> message(std::in_place);
   Decoder decoder(body, version, api->is_flexible(version));
   message->describe(decoder);
@@ -359,7 +359,7 @@ Result<Message> decode(int16_t version, const SharedBytes& body) {
 template <class Message>
 void encode(Gather& out, int16_t version, const Message& message) {
   const Api* api = find_api(Message::kApiKey);
-  ENSURE(api && api->served.contains(version), "{} v{} is not served", to_string(Message::kApiKey), version);
+  ENSURE(api && api->advertised.contains(version), "{} v{} is not spoken", to_string(Message::kApiKey), version);
   Encoder encoder(out, version, api->is_flexible(version));
   const_cast<Message&>(message).describe(encoder);
 }

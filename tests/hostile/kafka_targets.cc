@@ -82,7 +82,7 @@ ByteVec frame_with(Gather header, std::string_view body) {
 Target request_headers() {
   Target target{.name = "request header", .corpus = {}, .decode = &decode_request};
   for (const Api& api : apis())
-    for (int16_t version : {api.served.min, api.served.max}) {
+    for (int16_t version : {api.advertised.min, api.served.max}) {
       Gather header;
       begin_request(header, api.key, version, 7, "client");
       target.corpus.push_back(frame_with(std::move(header), "body"));

@@ -323,8 +323,34 @@ TEST_CASE("text longer than the protocol's limit is cut when encoded, and refuse
   CHECK(decode<FindCoordinatorRequest>(3, SharedBytes::copy_of(body)).is(Errc::invalid));
 }
 
+TEST_CASE("given a version of Produce that is advertised only, then it can be read and refused") {
+  auto asked = decode<ProduceRequest>(2, SharedBytes::copy_of(hex("0001 000005dc 00000001 0001 74 00000001 00000007 00000002 abcd")));
+  REQUIRE(asked.has_value());
+  CHECK(asked->acks == 1);
+  CHECK(asked->timeout_ms == 1500);
+  REQUIRE(asked->topic_data.size() == 1);
+  CHECK(asked->topic_data[0].partition_data[0].index == 7);
+  ProduceResponse response;
+  response.responses.emplace_back().name = "t";
+  auto& refused = response.responses[0].partition_responses.emplace_back();
+  refused.index = 7;
+  refused.error_code = ErrorCode::unsupported_version;
+  refused.base_offset = Offset(-1);
+  const std::string common =
+      "000000010001740000000100000007"
+      "0023"
+      "ffffffffffffffff";
+  const std::string throttle = "00000000", log_append_time = "ffffffffffffffff";
+  const std::string expected[] = {common, common + throttle, common + log_append_time + throttle};
+  for (int16_t version : {0, 1, 2}) {
+    Gather out;
+    encode(out, version, response);
+    CHECK(to_hex(out.flatten()) == expected[version]);
+  }
+}
+
 TEST_CASE("what is not served says so") {
-  CHECK(decode<ProduceRequest>(2, SharedBytes()).is(Errc::unsupported));
+  CHECK(decode<ProduceRequest>(-1, SharedBytes()).is(Errc::unsupported));
   CHECK(decode<ProduceRequest>(12, SharedBytes()).is(Errc::unsupported));
   CHECK(reencode(true, 4711, 0, {}).is(Errc::unsupported));
   CHECK(reencode(true, 3, -1, {}).is(Errc::unsupported));
