@@ -54,6 +54,8 @@ void parse_line(const json& j, History& h) {
                       Offset(j.at("end").get<int64_t>()), at});
   } else if (op == "anomaly") {
     h.anomalies.push_back({client, std::move(partition), j.at("what"), at});
+  } else if (op == "odd") {
+    h.odd_answers.push_back({client, std::move(partition), j.at("broker"), j.at("asked"), j.at("permitted"), j.at("got"), at});
   } else if (op == "time") {
     h.time_looks.push_back({client, std::move(partition), j.at("asked_ms"), j.at("timestamp_ms"), Offset(j.at("offset").get<int64_t>()),
                             Time{j.at("begun").get<int64_t>()}, at});
@@ -127,6 +129,15 @@ std::string to_json_lines(const History& h) {
     line({{"op", "end"}, {"client", e.client}, {"broker", e.broker.v}, {"epoch", e.leader_epoch.v}, {"end", e.end.v}, {"at", e.at.ns}},
          e.partition);
   for (const Anomaly& a : h.anomalies) line({{"op", "anomaly"}, {"client", a.client}, {"what", a.what}, {"at", a.at.ns}}, a.partition);
+  for (const OddAnswer& a : h.odd_answers)
+    line({{"op", "odd"},
+          {"client", a.client},
+          {"broker", a.broker},
+          {"asked", a.asked},
+          {"permitted", a.permitted},
+          {"got", a.got},
+          {"at", a.at.ns}},
+         a.partition);
   for (const TimeLook& l : h.time_looks)
     line({{"op", "time"},
           {"client", l.client},

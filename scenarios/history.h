@@ -130,6 +130,17 @@ struct Follower {
   PartitionName partition;
 };
 
+// What a client was answered to a question that no other asks, beside what it may be answered.
+struct OddAnswer {
+  int32_t client = -1;
+  PartitionName partition;
+  std::string broker;
+  std::string asked;
+  std::vector<std::string> permitted;
+  std::string got;
+  Time at;
+};
+
 struct History {
   std::vector<Send> sends;  // in the order in which they were handed to the producers, per client and partition
   std::vector<Read> reads;  // per client and partition in the order of reading
@@ -141,6 +152,7 @@ struct History {
   std::vector<TimeLook> time_looks;
   std::vector<TopicOp> topic_ops;  // of one topic in their order: only one client touches it
   std::vector<Listing> listings;
+  std::vector<OddAnswer> odd_answers;
   std::vector<LateAck> late_acks;  // as whoever looks from outside has seen them
 };
 

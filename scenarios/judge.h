@@ -29,7 +29,7 @@ inline std::string_view to_string(Check check) {
 
 // The checks that report by name alone: on client histories, on views of the cluster, on the run as a whole.
 // (L1, L4 and L5 are judged at events too.)
-inline constexpr std::string_view kChecksByName[] = {"H1", "H2", "H3", "H4",   "H7",    "H11",  "H15",     "H17",
+inline constexpr std::string_view kChecksByName[] = {"H1", "H2", "H3", "H4",   "H7",    "H11",  "H15",     "H17",      "H18",
                                                      "L2", "L3", "L8", "calm", "setup", "exit", "refusal", "resources"};
 
 class Judge {

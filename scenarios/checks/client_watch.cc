@@ -77,7 +77,7 @@ void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& ask
 
 void ClientWatch::on_produce_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::ProduceRequest& request) {
   for_each_partition(request, [&](std::string_view, const kafka::ProduceRequest::Partition& p) {
-    if (p.records && p.records->size() >= kafka::kBatchHeaderBytes) truth_.on_carried(to, asked.number, kafka::BatchView(*p.records).crc());
+    if (const SharedBytes* batch = batch_of(p)) truth_.on_carried(to, asked.number, kafka::BatchView(*batch).crc());
   });
   if (asked.answered) {
     produces_[connection].insert(asked.number);
@@ -100,10 +100,9 @@ void ClientWatch::on_connection_over(MachineId machine, uint64_t connection) {
 }
 
 void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
-  for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
-    const SharedBytes* records = records_of(asked, topic, p.index);
-    if (!records || records->size() < kafka::kBatchHeaderBytes) return;
-    truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code);
+  for_each_answer(asked, answer, [&](std::string_view, const auto& question, const auto& p) {
+    if (const SharedBytes* batch = batch_of(question))
+      truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*batch).crc(), p.error_code);
   });
 }
 

@@ -1,6 +1,7 @@
 #include "scenarios/checks/history_checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -324,6 +325,15 @@ std::vector<Violation> check_listings(const History& history) {
   return out;
 }
 
+std::vector<Violation> check_odd_answers(const History& history) {
+  std::vector<Violation> out;
+  for (const OddAnswer& a : history.odd_answers)
+    if (std::ranges::find(a.permitted, a.got) == a.permitted.end())
+      out.push_back({"H18", fmt::format("client {}, {} of {} about {}, {}: expected {}, got {}", a.client, a.asked, a.broker,
+                                        to_string(a.partition), when(a.at), fmt::join(a.permitted, " or "), a.got)});
+  return out;
+}
+
 std::map<std::string, uint64_t> facts_of(const History& history, const std::vector<ReplicaContents>& replicas) {
   std::map<std::string, uint64_t> out;
   for (const Send& s : history.sends) {
@@ -338,6 +348,7 @@ std::map<std::string, uint64_t> facts_of(const History& history, const std::vect
   out["H11"] = history.ends.size() + history.time_looks.size();
   out["H13"] = history.topic_ops.size() * history.listings.size();
   out["H17"] = history.followers.size();
+  out["H18"] = history.odd_answers.size();
   return out;
 }
 
@@ -356,6 +367,7 @@ std::vector<Violation> check_history(const History& history, const std::vector<R
   add(check_times(history, replicas));
   add(check_incarnations(history, replicas));
   add(check_listings(history));
+  add(check_odd_answers(history));
   return all;
 }
 

@@ -38,6 +38,9 @@ std::vector<Violation> check_incarnations(const History& history, const std::vec
 // H13: at the end every broker lists the topics that were made, and none that was deleted.
 std::vector<Violation> check_listings(const History& history);
 
+// H18: an odd question is answered with what its protocol permits.
+std::vector<Violation> check_odd_answers(const History& history);
+
 // How many facts each of them has to judge there, by its name: zero is nothing judged.
 std::map<std::string, uint64_t> facts_of(const History& history, const std::vector<ReplicaContents>& replicas);
 

@@ -25,6 +25,11 @@ const MetadataChecks::Incarnation* MetadataChecks::find(std::string_view name, c
   return it == topic->second.end() ? nullptr : &*it;
 }
 
+const MetadataChecks::Incarnation* MetadataChecks::only(std::string_view name) const {
+  auto topic = topics_.find(name);
+  return topic == topics_.end() || topic->second.size() != 1 ? nullptr : &topic->second.front();
+}
+
 void MetadataChecks::on_answer(Time now, MachineId by, Time arrived, const kafka::MetadataRequest& asked,
                                const kafka::MetadataResponse& answer) {
   const Moment m{now, by, arrived};
@@ -44,10 +49,10 @@ void MetadataChecks::on_answer(Time now, MachineId by, Time arrived, const kafka
 }
 
 void MetadataChecks::judge_topic(const Moment& m, const kafka::MetadataResponse::Topic& topic) {
-  if (topic.topic_id.is_zero()) return;  // a version without ids
   const std::string& name = *topic.name;
-  const Incarnation* incarnation = find(name, topic.topic_id);
-  judge_.check(Check::h13, incarnation != nullptr, [&] {
+  const bool has_id = !topic.topic_id.is_zero();  // below version 10 there are none
+  const Incarnation* incarnation = has_id ? find(name, topic.topic_id) : only(name);
+  judge_.check(Check::h13, incarnation != nullptr || (!has_id && topics_.contains(name)), [&] {
     return fmt::format("machine {} tells a client of topic {} with id {}, which was never made under that name", m.by, name,
                        topic.topic_id);
   });
@@ -73,25 +78,29 @@ void MetadataChecks::judge_partition(const Moment& m, const std::string& name, S
                                      const kafka::MetadataResponse::Partition& p) {
   Said<LeaderEpoch>& epochs = epochs_[{m.by, stream}];
   const LeaderEpoch told = epochs.before(m.arrived);
-  judge_.check(Check::h13, p.leader_epoch >= told, [&] {
+  const bool has_epoch = p.leader_epoch != kNoLeaderEpoch;  // below version 7 there is none: any will do that it may still tell of
+  const auto fits_epoch = [&](LeaderEpoch epoch) { return has_epoch ? epoch == p.leader_epoch : epoch >= told; };
+  judge_.check(Check::h13, !has_epoch || p.leader_epoch >= told, [&] {
     return fmt::format("machine {} tells a client leader epoch {} of {}-{}; it has told {} before", m.by, p.leader_epoch, name,
                        p.partition_index, told);
   });
-  epochs.add(m.now, p.leader_epoch);
+  if (has_epoch) epochs.add(m.now, p.leader_epoch);
   auto partition = ghost_.partitions.find(stream);
   if (partition == ghost_.partitions.end()) return;
   const PartitionGhost& ghost = partition->second;
   if (p.leader_id != kNoNode) {
-    auto leader = ghost.leaders.find(p.leader_epoch);
-    judge_.check(Check::h13, leader != ghost.leaders.end() && (is_spare(leader->second) || leader->second == p.leader_id), [&] {
+    const bool led = std::ranges::any_of(
+        ghost.leaders, [&](const auto& l) { return fits_epoch(l.first) && (is_spare(l.second) || l.second == p.leader_id); });
+    judge_.check(Check::h13, led, [&] {
+      const auto leader = ghost.leaders.find(p.leader_epoch);
       return fmt::format("machine {} tells a client that node {} leads {}-{} in epoch {}; committed is {}", m.by, p.leader_id, name,
                          p.partition_index, p.leader_epoch, leader == ghost.leaders.end() ? kNoNode : leader->second);
     });
   }
   // The members of that epoch: of any of its states.
-  bool kept = false, fits = false;
+  bool kept = false, fits = ghost.states.size() == PartitionGhost::kKeptStates && !has_epoch;
   for (const PartitionState& s : ghost.states) {
-    if (s.leader_epoch != p.leader_epoch) continue;
+    if (!fits_epoch(s.leader_epoch)) continue;
     kept = true;
     fits = fits || s.isr == p.isr_nodes || std::ranges::any_of(s.isr, is_spare);
   }

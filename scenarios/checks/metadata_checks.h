@@ -42,6 +42,8 @@ class MetadataChecks {
     std::vector<StreamId> partitions;
   };
   const Incarnation* find(std::string_view name, const Uuid& id) const;
+  // Null if there were several, or none.
+  const Incarnation* only(std::string_view name) const;
   // What was said, and when: only grows.
   template <class T>
   class Said {

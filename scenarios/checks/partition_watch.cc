@@ -80,10 +80,10 @@ bool PartitionWatch::knows_newest_state(MachineId node, StreamId stream) const {
 }
 
 void PartitionWatch::on_produced(MachineId from, const Asked&, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
-  for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
+  for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
     auto stream = seen_.stream_of(from, topic, p.index);
-    const SharedBytes* records = records_of(asked, topic, p.index);
-    if (!stream || !records || records->size() < kafka::kBatchHeaderBytes) return;
+    const SharedBytes* records = batch_of(question);
+    if (!stream || !records) return;
     kafka::BatchView batch(*records);
     if (p.error_code == kafka::ErrorCode::request_timed_out && asked.acks == -1 && knows_newest_state(from, *stream) &&
         seen_.now >= grown_[{from, *stream}] + kSettled && seen_.in_contact(from))
@@ -100,6 +100,7 @@ void PartitionWatch::on_fetched(MachineId from, const Asked& when, const kafka::
   for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
     auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (p.error_code != kafka::ErrorCode::none || !stream) return;
+    if (p.diverging_epoch.end_offset.v >= 0) return;  // it tells of no watermark
     checks_.on_watermark_given(seen_.now, when.left, from, *stream, p.high_watermark.v);
     if (p.records) give_batches(from, *stream, *p.records);
   });
@@ -124,12 +125,13 @@ void PartitionWatch::give_batches(MachineId from, StreamId stream, const kafka::
 
 void PartitionWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                                 const kafka::ListOffsetsResponse& answer) {
-  for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
+  for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
     auto stream = seen_.stream_of(from, topic, p.partition_index);
-    const auto* request = partition_in(asked, topic, p.partition_index);
-    if (!stream || !request || p.error_code != kafka::ErrorCode::none) return;
-    if (request->timestamp == kafka::ListOffsetsRequest::kLatest)
-      checks_.on_latest_given(seen_.now, when.left, from, *stream, p.leader_epoch, p.offset.v);
+    if (!stream || p.error_code != kafka::ErrorCode::none || question.timestamp != kafka::ListOffsetsRequest::kLatest) return;
+    LeaderEpoch epoch = p.leader_epoch;
+    // Below version 4 it does not say in which epoch it speaks: in the newest, if it has heard of that.
+    if (epoch == kNoLeaderEpoch && knows_newest_state(from, *stream)) epoch = seen_.ghost.partitions.at(*stream).newest()->leader_epoch;
+    checks_.on_latest_given(seen_.now, when.left, from, *stream, epoch, p.offset.v);
   });
 }
 

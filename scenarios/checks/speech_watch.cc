@@ -58,7 +58,7 @@ void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
 }
 
 void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
-  for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
+  for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
     auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (!stream) return;
     const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });
@@ -68,7 +68,7 @@ void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::Fet
            .error = p.error_code,
            .asked = when.arrived,
            .first = when.first,
-           .named_epoch = named_epoch(asked, topic, p.partition_index),
+           .named_epoch = question.current_leader_epoch,
            .has_records = has_records,
            .diverging = p.diverging_epoch.end_offset.v >= 0},
           p.error_code == kafka::ErrorCode::none ? "a high watermark to a consumer" : "");
@@ -94,15 +94,15 @@ void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::Me
 
 void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                              const kafka::ListOffsetsResponse& answer) {
-  for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
-    if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && partition_in(asked, topic, p.partition_index))
+  for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
+    if (auto stream = seen_.stream_of(from, topic, p.partition_index))
       judge(from,
             {.kind = Answer::Kind::offsets,
              .stream = *stream,
              .error = p.error_code,
              .asked = when.arrived,
              .first = when.first,
-             .named_epoch = named_epoch(asked, topic, p.partition_index)},
+             .named_epoch = question.current_leader_epoch},
             p.error_code == kafka::ErrorCode::none ? "an offset to a client" : "");
   });
 }

@@ -23,6 +23,14 @@ Result<std::shared_ptr<BrokerConnection>> BrokerConnection::open(Task& task, net
   return self;
 }
 
+Result<SharedBytes> BrokerConnection::ask(Task& task, kafka::ApiKey key, int16_t version, SharedBytes body, Time deadline) {
+  const int32_t id = next_correlation_++;
+  kafka::Gather out;
+  kafka::begin_request(out, key, version, id, client_id_);
+  out.append(std::move(body));
+  return exchange(task, id, kafka::end_frame(std::move(out)), deadline);
+}
+
 void BrokerConnection::close() { fail_all(); }
 
 void BrokerConnection::fail_all() {

@@ -34,6 +34,9 @@ class BrokerConnection {
     return kafka::decode<typename Request::Response>(version, response.body);
   }
 
+  // Likewise with any version of any API, and a body that need not be one; the answer is what follows its length.
+  Result<SharedBytes> ask(Task& task, kafka::ApiKey key, int16_t version, SharedBytes body, Time deadline);
+
   // Sends a request that is not answered (acks=0).
   template <class Request>
   Result<> send_only(int16_t version, const Request& request) {

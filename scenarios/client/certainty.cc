@@ -11,6 +11,7 @@ bool is_refusal(kafka::ErrorCode code) {
     case ErrorCode::invalid_timestamp:
     case ErrorCode::invalid_request:
     case ErrorCode::unsupported_version:
+    case ErrorCode::unsupported_compression_type:
     case ErrorCode::invalid_topic_exception: return true;
     default: return false;
   }

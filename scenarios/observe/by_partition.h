@@ -1,13 +1,17 @@
 // Kafka's requests and answers partition by partition: each message names its topics and partitions in its own words.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "broker/kafka/fetch.h"
 #include "broker/kafka/list_offsets.h"
 #include "broker/kafka/metadata.h"
 #include "broker/kafka/produce.h"
+#include "broker/kafka/record_batch.h"
 
 namespace sg::scenario {
 
@@ -51,28 +55,32 @@ void for_each_partition(const Message& m, Sink&& sink) {
     for (const auto& p : partitions_of(t)) sink(name_of(t), p);
 }
 
-// What a message says of that partition first; null: nothing.
+// What a message says of that partition when it names it for the n-th time, from 0; null: it does not.
 template <class Message>
-const auto* partition_in(const Message& m, std::string_view topic, int32_t index) {
+const auto* partition_in(const Message& m, std::string_view topic, int32_t index, size_t nth = 0) {
   using Partition = std::remove_cvref_t<decltype(partitions_of(topics_of(m).front()).front())>;
   const Partition* found = nullptr;
   for_each_partition(m, [&](std::string_view name, const Partition& p) {
-    if (!found && name == topic && index_of(p) == index) found = &p;
+    if (!found && name == topic && index_of(p) == index && nth-- == 0) found = &p;
   });
   return found;
 }
 
-// The batch that is sent to that partition; null: none.
-inline const SharedBytes* records_of(const kafka::ProduceRequest& asked, std::string_view topic, int32_t index) {
-  const auto* p = partition_in(asked, topic, index);
-  return p && p->records ? &*p->records : nullptr;
+// Calls sink(topic's name, what was asked of a partition, its answer) for each. Who asks twice is answered twice, in that order; of what
+// nobody asked for nothing is told.
+template <class Request, class Response, class Sink>
+void for_each_answer(const Request& asked, const Response& answer, Sink&& sink) {
+  std::vector<std::pair<std::string_view, int32_t>> before;
+  for_each_partition(answer, [&](std::string_view name, const auto& p) {
+    const auto named = before.emplace_back(name, index_of(p));
+    const auto nth = static_cast<size_t>(std::ranges::count(before, named)) - 1;
+    if (const auto* question = partition_in(asked, name, index_of(p), nth)) sink(name, *question, p);
+  });
 }
 
-// The epoch that the request names as the leader's.
-template <class Request>
-LeaderEpoch named_epoch(const Request& request, std::string_view topic, int32_t index) {
-  const auto* p = partition_in(request, topic, index);
-  return p ? p->current_leader_epoch : kNoLeaderEpoch;
+// A whole batch's header is there. Null: no.
+inline const SharedBytes* batch_of(const kafka::ProduceRequest::Partition& p) {
+  return p.records && p.records->size() >= kafka::kBatchHeaderBytes ? &*p.records : nullptr;
 }
 
 }  // namespace sg::scenario

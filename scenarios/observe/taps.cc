@@ -136,11 +136,21 @@ Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const 
   TRY(auto frame, kafka::decode_request_header(body));
   Request request{std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_, *now_, ++requests_, true}};
   if (request.header.api_key == kafka::ApiKey::produce) {
-    TRY(auto produce, kafka::decode<kafka::ProduceRequest>(request.header.api_version, request.body));
-    request.asked.answered = produce.acks != 0;
+    // One that nobody can read may end its connection, no more.
+    auto produce = kafka::decode<kafka::ProduceRequest>(request.header.api_version, request.body);
+    request.asked.answered = !produce || produce->acks != 0;
   }
   events_.on_request(to, id, request.asked, request.header, request.body);
   (request.asked.answered ? connection.unanswered : connection.unread).push_back(std::move(request));
+  return {};
+}
+
+// A version that nobody speaks is answered in that of ApiVersions that everybody reads (KIP-511), and in no other API.
+Result<> Taps::beyond(MachineId from, const Request& request, const SharedBytes& body) {
+  if (request.header.api_key != kafka::ApiKey::api_versions)
+    return fail(Errc::invalid, fmt::format("it answers {} v{}", kafka::to_string(request.header.api_key), request.header.api_version));
+  TRY(auto answer, kafka::decode<kafka::ApiVersionsResponse>(0, body));
+  events_.on_code(from, request.header, answer.error_code);
   return {};
 }
 
@@ -164,6 +174,7 @@ Result<> Taps::response(MachineId from, uint64_t id, Connection& connection, con
   const auto& [key, version, correlation, client] = request.header;
   events_.on_answer(from, id, request.asked, request.header);
   TRY(auto frame, kafka::decode_response_header(key, version, body));
+  if (!kafka::spoken_api(key, version)) return beyond(from, request, frame.body);
   const Asked& when = request.asked;
   auto nobody = [](const auto&, const auto&) {};
   switch (key) {

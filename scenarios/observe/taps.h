@@ -132,6 +132,7 @@ class Taps final : public sim::NetworkTap {
   Result<> peer_frame(MachineId from, MachineId to, Connection& connection, const SharedBytes& body);
   Result<> greeting(MachineId from, MachineId to, Connection& connection, const broker::peer::Frame& frame);
   Result<> request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body);
+  Result<> beyond(MachineId from, const Request& request, const SharedBytes& body);
   template <class Message, class Tell>
   Result<> exchange(MachineId from, const Request& request, const SharedBytes& body, Tell&& tell);
   Result<> response(MachineId from, uint64_t id, Connection& connection, const SharedBytes& body);

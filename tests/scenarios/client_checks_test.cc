@@ -227,6 +227,21 @@ struct Shown : Bench {
     out.partitions[0].leader_epoch = LeaderEpoch(0);
     return out;
   }
+  // After change().
+  kafka::MetadataResponse::Topic topic_now() const {
+    auto out = topic();
+    out.partitions[0].leader_id = kTwo;
+    out.partitions[0].leader_epoch = leader_epoch();
+    out.partitions[0].isr_nodes = ghost.catalogue.partition(kOrders)->isr_nodes();
+    return out;
+  }
+  // As clients are told below version 7.
+  kafka::MetadataResponse::Topic topic_of_old() const {
+    auto out = topic();
+    out.topic_id = {};
+    out.partitions[0].leader_epoch = kNoLeaderEpoch;
+    return out;
+  }
   static kafka::MetadataResponse::Topic absent() {
     kafka::MetadataResponse::Topic out;
     out.name = "orders";
@@ -257,6 +272,31 @@ const AddPairs kMetadata({
        s.answer(t);
        return s.all_found();
      }},
+    {"H13", "a leader that was never committed, in a version without ids and epochs",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic_of_old();
+       if (broken) t.partitions[0].leader_id = kTwo;
+       s.answer(t);
+       return s.all_found();
+     }},
+    {"H13", "one broker goes back behind the leader that it has told, in a version without epochs",
+     [](bool broken) {
+       Shown s;
+       const auto old = s.topic_of_old();
+       s.change();
+       s.answer(s.topic_now());
+       s.answer(old, broken ? kOne : kTwo);
+       return s.all_found();
+     }},
+    {"H13", "a topic that nobody has made, in a version without ids",
+     [](bool broken) {
+       Shown s;
+       auto t = s.topic_of_old();
+       if (broken) t.name = "never";
+       s.answer(t);
+       return s.all_found();
+     }},
     {"H13", "an ISR that was never committed in that epoch",
      [](bool broken) {
        Shown s;
@@ -278,11 +318,7 @@ const AddPairs kMetadata({
        Shown s;
        const auto old = s.topic();
        s.change();
-       auto t = s.topic();
-       t.partitions[0].leader_id = kTwo;
-       t.partitions[0].leader_epoch = s.leader_epoch();
-       t.partitions[0].isr_nodes = s.ghost.catalogue.partition(kOrders)->isr_nodes();
-       s.answer(t);
+       s.answer(s.topic_now());
        s.answer(old, broken ? kOne : kTwo);
        return s.all_found();
      }},

@@ -440,6 +440,13 @@ const testing::AddPairs kHistoryPairs({
        s.send(3, Outcome::ok, 1).first_attempt = ms(broken ? 26 : 25);  // record 2 was acknowledged at offset 2 at 25 ms
        return s.found();
      }},
+    {"H18", "an odd question is answered with what it may not be answered",
+     [](bool broken) {
+       Story s;
+       s.history.odd_answers.push_back(
+           {9, kOrders, "node1:9092", "Fetch v9 with a leader epoch to come", {"A", "B"}, broken ? "records" : "B", ms(50)});
+       return s.found();
+     }},
     {"H17", "who follows a partition from its beginning has not read its last record",
      [](bool broken) {
        Story s;

@@ -29,6 +29,7 @@ History sample() {
   h.topic_ops.push_back(
       {.client = 4, .kind = TopicOp::Kind::deleted, .topic = "orders", .begun = Time{14}, .ended = Time{15}, .outcome = Outcome::failed});
   h.listings.push_back({"node1", {"a", "b"}});
+  h.odd_answers.push_back({9, {"orders", -1}, "node1:9092", "Fetch v9", {"NOT_LEADER_OR_FOLLOWER", "nothing"}, "records", Time{16}});
   return h;
 }
 
@@ -71,7 +72,7 @@ TEST_CASE("given fewer bytes than an id has, when they are parsed, then they are
 
 TEST_CASE("given a history, when it is written and read, then every field comes back") {
   std::string text = to_json_lines(sample());
-  CHECK(std::count(text.begin(), text.end(), '\n') == 7);
+  CHECK(std::count(text.begin(), text.end(), '\n') == 8);
   Result<History> h = parse_history(text);
   REQUIRE(h.has_value());
   CHECK(to_json_lines(*h) == text);
@@ -142,9 +143,9 @@ TEST_CASE("given an anomaly whose words are not UTF-8, when it is written, then 
 TEST_CASE("given a malformed line, when the history is read, then its number is named, empty lines counted") {
   const std::string good = to_json_lines(sample());
   CHECK(error_of("{").starts_with("line 1: "));
-  CHECK(error_of(good + "\nnonsense\n").starts_with("line 9: "));
-  CHECK(error_of(good + "{}\n").starts_with("line 8: "));
-  CHECK(error_of(good + "[1,2]\n").starts_with("line 8: "));
+  CHECK(error_of(good + "\nnonsense\n").starts_with("line 10: "));
+  CHECK(error_of(good + "{}\n").starts_with("line 9: "));
+  CHECK(error_of(good + "[1,2]\n").starts_with("line 9: "));
 }
 
 TEST_CASE("given a line of the wrong kind, when the history is read, then what is wrong with it is said") {

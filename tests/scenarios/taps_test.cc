@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include "base/archive.h"
+#include "broker/kafka/api_versions.h"
 #include "broker/kafka/codec.h"
+#include "scenarios/observe/by_partition.h"
 #include "scenarios/observe/taps.h"
 #include "tests/scenarios/pairs.h"
 
@@ -144,6 +146,35 @@ TEST_CASE("taps: a client's reset that has not reached the broker yet does not e
 
 namespace {
 
+// With a body that means nothing.
+ByteVec odd_request(kafka::ApiKey key, int16_t version) {
+  kafka::Gather out;
+  kafka::begin_request(out, key, version, 77, "c");
+  out.append(SharedBytes::copy_of(ByteVec{1, 2, 3}));
+  return flat(kafka::end_frame(std::move(out)));
+}
+
+TEST_CASE("taps: given a request that nobody can read, then nothing is wrong until it is answered") {
+  Fixture f;
+  f.taps.on_send(f.client, true, odd_request(kafka::ApiKey::produce, 9));
+  CHECK(f.wrong.empty());
+  f.taps.on_send(f.client, false, flat(kafka::response_frame(9, 77, kafka::ProduceResponse{})));
+  CHECK(f.wrong == std::vector<std::string>{"format"});
+}
+
+TEST_CASE("taps: given a partition that is named twice, then each answer is told with its own question") {
+  kafka::ListOffsetsRequest asked;
+  asked.topics.push_back({.name = "t", .partitions = {{.partition_index = 1, .timestamp = 10}, {.partition_index = 0, .timestamp = 20}}});
+  asked.topics.push_back({.name = "t", .partitions = {{.partition_index = 1, .timestamp = 30}}});
+  kafka::ListOffsetsResponse answer;
+  answer.topics.push_back({.name = "t", .partitions = {}});
+  for (const auto& [index, offset] : std::vector<std::pair<int32_t, int64_t>>{{1, 100}, {0, 200}, {1, 300}, {1, 400}, {2, 500}})
+    answer.topics[0].partitions.push_back({.partition_index = index, .offset = Offset(offset)});
+  std::vector<std::pair<int64_t, int64_t>> told;
+  for_each_answer(asked, answer, [&](std::string_view, const auto& q, const auto& a) { told.emplace_back(q.timestamp, a.offset.v); });
+  CHECK(told == std::vector<std::pair<int64_t, int64_t>>{{10, 100}, {20, 200}, {30, 300}});
+}
+
 const testing::AddPairs kFormatPairs({
     {"format", "a peer frame leaves with a checksum that its bytes do not have",
      [](bool broken) {
@@ -151,6 +182,14 @@ const testing::AddPairs kFormatPairs({
        ByteVec bytes = ack_frame(10);
        if (broken) bytes.back() ^= 1;
        f.taps.on_send(f.peer, true, bytes);
+       return f.wrong.empty() ? std::string() : f.wrong.front();
+     }},
+    {"format", "a version that nobody speaks is answered",
+     [](bool broken) {
+       Fixture f;
+       const auto key = broken ? kafka::ApiKey::metadata : kafka::ApiKey::api_versions;
+       f.taps.on_send(f.client, true, odd_request(key, 99));
+       f.taps.on_send(f.client, false, flat(kafka::response_frame(0, 77, kafka::ApiVersionsResponse{})));
        return f.wrong.empty() ? std::string() : f.wrong.front();
      }},
     {"format", "an answer leaves that answers nothing",
