@@ -117,6 +117,7 @@ class SimDisk final : private EventHandler {
   // Bytes of all files' sizes.
   uint64_t used_bytes() const;
   size_t operations_in_flight() const { return live_ops_; }
+  size_t open_files() const { return open_.size(); }
   // How many writes found no room for all of their bytes.
   uint64_t overflows() const { return overflows_; }
   // How many syncs, writes and reads have failed because of fail_syncs(), fail_writes() and spoil_sector().

@@ -313,14 +313,20 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
 }
 
 std::optional<Violation> SimulatedWorld::check_holdings() {
-  for (const sim::Node* node : cluster_.nodes())
+  for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+    const sim::Node* node = cluster_.nodes()[i];
+    const broker::Node* broker = cluster_.running(Cluster::broker_id(i));
     if (auto v = is_away(*node) ? std::nullopt
                                 : check_resources({.node = node->name(),
                                                    .others = cluster_.nodes().size() - 1,
                                                    .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
                                                    .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
-                                                   .tasks = node->describe_tasks()}))
+                                                   .tasks = node->describe_tasks(),
+                                                   .held = broker ? broker->held() : broker::Held{},
+                                                   .open_files = node->disk().open_files(),
+                                                   .files = node->disk().files().size()}))
       return v;
+  }
   return std::nullopt;
 }
 
