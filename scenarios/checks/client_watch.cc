@@ -100,11 +100,16 @@ void ClientWatch::on_connection_over(MachineId machine, uint64_t connection) {
 }
 
 void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
+  asked_.on_produced(from, asked, answer);
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
     const SharedBytes* records = records_of(asked, topic, p.index);
     if (!records || records->size() < kafka::kBatchHeaderBytes) return;
     truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*records).crc(), p.error_code);
   });
+}
+
+void ClientWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
+  asked_.on_fetched(from, seen_.now - when.arrived, asked, answer);
 }
 
 bool ClientWatch::is_registered(MachineId machine) const {
@@ -117,7 +122,12 @@ bool ClientWatch::is_registered(MachineId machine) const {
 // One that is not registered tells of the others what it remembers, as a client's way out (identity: Who may still speak).
 void ClientWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked,
                               const kafka::MetadataResponse& answer) {
-  if (is_registered(from)) metadata_.on_answer(seen_.now, from, when.arrived, asked, answer);
+  asked_.on_metadata(from, asked, answer);
+  const metadata::Catalogue* catalogue = seen_.catalogue_of(from);
+  if (!catalogue || !is_registered(from)) return;
+  const auto run = runs_.find(from);
+  const NodeId self = run == runs_.end() ? from : run->second.first;
+  metadata_.on_answer(seen_.now, from, when, {self, catalogue->applied()}, asked, answer);
 }
 
 void ClientWatch::on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) {

@@ -186,4 +186,12 @@ void SpeechChecks::on_promise(MachineId from, std::string_view what, StreamId st
   });
 }
 
+void SpeechChecks::on_told(MachineId from) {
+  const Process& process = processes_[from];
+  judge_.check(Check::e26, process.run && registered_.contains(*process.run), [&] {
+    return fmt::format("machine {} tells a client of the cluster, and its run {} has never been registered; expected: it waits until it is",
+                       from, process.run ? fmt::format("{}", *process.run) : std::string("(unknown)"));
+  });
+}
+
 }  // namespace sg::scenario

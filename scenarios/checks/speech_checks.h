@@ -66,6 +66,8 @@ class SpeechChecks {
   void on_answer(Time now, MachineId from, const Answer& answer, Time running_since, const std::string& partition);
   // E26: `what` promises something.
   void on_promise(MachineId from, std::string_view what, StreamId stream);
+  // It tells a client what it knows of the cluster.
+  void on_told(MachineId from);
 
   // Whose id the process on that machine bears, as far as it has said.
   NodeId claimed_id(MachineId machine) const;

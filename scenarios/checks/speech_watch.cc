@@ -5,6 +5,12 @@
 #include "scenarios/observe/by_partition.h"
 
 namespace sg::scenario {
+namespace {
+
+// For so long a node that has just started does not answer Metadata before it is a member: 10 s by its own clock.
+constexpr Duration kRegistrationWait = 8s;
+
+}  // namespace
 
 void SpeechWatch::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   // Whoever is alone says to nobody who it is.
@@ -85,6 +91,7 @@ bool SpeechWatch::is_of_its_own(MachineId machine, StreamId stream, const kafka:
 }
 
 void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse& answer) {
+  if (seen_.now < when.arrived + kRegistrationWait) checks_.on_told(from);
   for_each_partition(answer, [&](std::string_view topic, const kafka::MetadataResponse::Partition& p) {
     if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
       judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived, .first = when.first},

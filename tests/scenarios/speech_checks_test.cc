@@ -173,6 +173,13 @@ const AddPairs kSpeechPairs({
        s.speech.on_promise(kOne, "an acknowledgement to a leader", kOrders);
        return s.all_found();
      }},
+    {"E26", "a client is told of the cluster by a process that has not even said who it is",
+     [](bool broken) {
+       Story s;
+       if (broken) s.speech.on_died(kOne);
+       s.speech.on_told(kOne);
+       return s.all_found();
+     }},
     {"E26", "a high watermark of a process that has not even said who it is",
      [](bool broken) {
        Story s;
