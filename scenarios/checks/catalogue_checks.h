@@ -24,6 +24,8 @@ class CatalogueChecks {
 
   // The next entry of the ghost's Raft log; nothing in it for a term's empty entry. True: it changed the catalogue.
   bool on_committed(LogIndex index, const std::optional<metadata::Record>& record);
+  // A controller that has applied the log up to there writes the topic down: E9, its replicas are where they may be (metadata/placement.h).
+  void on_proposed(MachineId by, LogIndex applied, const metadata::CreateTopic& topic);
   // E9: `record` made `after` of `before`.
   void check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after);
   // The catalogue of a node as it is now.

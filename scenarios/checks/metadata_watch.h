@@ -32,6 +32,7 @@ class MetadataWatch final : public Observer {
   void on_entry_committed(LogIndex index, raft::EntryKind kind, ByteSpan data);
   void on_formation_state(MachineId node, int64_t position, ByteSpan payload);
   void on_log_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan payload);
+  void on_proposal(MachineId node, ByteSpan payload);
   void on_snapshot(MachineId node, const LogEntry& entry, ByteSpan aux, ByteSpan payload);
 
   Seen& seen_;

@@ -1,5 +1,7 @@
 #include "scenarios/checks/speech_watch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "scenarios/observe/by_partition.h"
@@ -49,8 +51,18 @@ void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view p
   if (!promise.empty()) checks_.on_promise(from, promise, answer.stream);
 }
 
+// Of a partition whose name the ghost knows; false if there is something else to judge.
+bool SpeechWatch::denies(MachineId from, const Asked& when, std::string_view topic, int32_t index, kafka::ErrorCode error) {
+  if (error != kafka::ErrorCode::unknown_topic_or_partition) return false;
+  look(from);
+  if (seen_.ghost.catalogue.topic(topic))
+    checks_.on_denied(from, when.arrived, fmt::format("{}-{}", topic, index), seen_.stream_of(from, topic, index));
+  return true;
+}
+
 void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
+    if (denies(from, when, topic, p.index, p.error_code)) return;
     if (auto stream = seen_.stream_of(from, topic, p.index))
       judge(from,
             {.kind = Answer::Kind::produced,
@@ -65,6 +77,7 @@ void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
 
 void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
+    if (denies(from, when, topic, p.partition_index, p.error_code)) return;
     auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (!stream) return;
     const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });
@@ -102,6 +115,7 @@ void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::Me
 void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                              const kafka::ListOffsetsResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ListOffsetsResponse::Partition& p) {
+    if (denies(from, when, topic, p.partition_index, p.error_code)) return;
     if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && partition_in(asked, topic, p.partition_index))
       judge(from,
             {.kind = Answer::Kind::offsets,

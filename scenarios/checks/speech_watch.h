@@ -30,6 +30,7 @@ class SpeechWatch final : public Observer {
 
  private:
   void look(MachineId machine);
+  bool denies(MachineId from, const Asked& when, std::string_view topic, int32_t index, kafka::ErrorCode error);
   void judge(MachineId from, const Answer& answer, std::string_view promise);
   bool is_of_its_own(MachineId machine, StreamId stream, const kafka::MetadataResponse::Partition& p) const;
 
