@@ -73,6 +73,7 @@ bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata:
   if (!record) {
     catalogue.skip(index);
   } else {
+    if (const auto* unfenced = std::get_if<metadata::UnfenceBroker>(&*record)) check_unfencing(index, *unfenced);
     const metadata::Catalogue before = catalogue;
     const bool applied = catalogue.apply(index, *record).has_value();  // else it was overtaken: an ordinary outcome, the same everywhere
     if (applied) check_step(before, *record, catalogue);
@@ -91,6 +92,19 @@ bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata:
   if (recent_.size() > kKept) recent_.pop_front();
   last_ = index;
   return changed;
+}
+
+// Only who has applied what took it out of service is given back to it (metadata/controller.h). A controller beats for itself unheard.
+void CatalogueChecks::check_unfencing(LogIndex index, const metadata::UnfenceBroker& r) {
+  const metadata::Broker* broker = ghost_.catalogue.broker(r.node);
+  if (!broker || !broker->fenced || broker->epoch != r.broker_epoch) return;
+  auto told = told_.find(broker->run);
+  auto seen = seen_.find(r.node);
+  const LogIndex known = std::max(told == told_.end() ? LogIndex(0) : told->second, seen == seen_.end() ? LogIndex(0) : seen->second);
+  judge_.check(Check::e9, known >= broker->since, [&] {
+    return fmt::format("catalogue index {} takes broker {} for live, whose state index {} has changed; it has told that it had applied {}",
+                       index, r.node, broker->since, known);
+  });
 }
 
 void CatalogueChecks::check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after) {

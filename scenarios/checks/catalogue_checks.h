@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/metadata/messages.h"
 #include "scenarios/judge.h"
 #include "scenarios/observe/ghost.h"
 
@@ -28,6 +29,8 @@ class CatalogueChecks {
   void on_proposed(MachineId by, LogIndex applied, const metadata::CreateTopic& topic);
   // E9: `record` made `after` of `before`.
   void check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after);
+  // A broker says how far it has applied the log.
+  void on_heartbeat(const metadata::Heartbeat& heartbeat) { told_[heartbeat.run] = std::max(told_[heartbeat.run], heartbeat.applied); }
   // The catalogue of a node as it is now.
   void on_seen(NodeId node, const metadata::Catalogue& catalogue);
   // A Raft snapshot that covers `index` reaches the journal of `node`.
@@ -38,6 +41,7 @@ class CatalogueChecks {
 
   // What the records mean up to `index`; null if that is too long ago.
   const CatalogueFacts* facts_at(LogIndex index) const;
+  void check_unfencing(LogIndex index, const metadata::UnfenceBroker& r);
   void compare(Check check, NodeId node, LogIndex index, std::string_view what, const metadata::Catalogue& catalogue);
 
   Ghost& ghost_;
@@ -45,6 +49,7 @@ class CatalogueChecks {
   std::deque<std::shared_ptr<const CatalogueFacts>> recent_;  // of the last indexes, up to last_
   LogIndex last_;
   std::map<NodeId, LogIndex> seen_;
+  std::map<Run, LogIndex> told_;
 };
 
 }  // namespace sg::scenario

@@ -25,6 +25,7 @@ void ClientWatch::on_append(MachineId node, StreamId stream, const LogEntry& ent
   if (wal::is_metadata(stream) || seen_.is_elsewhere(node) || payload.size() < kafka::kBatchHeaderBytes) return;
   const kafka::BatchView batch(payload);
   producers_.on_batch(node, stream, entry.first, batch);
+  owed_.on_appended(node, batch.crc());
   auto partition = seen_.ghost.partitions.find(stream);
   const PartitionState* newest = partition == seen_.ghost.partitions.end() ? nullptr : partition->second.newest();
   // What it led before, it may be given back by who leads now.
@@ -76,13 +77,16 @@ void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& ask
 }
 
 void ClientWatch::on_produce_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::ProduceRequest& request) {
+  std::vector<uint32_t> batches;
   for_each_partition(request, [&](std::string_view, const kafka::ProduceRequest::Partition& p) {
-    if (p.records && p.records->size() >= kafka::kBatchHeaderBytes) truth_.on_carried(to, asked.number, kafka::BatchView(*p.records).crc());
+    if (p.records && p.records->size() >= kafka::kBatchHeaderBytes) batches.push_back(kafka::BatchView(*p.records).crc());
   });
+  for (uint32_t crc : batches) truth_.on_carried(to, asked.number, crc);
   if (asked.answered) {
     produces_[connection].insert(asked.number);
   } else {
     truth_.on_unanswerable(to, asked.number);
+    owed_.on_unanswerable(to, connection, asked.number, std::move(batches));
   }
 }
 

@@ -51,6 +51,26 @@ void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view p
   if (!promise.empty()) checks_.on_promise(from, promise, answer.stream);
 }
 
+// Where it sends the client instead (KIP-951): never to itself, who does not lead or may not say so, and to nobody who was never elected.
+void SpeechWatch::judge_hint(MachineId from, std::string_view topic, int32_t index, kafka::ErrorCode error,
+                             const kafka::LeaderIdAndEpoch& hint) {
+  if (hint.leader_id == kNoNode) return;
+  auto stream = seen_.stream_of(from, topic, index);
+  auto partition = stream ? seen_.ghost.partitions.find(*stream) : seen_.ghost.partitions.end();
+  const bool to_itself = error == kafka::ErrorCode::not_leader_or_follower && hint.leader_id == checks_.claimed_id(from);
+  bool elected = true;
+  if (partition != seen_.ghost.partitions.end()) {
+    auto leader = partition->second.leaders.find(hint.leader_epoch);
+    elected = leader != partition->second.leaders.end() && (is_spare(leader->second) || leader->second == hint.leader_id);
+  }
+  judge_->check(Check::e25, !to_itself && elected, [&] {
+    return fmt::format(
+        "{}-{}: machine {} answers {} and sends the client to node {}, the leader of epoch {}; expected: another node, that was "
+        "elected in that epoch",
+        topic, index, from, kafka::to_string(error), hint.leader_id, hint.leader_epoch);
+  });
+}
+
 // Of a partition whose name the ghost knows; false if there is something else to judge.
 bool SpeechWatch::denies(MachineId from, const Asked& when, std::string_view topic, int32_t index, kafka::ErrorCode error) {
   if (error != kafka::ErrorCode::unknown_topic_or_partition) return false;
@@ -63,6 +83,7 @@ bool SpeechWatch::denies(MachineId from, const Asked& when, std::string_view top
 void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
     if (denies(from, when, topic, p.index, p.error_code)) return;
+    judge_hint(from, topic, p.index, p.error_code, p.current_leader);
     if (auto stream = seen_.stream_of(from, topic, p.index))
       judge(from,
             {.kind = Answer::Kind::produced,
@@ -78,6 +99,7 @@ void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
 void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::FetchResponse::Partition& p) {
     if (denies(from, when, topic, p.partition_index, p.error_code)) return;
+    judge_hint(from, topic, p.partition_index, p.error_code, p.current_leader);
     auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (!stream) return;
     const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });

@@ -168,6 +168,15 @@ std::string placed(std::initializer_list<int> replicas, int32_t min_isr) {
 }
 
 const AddPairs kCataloguePairs({
+    {"E9", "a broker is taken for live that has not applied what took it out of service",
+     [](bool broken) {
+       Fixture f;
+       f.fence(3);
+       const metadata::Broker& b = *f.ghost.catalogue.broker(NodeId(3));
+       f.catalogue.on_heartbeat({.node = NodeId(3), .run = b.run, .applied = LogIndex(b.since.v - (broken ? 1 : 0))});
+       f.record(metadata::UnfenceBroker{NodeId(3), f.epoch(3)}, false);
+       return f.all_found();
+     }},
     {"E9", "a new topic stands on a broker that is about to stop, though another is live",
      [](bool broken) {
        return broken ? placed({1, 3}, 1) : placed({1, 2}, 1);

@@ -154,6 +154,12 @@ struct Owed : Judged {
                        .asked = at_ms(0),
                        .arrived = false});
   }
+  void leave_unanswered(size_t batches = 2) {
+    std::vector<uint32_t> crcs{1, 2};
+    crcs.resize(batches);
+    checks.on_unanswerable(kOne, 6, 9, crcs);
+    checks.on_arrived(6, 9, at_ms(12));
+  }
   std::string look(Time now, Time excused = at_ms(0)) {
     checks.look(now, [excused](MachineId) { return excused; });
     return names;
@@ -161,6 +167,16 @@ struct Owed : Judged {
   OwedChecks checks{judge};
 };
 constexpr Time kLate{10'000'000 + (500ms + kAnswerMargin) / 1ns + 1};
+
+// Of two batches that nobody answers, those whose bits are set are appended.
+std::string in_vain(int appended) {
+  Owed o;
+  o.checks.on_answer(Owed::kConnection, 1, at_ms(20));
+  o.leave_unanswered(appended < 2 ? 1 : 2);
+  for (uint32_t batch : {1, 2})
+    if ((static_cast<uint32_t>(appended) & batch) != 0) o.checks.on_appended(kOne, batch);
+  return o.look(at_ms(60'000));
+}
 
 const AddPairs kAnswers({
     {"L4", "a request is answered later than it is owed", [](bool broken) { return Owed().look(broken ? kLate : Time{kLate.ns - 1}); }},
@@ -180,7 +196,21 @@ const AddPairs kAnswers({
        o.checks.on_answer(Owed::kConnection, 1, at_ms(2000));
        return o.look(at_ms(2000) + kAnswerMargin + (broken ? 1ms : 0ms));
      }},
+    {"L4", "a batch with acks=0 is not appended, and the connection is not ended", [](bool broken) { return in_vain(broken ? 0 : 1); }},
+    {"L4", "of two batches with acks=0 one is not appended", [](bool broken) { return in_vain(broken ? 2 : 3); }},
 });
+
+TEST_CASE("L4: given batches with acks=0 that nobody takes, when the connection ends or the process dies, then nothing is owed") {
+  Owed ended;
+  ended.checks.on_answer(Owed::kConnection, 1, at_ms(20));
+  ended.leave_unanswered();
+  ended.checks.on_connection_over(6);
+  CHECK(ended.look(at_ms(60'000)) == "");
+  Owed died;
+  died.leave_unanswered();
+  died.checks.on_died(kOne);
+  CHECK(died.look(at_ms(60'000)) == "");
+}
 
 TEST_CASE(
     "L4: given a request that has not arrived, a connection that ended, an answer that is leaving or a process that died, "
