@@ -37,11 +37,11 @@ void Ledger::write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan
   receive_commit(std::move(pending), bytes);
 }
 
-void Ledger::written(uint64_t op, bool ok) {
+void Ledger::written(uint64_t op, bool ok, bool synced) {
   for (Pending& p : pending_)
     if (p.op == op) p.landed = ok;
   drain();
-  if (!ok) return;
+  if (!ok || !synced) return;  // one that came too late for its process vouches for nothing
   auto header = std::ranges::find_if(pending_, [&](const Pending& p) { return p.op == op && !p.is_commit; });
   judge_->check(Check::e24, header == pending_.end(), [&] {
     const Pending& first = pending_.front();

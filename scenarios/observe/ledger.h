@@ -62,7 +62,7 @@ class Ledger {
 
   // --- what the disk sees; `op` ties a write to its end ---
   void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
-  void written(uint64_t op, bool ok);
+  void written(uint64_t op, bool ok, bool synced = true);
   // That write is of a commit or of a segment's header, not of the zeros of a file ahead of its use.
   bool is_promise(uint64_t op) const { return std::ranges::find(pending_, op, &Pending::op) != pending_.end(); }
   // Something was synced: a file or a directory.

@@ -46,7 +46,7 @@ class Administrator {
         topic->second = make(task, topic->first);
       } else if (rng_.chance(1, 2)) {
         write(task, topic->first, topic->second);
-      } else if (remove(task, topic->first)) {
+      } else if (remove_while_written(task, topic->first, topic->second)) {
         topic->second = 0;
       }
     }
@@ -104,6 +104,15 @@ class Administrator {
       return response.topics.size() == 1 ? std::optional(response.topics[0].error_code) : std::nullopt;
     });
     return op.outcome == Outcome::failed && !op.denied ? 0 : partitions;
+  }
+
+  // Some delete what is still written to. (Where asking for a topic makes it, that would make it again.)
+  bool remove_while_written(Task& task, const std::string& topic, int32_t partitions) {
+    TaskGroup writers(env_.scheduler);
+    if (!options_.on_demand && rng_.chance(1, 2)) writers.spawn("admin writes on", [&](Task& t) { write(t, topic, partitions); });
+    const bool gone = task.sleep_for(std::chrono::microseconds(rng_.log_between(100, 50'000))) && remove(task, topic);
+    writers.join(task);
+    return gone;
   }
 
   // It is gone, as far as this one knows.
