@@ -277,7 +277,7 @@ LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, Byte
     return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_,
                        r.stream, r.first, r.next, r.epoch);
   });
-  const bool may_be_short = r.stream == wal::kRaftLog && std::exchange(raft_may_be_short_, false) && r.first < end;
+  const bool may_be_short = may_be_short_.erase(r.stream) > 0 && r.first < end;
   if (r.stream != wal::kRaftSnapshots && !damaged() && !may_be_short) {
     judge_->check(Check::e21, r.first >= end, [&] {
       return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation",
