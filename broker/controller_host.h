@@ -41,6 +41,7 @@ class ControllerHost {
   void on_entry_applied(LogIndex index, Term term, const Result<metadata::Applied>& outcome);
 
   bool active() const { return controller_.active(); }
+  size_t proposals() const { return proposed_.size() + controller_.waiting(); }
 
  private:
   struct Proposed {

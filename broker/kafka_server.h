@@ -38,6 +38,7 @@ class KafkaServer {
     uint64_t kept_waiting = 0;  // ended because they kept memory that others needed
   };
   const Stats& stats() const { return stats_; }
+  const InFlight& in_flight() const { return in_flight_; }
 
  private:
   void serve(Task& task, std::shared_ptr<net::Connection> connection);

@@ -95,6 +95,23 @@ int Node::run(Task& task) {
   return run_opened(task, std::move(*opened));
 }
 
+Held Node::held() const {
+  Held out;
+  if (kafka_server_) {
+    const InFlight& clients = kafka_server_->in_flight();
+    out = {.connections = clients.connections,
+           .request_bytes = clients.bytes,
+           .unfinished_bytes = clients.unfinished_bytes,
+           .answer_bytes = clients.answer_bytes};
+  }
+  if (partitions_) {
+    out.produces = partitions_->waits();
+    out.fetches = partitions_->readers();
+  }
+  if (controller_) out.proposals = controller_->proposals();
+  return out;
+}
+
 int Node::run_opened(Task& task, wal::OpenResult opened) {
   journal_ = std::move(opened.journal);
   log_.info("opened run={} start={} streams={} term={}", identity_.run, to_string(opened.start), opened.streams.size(),

@@ -31,6 +31,17 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitRefused = 2;
 inline constexpr int kExitDisk = 3;
 
+// What a node keeps for others. With no client there and nothing under way all of it is 0.
+struct Held {
+  size_t connections = 0;       // of clients
+  size_t request_bytes = 0;     // not answered
+  size_t unfinished_bytes = 0;  // of large requests that are still arriving
+  size_t answer_bytes = 0;      // that their clients have not taken, or that are being put together
+  size_t produces = 0;          // parts of produce requests that wait for a log
+  size_t fetches = 0;           // partitions of fetch requests that wait for news
+  size_t proposals = 0;         // to the controller: requests that wait, and entries that are not applied
+};
+
 struct NodeCallbacks {
   // The listeners are open; with the ports that were really taken.
   std::function<void(const net::Address& kafka, const net::Address& peer)> ready;
@@ -53,6 +64,7 @@ class Node final : wal::JournalListener, peer::LinkEvents, peer::PeerEvents, Cat
   // For observers in tests and scenarios; null until the node has recovered.
   const metadata::Catalogue* catalogue() const { return machine_ ? &machine_->catalogue() : nullptr; }
   bool is_controller() const { return controller_ && controller_->active(); }
+  Held held() const;
 
  private:
   int run_opened(Task& task, wal::OpenResult opened);

@@ -174,6 +174,12 @@ Result<std::vector<wal::ReadBatch>> Partitions::read(Task& task, StreamId stream
 
 void Partitions::add_reader(Replica& replica, Signal& signal) { replica.readers.push_back(&signal); }
 
+size_t Partitions::readers() const {
+  size_t out = 0;
+  for (const auto& [stream, replica] : replicas_) out += replica->readers.size();
+  return out;
+}
+
 void Partitions::remove_reader(StreamId stream, Signal& signal) {
   if (Replica* r = find(stream)) std::erase(r->readers, &signal);
 }

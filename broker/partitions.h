@@ -131,6 +131,9 @@ class Partitions {
   void run(Task& task);
 
   size_t size() const { return replicas_.size(); }
+  // Parts of produce requests that wait; and readers, each counted once for every partition of which it wants to hear.
+  size_t waits() const { return waits_.size() - free_waits_.size(); }
+  size_t readers() const;
 
   // Bytes that were appended and are not on their way to the disk yet.
   size_t queued_bytes() const { return journal_.queued_bytes(); }

@@ -107,6 +107,8 @@ struct TopicOp {
   Time begun;
   Time ended;
   Outcome outcome = Outcome::unknown;
+  bool denied = false;  // the answer: it is there already; there is none
+  bool alone = true;    // nothing but this client's requests makes or deletes it
 };
 
 // Acknowledged into a topic that had been deleted, by a leader that had not heard of it yet: which topic a name means is the broker's to

@@ -196,7 +196,8 @@ class Conductor {
     std::string failed = "it never ended";
     const Duration bound = kProbeBound + (world_.ending() == Ending::healed ? 0s : kLost);
     bool ran = run_client("probe", bound, [&](Task& task, ClientEnv& env) {
-      failed = run_probe(task, env, {next_client_, living_partitions(), scenario_.phases.full_journals}, history_, task.now() + bound);
+      failed = run_probe(task, env, {next_client_, living_partitions(), world_.ending() == Ending::healed, scenario_.phases.full_journals},
+                         history_, task.now() + bound);
     });
     if (ran && !failed.empty()) return owed("L4", failed);
     return ran;

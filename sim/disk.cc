@@ -191,7 +191,9 @@ Result<size_t> SimDisk::write(Task& task, Life& life, const std::shared_ptr<Open
 Result<size_t> SimDisk::complete_write(Op& op) {
   Inode& inode = *op.file->inode;
   inode.note_write(op.number);
-  bool synced = op.durability == disk::Durability::synced;
+  // A process that was killed meanwhile waits for no flush: what it wrote may have got into the page cache and no further.
+  const bool flushed = op.life != nullptr || rng_.chance(1, 2);
+  const bool synced = op.durability == disk::Durability::synced && flushed;
   Result<size_t> result = op.write.length;
   if (op.fails && synced) {
     inode.fail_write_through(op.write, op.file->direct, rng_);
@@ -209,7 +211,10 @@ Result<size_t> SimDisk::complete_write(Op& op) {
   }
   std::optional<Errc> error = error_of(result);
   trace_.event(queue_.now(), node_, TraceKind::disk_written, inode.id(), op.offset, op.write.length, error_number(error));
-  observe([&](DiskObserver& o) { o.on_written(node_, op.number, ref_of(*op.file), op.offset, op.write.length, op.durability, error); });
+  observe([&](DiskObserver& o) {
+    o.on_written(node_, op.number, ref_of(*op.file), op.offset, op.write.length,
+                 synced ? disk::Durability::synced : disk::Durability::buffered, error);
+  });
   tell_failure(op, error);
   return result;
 }

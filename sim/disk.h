@@ -75,6 +75,7 @@ class DiskObserver {
   virtual void on_write([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, [[maybe_unused]] uint64_t offset,
                         ByteSpan, disk::Durability) {}
   // The write is done (error: none of it can be relied on). After a synced one, survives() holds for its range.
+  // As it was carried out: a synced write whose process was killed meanwhile may end buffered.
   virtual void on_written([[maybe_unused]] uint32_t node, [[maybe_unused]] uint64_t op, const FileRef&, [[maybe_unused]] uint64_t offset,
                           [[maybe_unused]] uint64_t length, disk::Durability, std::optional<Errc>) {}
   virtual void on_sync([[maybe_unused]] uint32_t node, const FileRef&, std::optional<Errc>) {}
@@ -117,6 +118,7 @@ class SimDisk final : private EventHandler {
   // Bytes of all files' sizes.
   uint64_t used_bytes() const;
   size_t operations_in_flight() const { return live_ops_; }
+  size_t open_files() const { return open_.size(); }
   // How many writes found no room for all of their bytes.
   uint64_t overflows() const { return overflows_; }
   // How many syncs, writes and reads have failed because of fail_syncs(), fail_writes() and spoil_sector().

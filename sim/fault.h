@@ -48,8 +48,9 @@ enum class FaultKind : uint8_t {
   operator_move,          // started under another address; value 1: the old name leads there too
   operator_restore,       // its disk is put back to what it was `value` ns before
   operator_unmount,       // started on an empty disk; its own is back afterwards
-  operator_twin,          // a second process with target's identity on another machine, with an empty disk; target goes on
-  operator_twin_copy,     // likewise, with a copy of target's disk
+  operator_twin,          // a second process with target's identity on another machine, with an empty disk; target goes on. value 1: its
+                          // name leads there
+  operator_twin_copy,     // likewise, name too, with a copy of target's disk
   operator_twin_restore,  // likewise, with a copy that is `value` ns old
   operator_stale_first,   // everybody else stops `duration` later; it starts first, the others from `value` ns later on
   // Messages of the kind `choice` from target to peer, and what is behind them on their connection, wait for `duration`, or until the event

@@ -45,7 +45,21 @@ void SimNetwork::rename_host(uint32_t host, std::string name, bool follows) {
 }
 
 std::vector<SimNetwork::Host>::iterator SimNetwork::find_host(std::string_view name) {
-  return std::ranges::find_if(hosts_, [&](const Host& h) { return h.name == name || (!h.also.empty() && h.also == name); });
+  return std::ranges::find_if(hosts_, [&](const Host& h) { return (h.name == name && !h.lent) || (!h.also.empty() && h.also == name); });
+}
+
+void SimNetwork::lend_name(uint32_t from, uint32_t to) {
+  ENSURE(!hosts_[from].lent && hosts_[to].also.empty(), "two hosts named '{}'", hosts_[from].name);
+  hosts_[from].lent = true;
+  hosts_[to].also = hosts_[from].name;
+  trace_.event(queue_.now(), to, TraceKind::host_moved, from, true);
+}
+
+void SimNetwork::give_name_back(uint32_t from, uint32_t to) {
+  ENSURE(hosts_[from].lent && hosts_[to].also == hosts_[from].name, "nobody has lent the name '{}'", hosts_[from].name);
+  hosts_[from].lent = false;
+  hosts_[to].also.clear();
+  trace_.event(queue_.now(), from, TraceKind::host_moved, from, false);
 }
 
 std::unique_ptr<net::Network> SimNetwork::endpoint(uint32_t host, Life& life) { return std::make_unique<HostNetwork>(*this, host, life); }

@@ -106,6 +106,10 @@ class SimNetwork final : private EventHandler {
   // The host has another name from now on, which no other has; its former one leads to it too (`follows`), or to nobody. Names are looked
   // up at each dial; connections stay.
   void rename_host(uint32_t host, std::string name, bool follows);
+  // The name of one host leads to another one, which has no second name, until it is given back. Neither is renamed meanwhile.
+  void lend_name(uint32_t from, uint32_t to);
+  void give_name_back(uint32_t from, uint32_t to);
+  bool has_lent_name(uint32_t from, uint32_t to) const { return hosts_[from].lent && hosts_[to].also == hosts_[from].name; }
   // What a program on that host sees of the network, for as long as `life` lives.
   std::unique_ptr<net::Network> endpoint(uint32_t host, Life& life);
   // Ends everything that the host's process held. Its Life has ended already.
@@ -200,7 +204,8 @@ class SimNetwork final : private EventHandler {
   };
   struct Host {
     std::string name;
-    std::string also;  // another name that leads here; empty: none
+    std::string also;   // another name that leads here; empty: none
+    bool lent = false;  // its own name leads elsewhere
     bool powered = true;
     uint16_t next_port = 49152;
     std::map<uint16_t, SimListener*> listeners;

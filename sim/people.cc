@@ -50,12 +50,12 @@ void People::wait_for_exit(Node& machine, Time patience, std::function<void()> n
 }
 
 bool People::busy(const Node& machine) const {
-  return std::ranges::any_of(mistakes_, [&](const auto& m) { return m.second.machine == &machine; });
+  return std::ranges::any_of(mistakes_, [&](const auto& m) { return m.second.machine == &machine || m.second.lender == &machine; });
 }
 
-void People::keep(const Fault& fault, Node& machine, std::function<void(bool restart)> end) {
+void People::keep(const Fault& fault, Node& machine, std::function<void(bool restart)> end, Node* lender) {
   const uint64_t id = ++next_mistake_;
-  mistakes_[id] = {&machine, std::move(end)};
+  mistakes_[id] = {&machine, std::move(end), lender};
   if (fault.duration.count() > 0) later(fault.duration, [this, id] { finish(id, true); });
 }
 
@@ -146,8 +146,8 @@ void People::move(const Fault& fault, Node& target) {
   });
 }
 
-// What the disk has held since the backup is gone for good. A process that will not start on the old copy is given an empty disk in the
-// end: that is what its operator is told to do.
+// What the disk has held since the backup is gone for good. A process that will not start on the old copy, or should not have, is given
+// an empty disk in the end: that is what its operator is told to do.
 void People::restore(const Fault& fault, Node& target, const DiskImage& image) {
   end_process(target, fault.death, [this, &fault, &target, &image](Effects::Id down) {
     target.die(Death::power_cut);
@@ -162,11 +162,11 @@ void People::restore(const Fault& fault, Node& target, const DiskImage& image) {
 void People::end_restored(const Fault& fault, Node& target, bool restart) {
   if (restart && world_.effects().kept_down(target)) {
     const uint64_t id = ++next_mistake_;
-    mistakes_[id] = {&target, [this, &fault, &target](bool again) { end_restored(fault, target, again); }};
+    mistakes_[id] = {&target, [this, &fault, &target](bool again) { end_restored(fault, target, again); }, nullptr};
     return later(kLookAgain, [this, id] { finish(id, true); });
   }
-  harness_.end(target);
-  if (!target.running()) end_and_restart(fault, target, Death::wipe, restart);
+  const bool useful = harness_.end(target);
+  if (!target.running() || !useful) end_and_restart(fault, target, Death::wipe, restart);
 }
 
 void People::unmount(const Fault& fault, Node& target) {
@@ -190,12 +190,16 @@ bool People::start_twin(const Fault& fault, Node& target, const DiskImage* image
   const Effects::Id down = keep_down(*spare, death);
   spare->die(death);
   if (image) spare->disk().put(*image);
+  Node* const lender = fault.value == 1 && !needs_backup(fault.kind) ? &target : nullptr;
+  if (lender) world_.network().lend_name(lender->index(), spare->index());
   harness_.begin(*spare, fault);
   start_later(handling(fault), down);
-  keep(fault, *spare, [this, spare](bool) {
+  const auto end = [this, spare, lender](bool) {
+    if (lender) world_.network().give_name_back(lender->index(), spare->index());
     harness_.end(*spare);
     spare->die(Death::kill);
-  });
+  };
+  keep(fault, *spare, end, lender);
   return true;
 }
 

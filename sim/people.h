@@ -21,7 +21,8 @@ class Operator {
   virtual ~Operator() = default;
   // From now on the machine's program is started as the mistake says; until end(), before which a process that runs so has not been ended.
   virtual void begin(Node& machine, const Fault& mistake) = 0;
-  // False: what the mistaken process has made of an empty disk no other process will use; whoever made the mistake empties it again.
+  // False: nobody may go on with what is on the disk now (what the mistaken process has made of an empty one; an old copy that it has
+  // taken for its own); whoever made the mistake empties it.
   virtual bool end(Node& machine) = 0;
   // A machine that nothing runs on, for a second process with the identity of `of`, from the next begin() to end(); null: there is none.
   virtual Node* spare(const Node& of) = 0;
@@ -48,6 +49,7 @@ class People {
   struct Mistake {
     Node* machine;
     std::function<void(bool restart)> end;
+    Node* lender = nullptr;  // whose name leads to that machine
   };
 
   bool busy(const Node& machine) const;
@@ -62,7 +64,7 @@ class People {
   void wait_for_exit(Node& machine, Time patience, std::function<void()> next);
   void later(Duration delay, std::function<void()> action);
   // The mistake lasts for the fault's duration (0: until mend()).
-  void keep(const Fault& fault, Node& machine, std::function<void(bool restart)> end);
+  void keep(const Fault& fault, Node& machine, std::function<void(bool restart)> end, Node* lender = nullptr);
   void finish(uint64_t id, bool restart);
 
   void start_wrongly(const Fault& fault, Node& target);

@@ -111,6 +111,9 @@ class Controller {
   Time deadline() const;
   ControllerOutput on_deadline(Time now);
 
+  // Records whose entries are not applied, and requests that are not answered.
+  size_t waiting() const { return pending_.size() + open_.size(); }
+
  private:
   // At the address of a registration. Closed: its host says that nobody listens there.
   enum class Found : uint8_t { nobody, closed, itself, another };

@@ -151,6 +151,8 @@ Appended Leader::append(Time now, const BatchInfo& batch, Acks acks, Token token
     end = verdict.end;
     if (end > log_.high_watermark()) REACHED("replica: retry of a batch that is not committed yet");
   } else {
+    // In silence another may lead, and have taken what is missing here.
+    if (verdict.outcome != Outcome::ok && standing_ == Standing::silent) return refuse(Outcome::controller_silent);
     if (verdict.outcome == Outcome::out_of_order_sequence && !is_gap(now, batch)) return refuse(Outcome::earlier_awaited);
     if (verdict.outcome != Outcome::ok) return refuse(verdict.outcome);
     const bool alone = acks == Acks::all && !in_sync_.enough();

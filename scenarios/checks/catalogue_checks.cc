@@ -1,6 +1,7 @@
 #include "scenarios/checks/catalogue_checks.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -28,7 +29,43 @@ std::string stale_base(const metadata::Catalogue& before, const metadata::Change
   return "";
 }
 
+// A controller plans with what it has applied, and may have applied more when its journal receives the plan.
+constexpr int64_t kPlanned = 8;
+
+// What is wrong with the places of a new topic's replicas; empty: nothing.
+std::string misplaced(const CatalogueFacts& facts, const metadata::CreateTopic& topic) {
+  auto is_live = [&](NodeId node) {
+    auto b = facts.brokers.find(node);
+    return b != facts.brokers.end() && !b->second.fenced && !b->second.draining;
+  };
+  for (const std::vector<NodeId>& replicas : topic.partitions) {
+    const auto live = std::ranges::count_if(replicas, is_live);
+    if (live < std::min<int64_t>(std::max(1, topic.min_insync_replicas), static_cast<int64_t>(replicas.size())))
+      return fmt::format("of the replicas {} only {} are live, for a min.insync.replicas of {}", fmt::join(replicas, ", "), live,
+                         topic.min_insync_replicas);
+    if (!std::ranges::is_partitioned(replicas, is_live))
+      return fmt::format("of the replicas {} one that is down or about to stop stands before one that is live", fmt::join(replicas, ", "));
+    for (const auto& [node, broker] : facts.brokers)
+      if (is_live(node) && live < static_cast<int64_t>(replicas.size()) && std::ranges::find(replicas, node) == replicas.end())
+        return fmt::format("of the replicas {} one is down or about to stop, and broker {} is live", fmt::join(replicas, ", "), node);
+  }
+  return "";
+}
+
 }  // namespace
+
+// Assigned by clients it might be otherwise; no workload does that.
+void CatalogueChecks::on_proposed(MachineId by, LogIndex applied, const metadata::CreateTopic& topic) {
+  std::string wrong;
+  for (int64_t back = 0; back < kPlanned; ++back) {
+    const CatalogueFacts* facts = facts_at(LogIndex(applied.v - back));
+    if (!facts) break;
+    wrong = misplaced(*facts, topic);
+    if (wrong.empty()) break;
+  }
+  judge_.check(Check::e9, wrong.empty(),
+               [&] { return fmt::format("machine {} makes topic {} as of catalogue index {}: {}", by, topic.name, applied, wrong); });
+}
 
 bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata::Record>& record) {
   metadata::Catalogue& catalogue = ghost_.catalogue;
@@ -36,6 +73,7 @@ bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata:
   if (!record) {
     catalogue.skip(index);
   } else {
+    if (const auto* unfenced = std::get_if<metadata::UnfenceBroker>(&*record)) check_unfencing(index, *unfenced);
     const metadata::Catalogue before = catalogue;
     const bool applied = catalogue.apply(index, *record).has_value();  // else it was overtaken: an ordinary outcome, the same everywhere
     if (applied) check_step(before, *record, catalogue);
@@ -54,6 +92,19 @@ bool CatalogueChecks::on_committed(LogIndex index, const std::optional<metadata:
   if (recent_.size() > kKept) recent_.pop_front();
   last_ = index;
   return changed;
+}
+
+// Only who has applied what took it out of service is given back to it (metadata/controller.h). A controller beats for itself unheard.
+void CatalogueChecks::check_unfencing(LogIndex index, const metadata::UnfenceBroker& r) {
+  const metadata::Broker* broker = ghost_.catalogue.broker(r.node);
+  if (!broker || !broker->fenced || broker->epoch != r.broker_epoch) return;
+  auto told = told_.find(broker->run);
+  auto seen = seen_.find(r.node);
+  const LogIndex known = std::max(told == told_.end() ? LogIndex(0) : told->second, seen == seen_.end() ? LogIndex(0) : seen->second);
+  judge_.check(Check::e9, known >= broker->since, [&] {
+    return fmt::format("catalogue index {} takes broker {} for live, whose state index {} has changed; it has told that it had applied {}",
+                       index, r.node, broker->since, known);
+  });
 }
 
 void CatalogueChecks::check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/metadata/messages.h"
 #include "scenarios/judge.h"
 #include "scenarios/observe/ghost.h"
 
@@ -24,8 +25,12 @@ class CatalogueChecks {
 
   // The next entry of the ghost's Raft log; nothing in it for a term's empty entry. True: it changed the catalogue.
   bool on_committed(LogIndex index, const std::optional<metadata::Record>& record);
+  // A controller that has applied the log up to there writes the topic down: E9, its replicas are where they may be (metadata/placement.h).
+  void on_proposed(MachineId by, LogIndex applied, const metadata::CreateTopic& topic);
   // E9: `record` made `after` of `before`.
   void check_step(const metadata::Catalogue& before, const metadata::Record& record, const metadata::Catalogue& after);
+  // A broker says how far it has applied the log.
+  void on_heartbeat(const metadata::Heartbeat& heartbeat) { told_[heartbeat.run] = std::max(told_[heartbeat.run], heartbeat.applied); }
   // The catalogue of a node as it is now.
   void on_seen(NodeId node, const metadata::Catalogue& catalogue);
   // A Raft snapshot that covers `index` reaches the journal of `node`.
@@ -36,6 +41,7 @@ class CatalogueChecks {
 
   // What the records mean up to `index`; null if that is too long ago.
   const CatalogueFacts* facts_at(LogIndex index) const;
+  void check_unfencing(LogIndex index, const metadata::UnfenceBroker& r);
   void compare(Check check, NodeId node, LogIndex index, std::string_view what, const metadata::Catalogue& catalogue);
 
   Ghost& ghost_;
@@ -43,6 +49,7 @@ class CatalogueChecks {
   std::deque<std::shared_ptr<const CatalogueFacts>> recent_;  // of the last indexes, up to last_
   LogIndex last_;
   std::map<NodeId, LogIndex> seen_;
+  std::map<Run, LogIndex> told_;
 };
 
 }  // namespace sg::scenario

@@ -25,6 +25,7 @@ void ClientWatch::on_append(MachineId node, StreamId stream, const LogEntry& ent
   if (wal::is_metadata(stream) || seen_.is_elsewhere(node) || payload.size() < kafka::kBatchHeaderBytes) return;
   const kafka::BatchView batch(payload);
   producers_.on_batch(node, stream, entry.first, batch);
+  owed_.on_appended(node, batch.crc());
   auto partition = seen_.ghost.partitions.find(stream);
   const PartitionState* newest = partition == seen_.ghost.partitions.end() ? nullptr : partition->second.newest();
   // What it led before, it may be given back by who leads now.
@@ -76,13 +77,16 @@ void ClientWatch::on_request(MachineId to, uint64_t connection, const Asked& ask
 }
 
 void ClientWatch::on_produce_request(MachineId to, uint64_t connection, const Asked& asked, const kafka::ProduceRequest& request) {
+  std::vector<uint32_t> batches;
   for_each_partition(request, [&](std::string_view, const kafka::ProduceRequest::Partition& p) {
-    if (const SharedBytes* batch = batch_of(p)) truth_.on_carried(to, asked.number, kafka::BatchView(*batch).crc());
+    if (const SharedBytes* batch = batch_of(p)) batches.push_back(kafka::BatchView(*batch).crc());
   });
+  for (uint32_t crc : batches) truth_.on_carried(to, asked.number, crc);
   if (asked.answered) {
     produces_[connection].insert(asked.number);
   } else {
     truth_.on_unanswerable(to, asked.number);
+    owed_.on_unanswerable(to, connection, asked.number, std::move(batches));
   }
 }
 
@@ -100,10 +104,15 @@ void ClientWatch::on_connection_over(MachineId machine, uint64_t connection) {
 }
 
 void ClientWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
+  asked_.on_produced(from, asked, answer);
   for_each_answer(asked, answer, [&](std::string_view, const auto& question, const auto& p) {
     if (const SharedBytes* batch = batch_of(question))
       truth_.on_answered(seen_.now, from, when.number, when.arrived, kafka::BatchView(*batch).crc(), p.error_code);
   });
+}
+
+void ClientWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
+  asked_.on_fetched(from, seen_.now - when.arrived, asked, answer);
 }
 
 bool ClientWatch::is_registered(MachineId machine) const {
@@ -116,7 +125,12 @@ bool ClientWatch::is_registered(MachineId machine) const {
 // One that is not registered tells of the others what it remembers, as a client's way out (identity: Who may still speak).
 void ClientWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked,
                               const kafka::MetadataResponse& answer) {
-  if (is_registered(from)) metadata_.on_answer(seen_.now, from, when.arrived, asked, answer);
+  asked_.on_metadata(from, asked, answer);
+  const metadata::Catalogue* catalogue = seen_.catalogue_of(from);
+  if (!catalogue || !is_registered(from)) return;
+  const auto run = runs_.find(from);
+  const NodeId self = run == runs_.end() ? from : run->second.first;
+  metadata_.on_answer(seen_.now, from, when, {self, catalogue->applied()}, asked, answer);
 }
 
 void ClientWatch::on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "scenarios/checks/asked_checks.h"
 #include "scenarios/checks/metadata_checks.h"
 #include "scenarios/checks/owed_checks.h"
 #include "scenarios/checks/producer_checks.h"
@@ -15,7 +16,7 @@ class ClientWatch final : public Observer {
  public:
   // The references outlive it.
   ClientWatch(Seen& seen, Judge& judge)
-      : seen_(seen), producers_(judge), truth_(judge), owed_(judge), metadata_(seen.ledgers, seen.ghost, judge) {}
+      : seen_(seen), producers_(judge), truth_(judge), owed_(judge), asked_(judge), metadata_(seen.ledgers, seen.ghost, judge) {}
 
   void on_append(MachineId node, StreamId stream, const LogEntry& entry, ByteSpan aux, ByteSpan payload) override;
   void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState&) override;
@@ -33,6 +34,10 @@ class ClientWatch final : public Observer {
   void on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) override;
   void on_raft(MachineId from, MachineId, const raft::Message& m) override { runs_.insert_or_assign(from, std::pair(m.from, m.from_run)); }
   void on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer) override;
+  void on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) override;
+  void on_offsets(MachineId from, const Asked&, const kafka::ListOffsetsRequest& asked, const kafka::ListOffsetsResponse& answer) override {
+    asked_.on_offsets(from, asked, answer);
+  }
   void on_producer_id(MachineId from, const kafka::InitProducerIdResponse& answer) override;
 
   std::vector<std::string> outstanding() const { return owed_.outstanding(seen_.now); }
@@ -47,6 +52,7 @@ class ClientWatch final : public Observer {
   ProducerChecks producers_;
   TruthChecks truth_;
   OwedChecks owed_;
+  AskedChecks asked_;
   MetadataChecks metadata_;
   std::map<uint64_t, std::set<uint64_t>> produces_;  // requests that are not answered, by connection
 };

@@ -61,6 +61,13 @@ void FormationChecks::on_log_begins(MachineId machine, const raft::Configuration
   if (journal == journals_.end() || journal->second.states.empty()) return;
   const std::optional<raft::Promise>& own = journal->second.states.rbegin()->second.promise;
   if (!own || own->configuration != configuration) return;
+  const raft::Round& answered = journal->second.states.rbegin()->second.answered;
+  judge_.check(Check::e27, own->round.proposer != machine || answered == own->round, [&] {
+    return fmt::format(
+        "node {} forms cluster {} in its round {}, and has answered in round {} of node {} that it is not formed; expected: the "
+        "higher round decides",
+        machine, own->cluster_id, own->round.number, answered.number, answered.proposer);
+  });
   std::vector<int32_t> missing;
   for (const raft::Voter& voter : configuration.voters)
     if (!promised_.contains({own->cluster_id, voter})) missing.push_back(voter.node.v);

@@ -306,6 +306,31 @@ std::vector<Violation> check_incarnations(const History& history, const std::vec
   return out;
 }
 
+std::vector<Violation> check_topic_answers(const History& history) {
+  std::vector<Violation> out;
+  struct State {
+    bool is_known = true;
+    const TopicOp* last = nullptr;  // that was carried out
+  };
+  std::map<std::string, State> states;
+  for (const TopicOp& op : history.topic_ops) {
+    State& state = states[op.topic];
+    const bool makes = op.kind == TopicOp::Kind::made;
+    const bool there = state.last && state.last->kind == TopicOp::Kind::made;
+    if (op.alone && op.denied && state.is_known && there != makes)
+      out.push_back(
+          {"H14",
+           fmt::format("client {}, who alone makes and deletes topic {}, asked at {} to {} it, and was told at {} that {}; {}", op.client,
+                       op.topic, when(op.begun), makes ? "make" : "delete", when(op.ended), makes ? "it exists already" : "there is none",
+                       state.last ? fmt::format("it was {} at {}", there ? "made" : "deleted", when(state.last->ended))
+                                  : std::string("it was never made"))});
+    // What is open may be carried out at any later time.
+    if (op.outcome == Outcome::unknown) state.is_known = false;
+    if (op.outcome == Outcome::ok) state.last = &op;
+  }
+  return out;
+}
+
 std::vector<Violation> check_listings(const History& history) {
   std::vector<Violation> out;
   std::map<std::string, std::vector<const TopicOp*>> by_topic;
@@ -346,6 +371,7 @@ std::map<std::string, uint64_t> facts_of(const History& history, const std::vect
   for (const ReplicaContents& r : replicas) out["H3"] += r.in_sync ? r.records.size() : 0;
   out["H4"] = history.reads.size() + history.anomalies.size();
   out["H11"] = history.ends.size() + history.time_looks.size();
+  out["H14"] = history.topic_ops.size();
   out["H13"] = history.topic_ops.size() * history.listings.size();
   out["H17"] = history.followers.size();
   out["H18"] = history.odd_answers.size();
@@ -365,6 +391,7 @@ std::vector<Violation> check_history(const History& history, const std::vector<R
   add(check_ends_monotone(history));
   add(check_followers(history, replicas));
   add(check_times(history, replicas));
+  add(check_topic_answers(history));
   add(check_incarnations(history, replicas));
   add(check_listings(history));
   add(check_odd_answers(history));

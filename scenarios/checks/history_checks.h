@@ -34,6 +34,9 @@ std::vector<Violation> check_followers(const History& history, const std::vector
 // there is none, nothing as late was acknowledged before it asked.
 std::vector<Violation> check_times(const History& history, const std::vector<ReplicaContents>& replicas);
 // H15: nothing that was acknowledged into a topic stands in a later one of the same name.
+// H14, to administrators: "it exists already" and "there is none" are true of a topic that nobody else touches, if what became of every
+// earlier request for it is known.
+std::vector<Violation> check_topic_answers(const History& history);
 std::vector<Violation> check_incarnations(const History& history, const std::vector<ReplicaContents>& replicas);
 // H13: at the end every broker lists the topics that were made, and none that was deleted.
 std::vector<Violation> check_listings(const History& history);

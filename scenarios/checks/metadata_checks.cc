@@ -4,17 +4,27 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace sg::scenario {
 
 void MetadataChecks::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   if (const auto* made = std::get_if<metadata::CreateTopic>(&record)) {
     const metadata::Topic* topic = ghost_.catalogue.topic(made->name);
-    if (topic && topic->id == made->topic_id) topics_[made->name].push_back({topic->id, index, std::nullopt, topic->partitions});
+    if (topic && topic->id == made->topic_id)
+      topics_[made->name].push_back({topic->id, index, std::nullopt, topic->partitions, made->partitions});
   } else if (const auto* deleted = std::get_if<metadata::DeleteTopic>(&record)) {
     for (auto& [name, incarnations] : topics_)
       for (Incarnation& i : incarnations)
         if (i.id == deleted->topic_id) i.deleted = index;
+  }
+  for (const auto& [node, broker] : ghost_.catalogue.brokers()) {
+    BrokerState state{index, !broker.fenced, broker.kafka, broker.rack};
+    std::vector<BrokerState>& states = brokers_[node];
+    if (!states.empty()) state.since = states.back().since;
+    if (!states.empty() && states.back() == state) continue;
+    state.since = index;
+    states.push_back(std::move(state));
   }
 }
 
@@ -30,9 +40,12 @@ const MetadataChecks::Incarnation* MetadataChecks::only(std::string_view name) c
   return topic == topics_.end() || topic->second.size() != 1 ? nullptr : &topic->second.front();
 }
 
-void MetadataChecks::on_answer(Time now, MachineId by, Time arrived, const kafka::MetadataRequest& asked,
+void MetadataChecks::on_answer(Time now, MachineId by, const Asked& when, Teller self, const kafka::MetadataRequest& asked,
                                const kafka::MetadataResponse& answer) {
-  const Moment m{now, by, arrived};
+  Said<LogIndex>& applied = applied_[by];
+  const Moment m{now, by, when.arrived, when.version, self.node, applied.before(when.arrived), self.applied};
+  applied.add(now, self.applied);
+  judge_cluster(m, answer);
   for (const auto& topic : answer.topics) {
     if (!topic.name) continue;
     if (topic.error_code == kafka::ErrorCode::none) {
@@ -45,6 +58,62 @@ void MetadataChecks::on_answer(Time now, MachineId by, Time arrived, const kafka
   for (const auto& [name, incarnations] : topics_) {
     const bool listed = std::ranges::any_of(answer.topics, [&](const auto& t) { return t.name == name; });
     if (!listed) judge_absent(m, name);
+  }
+}
+
+template <class Is>
+bool MetadataChecks::was_so(const Moment& m, NodeId node, Is&& is) const {
+  auto known = brokers_.find(node);
+  if (known == brokers_.end()) return is(BrokerState());
+  const std::vector<BrokerState>& states = known->second;
+  if (m.from < states.front().since && is(BrokerState())) return true;
+  for (size_t i = 0; i < states.size(); ++i)
+    if (states[i].since <= m.to && (i + 1 == states.size() || states[i + 1].since > m.from) && is(states[i])) return true;
+  return false;
+}
+
+// The brokers that clients may go to, each once and at its own address; who says so leaves itself out where it may not be sure.
+void MetadataChecks::judge_cluster(const Moment& m, const kafka::MetadataResponse& answer) {
+  std::set<NodeId> told;
+  for (const auto& b : answer.brokers) {
+    const bool as_registered = was_so(m, b.node_id, [&](const BrokerState& s) {
+      return s.open && s.kafka.host == b.host && s.kafka.port == b.port && (s.rack == b.rack.value_or("") || !b.rack);
+    });
+    judge_.check(Check::h13, told.insert(b.node_id).second && as_registered, [&] {
+      return fmt::format(
+          "machine {} tells a client of broker {} at {}:{}, rack \"{}\", twice or as it was not registered from entry {} to {}", m.by,
+          b.node_id, b.host, b.port, b.rack.value_or(""), m.from, m.to);
+    });
+  }
+  for (const auto& [node, states] : brokers_) {
+    if (told.contains(node) || node == m.self) continue;
+    judge_.check(Check::h13, was_so(m, node, [](const BrokerState& s) { return !s.open; }), [&] {
+      return fmt::format("machine {} does not tell a client of broker {}, which was open from entry {} to {}", m.by, node, m.from, m.to);
+    });
+  }
+  if (m.version == 0) return;
+  judge_.check(Check::h13, told.contains(answer.controller_id) || (told.empty() && answer.controller_id == kNoNode), [&] {
+    return fmt::format("machine {} names broker {} for the controller's; expected: one of those that it tells of, [{}]", m.by,
+                       answer.controller_id, fmt::join(told, ", "));
+  });
+  const std::string cluster = fmt::format("{}", ghost_.catalogue.cluster_id());
+  judge_.check(Check::h13, answer.cluster_id.value_or(cluster) == cluster,
+               [&] { return fmt::format("machine {} tells a client of cluster {}; it is {}", m.by, *answer.cluster_id, cluster); });
+}
+
+void MetadataChecks::judge_replicas(const Moment& m, const std::string& name, const std::vector<NodeId>& replicas,
+                                    const kafka::MetadataResponse::Partition& p) {
+  judge_.check(Check::h13, p.replica_nodes == replicas, [&] {
+    return fmt::format("machine {} tells a client of replicas {} of {}-{}; it was made with {}", m.by, fmt::join(p.replica_nodes, ", "),
+                       name, p.partition_index, fmt::join(replicas, ", "));
+  });
+  if (m.version < 5) return;
+  for (NodeId node : replicas) {
+    const bool offline = std::ranges::find(p.offline_replicas, node) != p.offline_replicas.end();
+    judge_.check(Check::h13, was_so(m, node, [&](const BrokerState& s) { return s.open == !offline; }), [&] {
+      return fmt::format("machine {} tells a client that replica {} of {}-{} is {}, which broker {} was not from entry {} to {}", m.by,
+                         node, name, p.partition_index, offline ? "offline" : "not offline", node, m.from, m.to);
+    });
   }
 }
 
@@ -70,8 +139,11 @@ void MetadataChecks::judge_topic(const Moment& m, const kafka::MetadataResponse:
                        incarnation->partitions.size());
   });
   for (const auto& p : topic.partitions)
-    if (p.partition_index >= 0 && static_cast<size_t>(p.partition_index) < incarnation->partitions.size())
-      judge_partition(m, name, incarnation->partitions[static_cast<size_t>(p.partition_index)], p);
+    if (p.partition_index >= 0 && static_cast<size_t>(p.partition_index) < incarnation->partitions.size()) {
+      const auto index = static_cast<size_t>(p.partition_index);
+      judge_partition(m, name, incarnation->partitions[index], p);
+      judge_replicas(m, name, incarnation->replicas[index], p);
+    }
 }
 
 void MetadataChecks::judge_partition(const Moment& m, const std::string& name, StreamId stream,
@@ -129,6 +201,7 @@ void MetadataChecks::judge_absent(const Moment& m, std::string_view name) {
 void MetadataChecks::forget(MachineId machine) {
   std::erase_if(said_, [&](const auto& s) { return s.first.first == machine; });
   std::erase_if(epochs_, [&](const auto& e) { return e.first.first == machine; });
+  applied_.erase(machine);
 }
 
 }  // namespace sg::scenario

@@ -19,6 +19,7 @@
 #include "scenarios/judge.h"
 #include "scenarios/observe/ghost.h"
 #include "scenarios/observe/ledgers.h"
+#include "scenarios/observe/taps.h"
 
 namespace sg::scenario {
 
@@ -29,8 +30,13 @@ class MetadataChecks {
 
   // The record has changed the ghost's catalogue.
   void on_catalogue_changed(LogIndex index, const metadata::Record& record);
-  // `arrived`: when the broker had read the request.
-  void on_answer(Time now, MachineId by, Time arrived, const kafka::MetadataRequest& asked, const kafka::MetadataResponse& answer);
+  // `self`: the node that it is, and how far its catalogue has been applied by now.
+  struct Teller {
+    NodeId node;
+    LogIndex applied;
+  };
+  void on_answer(Time now, MachineId by, const Asked& when, Teller self, const kafka::MetadataRequest& asked,
+                 const kafka::MetadataResponse& answer);
   // What its disk holds is not what it was: it may begin anew.
   void forget(MachineId machine);
 
@@ -40,6 +46,15 @@ class MetadataChecks {
     LogIndex made;
     std::optional<LogIndex> deleted;
     std::vector<StreamId> partitions;
+    std::vector<std::vector<NodeId>> replicas;  // of each
+  };
+  // What the catalogue has said of a broker, from that entry on.
+  struct BrokerState {
+    LogIndex since;
+    bool open = false;  // registered and not fenced
+    metadata::Endpoint kafka;
+    std::string rack;
+    bool operator==(const BrokerState&) const = default;
   };
   const Incarnation* find(std::string_view name, const Uuid& id) const;
   // Null if there were several, or none.
@@ -64,7 +79,16 @@ class MetadataChecks {
     Time now;
     MachineId by;
     Time arrived;
+    int16_t version;
+    NodeId self;
+    LogIndex from, to;  // what it says was committed at some entry in between
   };
+  void judge_cluster(const Moment& m, const kafka::MetadataResponse& answer);
+  // Whether some state of that broker between the two entries was so; `is` is asked of a broker that was never registered too.
+  template <class Is>
+  bool was_so(const Moment& m, NodeId node, Is&& is) const;
+  void judge_replicas(const Moment& m, const std::string& name, const std::vector<NodeId>& replicas,
+                      const kafka::MetadataResponse::Partition& p);
   void judge_topic(const Moment& m, const kafka::MetadataResponse::Topic& topic);
   void judge_partition(const Moment& m, const std::string& name, StreamId stream, const kafka::MetadataResponse::Partition& p);
   void judge_absent(const Moment& m, std::string_view name);
@@ -76,6 +100,8 @@ class MetadataChecks {
   // Of a topic's name: up to which entry of the log the catalogue is known at least.
   std::map<std::pair<MachineId, std::string>, Said<LogIndex>> said_;
   std::map<std::pair<MachineId, StreamId>, Said<LeaderEpoch>> epochs_;
+  std::map<NodeId, std::vector<BrokerState>> brokers_;
+  std::map<MachineId, Said<LogIndex>> applied_;  // when it had answered
 };
 
 }  // namespace sg::scenario

@@ -33,6 +33,15 @@ void MetadataWatch::on_log_append(MachineId node, const LogEntry& entry, raft::E
   if (entry.first == 1 && kind == raft::EntryKind::configuration)
     if (auto begun = raft::decode_configuration(payload)) formation_.on_log_begins(node, *begun);
   raft_.on_append(node, entry, kind, payload);
+  if (kind == raft::EntryKind::command) on_proposal(node, payload);
+}
+
+void MetadataWatch::on_proposal(MachineId node, ByteSpan payload) {
+  const broker::Node* broker = seen_.cluster.running(node);
+  if (!broker || !broker->is_controller() || !broker->catalogue()) return;
+  if (auto record = metadata::decode_record(payload))
+    if (const auto* topic = std::get_if<metadata::CreateTopic>(&*record))
+      catalogue_.on_proposed(node, broker->catalogue()->applied(), *topic);
 }
 
 void MetadataWatch::on_snapshot(MachineId node, const LogEntry& entry, ByteSpan aux, ByteSpan payload) {

@@ -22,6 +22,7 @@ class MetadataWatch final : public Observer {
   void on_truncate(MachineId node, StreamId stream, int64_t new_end, int64_t old_end, const wal::HardState& hard) override;
   void on_durable(MachineId node, StreamId stream) override;
   void on_raft(MachineId from, MachineId to, const raft::Message& m) override;
+  void on_heartbeat(MachineId, const metadata::Heartbeat& m) override { catalogue_.on_heartbeat(m); }
   void on_formation(MachineId from, const raft::FormationMessage& m) override { formation_.on_message(from, m); }
   void on_disk_leaves(MachineId machine, bool wiped) override;
   void on_voter_drawn(MachineId machine) { raft_.outlived(machine); }
@@ -32,6 +33,7 @@ class MetadataWatch final : public Observer {
   void on_entry_committed(LogIndex index, raft::EntryKind kind, ByteSpan data);
   void on_formation_state(MachineId node, int64_t position, ByteSpan payload);
   void on_log_append(MachineId node, const LogEntry& entry, raft::EntryKind kind, ByteSpan payload);
+  void on_proposal(MachineId node, ByteSpan payload);
   void on_snapshot(MachineId node, const LogEntry& entry, ByteSpan aux, ByteSpan payload);
 
   Seen& seen_;

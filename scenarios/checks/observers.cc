@@ -119,12 +119,12 @@ struct Observers::State final : sim::DiskObserver, sim::NetworkTap, LedgerEvents
     metadata->on_voter_drawn(machine.id);
     disk_changed(machine.id);
   }
-  void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability,
+  void on_written(uint32_t node, uint64_t op, const sim::FileRef& file, uint64_t, uint64_t, disk::Durability durability,
                   std::optional<Errc> error) override {
     if (!is_journal(file)) return;
     Machine& machine = at(node);
     seen.disks[machine.id].ends(op, seen.now);
-    machine.ledger->written(op, !error);
+    machine.ledger->written(op, !error, durability == disk::Durability::synced);
   }
   void on_sync(uint32_t node, const sim::FileRef& file, std::optional<Errc> error) override {
     if (is_journal(file) && !error) at(node).ledger->synced();

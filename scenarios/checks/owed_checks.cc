@@ -22,6 +22,8 @@ void OwedChecks::on_request(MachineId to, uint64_t connection, Request request) 
 }
 
 void OwedChecks::on_arrived(uint64_t connection, uint64_t number, Time now) {
+  for (Unanswerable& u : unanswerable_)
+    if (u.number == number) u.arrived = now;
   auto it = connections_.find(connection);
   if (it == connections_.end()) return;
   auto& requests = it->second.requests;
@@ -29,6 +31,22 @@ void OwedChecks::on_arrived(uint64_t connection, uint64_t number, Time now) {
   if (request == requests.end()) return;
   request->arrived = true;
   if (request == requests.begin()) it->second.first_since = now;
+}
+
+void OwedChecks::on_unanswerable(MachineId to, uint64_t connection, uint64_t number, std::vector<uint32_t> batches) {
+  if (!batches.empty())
+    unanswerable_.push_back({.machine = to, .connection = connection, .number = number, .arrived = {}, .batches = std::move(batches)});
+}
+
+void OwedChecks::on_appended(MachineId machine, uint32_t batch) {
+  for (Unanswerable& u : unanswerable_)
+    if (u.machine == machine) std::erase(u.batches, batch);
+  std::erase_if(unanswerable_, [](const Unanswerable& u) { return u.batches.empty(); });
+}
+
+void OwedChecks::on_connection_over(uint64_t connection) {
+  connections_.erase(connection);
+  std::erase_if(unanswerable_, [&](const Unanswerable& u) { return u.connection == connection; });
 }
 
 void OwedChecks::on_answer(uint64_t connection, uint64_t number, Time now) {
@@ -47,6 +65,7 @@ void OwedChecks::on_answer_begins(uint64_t connection) {
 
 void OwedChecks::on_died(MachineId machine) {
   std::erase_if(connections_, [&](const auto& c) { return c.second.machine == machine; });
+  std::erase_if(unanswerable_, [&](const Unanswerable& u) { return u.machine == machine; });
 }
 
 void OwedChecks::look(Time now, const std::function<Time(MachineId)>& excused_since) {
@@ -59,6 +78,15 @@ void OwedChecks::look(Time now, const std::function<Time(MachineId)>& excused_si
     judge_.check(Check::l4, now <= since + first.own + kAnswerMargin, [&] {
       return fmt::format("machine {} has not answered {} for {} ms; it names {} ms itself, and {} ms more are allowed (connection {})",
                          c.machine, describe(first.header), (now - since) / 1ms, first.own / 1ms, kAnswerMargin / 1ms, id);
+    });
+  }
+  for (const Unanswerable& u : unanswerable_) {
+    if (!u.arrived) continue;
+    const Time since = std::max(*u.arrived, excused_since(u.machine));
+    judge_.check(Check::l4, now <= since + kAnswerMargin, [&] {
+      return fmt::format(
+          "machine {} has read a Produce with acks=0 {} ms ago, has not appended {} of its batches, and does not end connection {}",
+          u.machine, (now - since) / 1ms, u.batches.size(), u.connection);
     });
   }
 }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,13 @@ class OwedChecks {
   };
   void on_request(MachineId to, uint64_t connection, Request request);
   void on_arrived(uint64_t connection, uint64_t number, Time now);
+  // A Produce with acks=0, which nothing answers: its batches, by their checksums, are appended, or its connection ends, which is all that
+  // tells its client.
+  void on_unanswerable(MachineId to, uint64_t connection, uint64_t number, std::vector<uint32_t> batches);
+  void on_appended(MachineId machine, uint32_t batch);
   void on_answer(uint64_t connection, uint64_t number, Time now);
   void on_answer_begins(uint64_t connection);
-  void on_connection_over(uint64_t connection) { connections_.erase(connection); }
+  void on_connection_over(uint64_t connection);
   void on_died(MachineId machine);
 
   // Looks now and then, with each event. `excused_since`: the latest moment at which the machine itself stood still.
@@ -48,6 +53,13 @@ class OwedChecks {
 
  private:
   static constexpr Duration kLookEvery = 100ms;
+  struct Unanswerable {
+    MachineId machine;
+    uint64_t connection = 0;
+    uint64_t number = 0;
+    std::optional<Time> arrived;
+    std::vector<uint32_t> batches;  // that are not appended
+  };
   struct Connection {
     MachineId machine = kNoNode;
     std::deque<Request> requests;
@@ -57,6 +69,7 @@ class OwedChecks {
 
   Judge& judge_;
   std::map<uint64_t, Connection> connections_;
+  std::vector<Unanswerable> unanswerable_;
   Time next_look_;
 };
 

@@ -248,14 +248,19 @@ void PartitionChecks::on_ack(NodeId from, const replica::Ack& ack) {
   if (newest && ack.leader_epoch == newest->leader_epoch) check_content(*newest, from, ack);
 }
 
-// What it acknowledges is what its leader has there, durable with that one or not.
+// What it acknowledges is what its leader has there, durable with that one or not. Where a leader's disk is slow it may have received less
+// than the leader has cut and taken from others since: then it holds entries of older epochs there.
 void PartitionChecks::check_content(const PartitionState& state, NodeId from, const replica::Ack& ack) {
   const Ledger* leader = ledgers_.find(state.leader);
   const DurableLog* theirs = leader && !leader->damaged(ack.stream) ? leader->written_log(ack.stream) : nullptr;
   if (!theirs) return;
   const std::optional<uint64_t> led = theirs->chain_at(ack.durable_end.v);
-  const std::optional<uint64_t> held = ledgers_.find(from)->chain_at(ack.stream, ack.durable_end.v);
+  const DurableLog* own = ledgers_.find(from)->log(ack.stream);
+  const std::optional<uint64_t> held = own ? own->chain_at(ack.durable_end.v) : std::nullopt;
   if (!led || !held) return;
+  const LogEntry* at_leader = theirs->ending_at(ack.durable_end.v);
+  const LogEntry* at_follower = own->ending_at(ack.durable_end.v);
+  if (at_leader && at_follower && at_leader->epoch < at_follower->epoch && at_follower->epoch <= ack.leader_epoch.v) return;
   judge_.check(Check::e10, *led == *held, [&] {
     return fmt::format("{}: node {} acknowledges {} to node {}, the leader of epoch {}, and holds something else below it than that one",
                        ghost_.name(ack.stream), from, ack.durable_end, state.leader, ack.leader_epoch);

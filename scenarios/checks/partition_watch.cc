@@ -24,12 +24,13 @@ void PartitionWatch::on_registered(const metadata::RegisterBroker& r) {
   const MachineId before = seen_.ledgers.machine_of(r.node);
   const MachineId newcomer = seen_.ledgers.holder_of(r.node, r.run.directory);
   if (newcomer == before || !is_spare(newcomer)) return;
-  const bool runs = seen_.cluster.running(before) && !seen_.cluster.machine(before).stalled();
+  const bool runs =
+      seen_.cluster.running(before) && !seen_.cluster.machine(before).stalled() && !seen_.cluster.is_named_after(newcomer, before);
   checks_.on_newcomer(r.node, before, newcomer, "registered as", runs && seen_.in_contact(before));
 }
 
 // A second process, on a machine of its own, may be taken for a node only by who has heard nothing of the first for a while, unless that
-// one holds nothing that counts.
+// one holds nothing that counts, or has lent it its name.
 void PartitionWatch::on_accepted(MachineId from, MachineId to, const broker::peer::Hello& hello) {
   const metadata::Catalogue* catalogue = seen_.catalogue_of(from);
   const metadata::Broker* known = catalogue ? catalogue->broker(hello.from) : nullptr;
@@ -46,7 +47,8 @@ void PartitionWatch::on_accepted(MachineId from, MachineId to, const broker::pee
   const Cluster& cluster = seen_.cluster;
   const bool ran = cluster.running_for(first) >= kSettled && cluster.running_for(from) >= kSettled;
   checks_.on_newcomer(hello.from, first, to, fmt::format("taken by machine {} for", from),
-                      has_place && ran && !cluster.machine(first).stalled() && seen_.contacts.heard(first, from, seen_.now));
+                      has_place && ran && !cluster.machine(first).stalled() && !cluster.is_named_after(to, first) &&
+                          seen_.contacts.heard(first, from, seen_.now));
 }
 
 // --- Replication ---------------------------------------------------------------------------------------------------------------------

@@ -86,8 +86,13 @@ std::optional<std::string> ProgressChecks::look_at(const ProgressView& view, con
                                                    const std::set<NodeId>& whole) {
   Seen& seen = partitions_[p.stream];
   const auto in_sync = std::ranges::count_if(p.isr, [&](NodeId member) { return whole.contains(member); });
+  // A controller that is none of them, and hampered or cut off from the member, may have no way to give it anything.
+  const bool electable = std::ranges::any_of(p.isr, [&](NodeId member) {
+    return whole.contains(member) && !view.hampered.contains({view.controller, view.controller}) &&
+           !view.hampered.contains(std::minmax(member, view.controller));
+  });
   const bool led = p.leader != kNoNode && !view.down.contains(p.leader);
-  if (whole.empty() || in_sync == 0 || led) {
+  if (whole.empty() || !electable || led) {
     seen.unled_since.reset();
   } else if (!seen.unled_since) {
     seen.unled_since = view.now;

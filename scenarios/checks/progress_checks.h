@@ -3,8 +3,9 @@
 // one after the other.
 //
 // What is owed: somebody is the controller; as long as it is one of that majority, no term begins; every partition with an in-sync
-// replica among them is led by somebody who runs; and what a leader among them has on its disk is committed, if enough of the in-sync
-// replicas are among them, once who cannot follow has had time to lag. Why each bound is what it is stands at ProgressBounds.
+// replica among them, to whom the controller can speak, is led by somebody who runs; and what a leader among them has on its disk is
+// committed, if enough of the in-sync replicas are among them, once who cannot follow has had time to lag. Why each bound is what it is
+// stands at ProgressBounds.
 #pragma once
 
 #include <deque>

@@ -4,10 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
-
-#include "broker/node.h"
 
 namespace sg::scenario {
 namespace {
@@ -67,6 +66,36 @@ std::optional<Violation> check_exit(const ProcessEnd& end, const std::vector<Ref
                                end.node, end.code, end.why, broker::kExitDisk, end.disk_failures)};
 }
 
+namespace {
+
+// A client that the network still knows may have something under way.
+std::optional<Violation> check_held(const Holding& h) {
+  const broker::Held& held = h.held;
+  struct Kind {
+    std::string_view what;
+    size_t count;
+    size_t allowed;
+  };
+  constexpr size_t kAny = std::numeric_limits<size_t>::max();
+  const size_t by_clients = h.client_connections == 0 ? 0 : kAny;
+  for (const Kind& k : std::initializer_list<Kind>{{"client connections", held.connections, h.client_connections},
+                                                   {"bytes of requests", held.request_bytes, by_clients},
+                                                   {"bytes of requests that are still arriving", held.unfinished_bytes, by_clients},
+                                                   {"bytes of answers", held.answer_bytes, by_clients},
+                                                   {"parts of produce requests that wait", held.produces, by_clients},
+                                                   {"waits of fetch requests", held.fetches, by_clients},
+                                                   {"proposals that wait", held.proposals, by_clients},
+                                                   {"open files", h.open_files, h.files}})
+    if (k.count > k.allowed)
+      return Violation{"resources",
+                       fmt::format("{} holds {} {} when all clients have gone; expected: {} at most, with {} client connections "
+                                   "that the network still knows",
+                                   h.node, k.count, k.what, k.allowed, h.client_connections)};
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<Violation> check_resources(const Holding& h) {
   static const std::set<std::string, std::less<>> kStanding = {
       "main", "journal-commit", "journal-prepare", "journal-watch", "pulses",     "peer server",   "kafka server",
@@ -94,7 +123,7 @@ std::optional<Violation> check_resources(const Holding& h) {
                                    "client connections that the network still knows. All tasks:\n{}",
                                    h.node, count, name, allowed, h.others, h.client_connections, h.tasks)};
   }
-  return std::nullopt;
+  return check_held(h);
 }
 
 std::optional<Violation> check_refused(const MistakeEnd& end, const std::vector<Refusal>& refusals) {

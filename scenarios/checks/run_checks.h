@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "broker/node.h"
 #include "scenarios/checks/liveness.h"
 #include "scenarios/history.h"
 #include "scenarios/scenario.h"
@@ -45,8 +46,12 @@ struct Holding {
   size_t client_connections = 0;  // that the network still knows at its end: a peer that has vanished is noticed late
   size_t peer_connections = 0;    // likewise, from other nodes: one that gave up dialing may have done so unheard
   std::string tasks{};            // "name: what it waits for", a line each; a number in a name means another node
+  broker::Held held{};
+  size_t open_files = 0;
+  size_t files = 0;  // that there are
 };
-// Resources are back to the baseline: one of each standing task, one of each that serves another node, and none for a client that is gone.
+// Resources are back to the baseline: one of each standing task, one of each that serves another node, none for a client that is gone;
+// nothing is held for anybody, and no file is open twice.
 std::optional<Violation> check_resources(const Holding& holding);
 
 }  // namespace sg::scenario

@@ -186,4 +186,39 @@ void SpeechChecks::on_promise(MachineId from, std::string_view what, StreamId st
   });
 }
 
+// Who is outside does not know what exists, and who has heard of a partition before it was asked does.
+void SpeechChecks::on_denied(MachineId from, Time asked, const std::string& partition, std::optional<StreamId> known) {
+  const Process& process = processes_[from];
+  const bool was_member = judge_.check(Check::e26, process.run && registered_.contains(*process.run), [&] {
+    return fmt::format("{}: machine {} tells a client that there is no such partition, and its run {} has never been registered", partition,
+                       from, process.run ? fmt::format("{}", *process.run) : std::string("(unknown)"));
+  });
+  if (!was_member) return;
+  const std::optional<Time> out = process.out_since ? knows_since(process, *process.out_since) : std::nullopt;
+  judge_.check(Check::e25, !out || *out >= asked, [&] {
+    return fmt::format(
+        "{}: machine {} tells a client that there is no such partition; it is fenced or superseded since catalogue index {}, "
+        "which it had applied {} ms before it was asked",
+        partition, from, *process.out_since, (asked - *out) / 1ms);
+  });
+  auto ghost = known ? ghost_.partitions.find(*known) : ghost_.partitions.end();
+  if (ghost == ghost_.partitions.end() || ghost->second.states.empty()) return;
+  const LogIndex made = ghost->second.states.front().since;
+  const std::optional<Time> heard = knows_since(process, made);
+  judge_.check(Check::e25, !heard || *heard >= asked, [&] {
+    return fmt::format(
+        "{}: machine {} tells a client that there is no such partition; it was made by catalogue index {}, which the machine had "
+        "applied {} ms before it was asked, and it has it still",
+        partition, from, made, (asked - *heard) / 1ms);
+  });
+}
+
+void SpeechChecks::on_told(MachineId from) {
+  const Process& process = processes_[from];
+  judge_.check(Check::e26, process.run && registered_.contains(*process.run), [&] {
+    return fmt::format("machine {} tells a client of the cluster, and its run {} has never been registered; expected: it waits until it is",
+                       from, process.run ? fmt::format("{}", *process.run) : std::string("(unknown)"));
+  });
+}
+
 }  // namespace sg::scenario

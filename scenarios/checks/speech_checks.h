@@ -66,6 +66,11 @@ class SpeechChecks {
   void on_answer(Time now, MachineId from, const Answer& answer, Time running_since, const std::string& partition);
   // E26: `what` promises something.
   void on_promise(MachineId from, std::string_view what, StreamId stream);
+  // It tells a client what it knows of the cluster.
+  void on_told(MachineId from);
+  // E25, E26: it says that there is no such partition, to a request that it had read when `asked`. `known`: the stream that its own
+  // catalogue has for it by now.
+  void on_denied(MachineId from, Time asked, const std::string& partition, std::optional<StreamId> known);
 
   // Whose id the process on that machine bears, as far as it has said.
   NodeId claimed_id(MachineId machine) const;

@@ -1,10 +1,18 @@
 #include "scenarios/checks/speech_watch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "scenarios/observe/by_partition.h"
 
 namespace sg::scenario {
+namespace {
+
+// For so long a node that has just started does not answer Metadata before it is a member: 2 s by its own clock (handlers.h, kPatience).
+constexpr Duration kRegistrationWait = 1600ms;
+
+}  // namespace
 
 void SpeechWatch::on_catalogue_changed(LogIndex index, const metadata::Record& record) {
   // Whoever is alone says to nobody who it is.
@@ -43,8 +51,39 @@ void SpeechWatch::judge(MachineId from, const Answer& answer, std::string_view p
   if (!promise.empty()) checks_.on_promise(from, promise, answer.stream);
 }
 
+// Where it sends the client instead (KIP-951): never to itself, who does not lead or may not say so, and to nobody who was never elected.
+void SpeechWatch::judge_hint(MachineId from, std::string_view topic, int32_t index, kafka::ErrorCode error,
+                             const kafka::LeaderIdAndEpoch& hint) {
+  if (hint.leader_id == kNoNode) return;
+  auto stream = seen_.stream_of(from, topic, index);
+  auto partition = stream ? seen_.ghost.partitions.find(*stream) : seen_.ghost.partitions.end();
+  const bool to_itself = error == kafka::ErrorCode::not_leader_or_follower && hint.leader_id == checks_.claimed_id(from);
+  bool elected = true;
+  if (partition != seen_.ghost.partitions.end()) {
+    auto leader = partition->second.leaders.find(hint.leader_epoch);
+    elected = leader != partition->second.leaders.end() && (is_spare(leader->second) || leader->second == hint.leader_id);
+  }
+  judge_->check(Check::e25, !to_itself && elected, [&] {
+    return fmt::format(
+        "{}-{}: machine {} answers {} and sends the client to node {}, the leader of epoch {}; expected: another node, that was "
+        "elected in that epoch",
+        topic, index, from, kafka::to_string(error), hint.leader_id, hint.leader_epoch);
+  });
+}
+
+// Of a partition whose name the ghost knows; false if there is something else to judge.
+bool SpeechWatch::denies(MachineId from, const Asked& when, std::string_view topic, int32_t index, kafka::ErrorCode error) {
+  if (error != kafka::ErrorCode::unknown_topic_or_partition) return false;
+  look(from);
+  if (seen_.ghost.catalogue.topic(topic))
+    checks_.on_denied(from, when.arrived, fmt::format("{}-{}", topic, index), seen_.stream_of(from, topic, index));
+  return true;
+}
+
 void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::ProduceRequest& asked, const kafka::ProduceResponse& answer) {
   for_each_partition(answer, [&](std::string_view topic, const kafka::ProduceResponse::Partition& p) {
+    if (denies(from, when, topic, p.index, p.error_code)) return;
+    judge_hint(from, topic, p.index, p.error_code, p.current_leader);
     if (auto stream = seen_.stream_of(from, topic, p.index))
       judge(from,
             {.kind = Answer::Kind::produced,
@@ -59,6 +98,8 @@ void SpeechWatch::on_produced(MachineId from, const Asked& when, const kafka::Pr
 
 void SpeechWatch::on_fetched(MachineId from, const Asked& when, const kafka::FetchRequest& asked, const kafka::FetchResponse& answer) {
   for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
+    if (denies(from, when, topic, p.partition_index, p.error_code)) return;
+    judge_hint(from, topic, p.partition_index, p.error_code, p.current_leader);
     auto stream = seen_.stream_of(from, topic, p.partition_index);
     if (!stream) return;
     const bool has_records = p.records && std::ranges::any_of(p.records->pieces, [](const SharedBytes& b) { return b.size() > 0; });
@@ -85,6 +126,7 @@ bool SpeechWatch::is_of_its_own(MachineId machine, StreamId stream, const kafka:
 }
 
 void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::MetadataRequest&, const kafka::MetadataResponse& answer) {
+  if (seen_.now < when.arrived + kRegistrationWait) checks_.on_told(from);
   for_each_partition(answer, [&](std::string_view topic, const kafka::MetadataResponse::Partition& p) {
     if (auto stream = seen_.stream_of(from, topic, p.partition_index); stream && is_of_its_own(from, *stream, p))
       judge(from, {.kind = Answer::Kind::claimed, .stream = *stream, .error = p.error_code, .asked = when.arrived, .first = when.first},
@@ -95,6 +137,7 @@ void SpeechWatch::on_metadata(MachineId from, const Asked& when, const kafka::Me
 void SpeechWatch::on_offsets(MachineId from, const Asked& when, const kafka::ListOffsetsRequest& asked,
                              const kafka::ListOffsetsResponse& answer) {
   for_each_answer(asked, answer, [&](std::string_view topic, const auto& question, const auto& p) {
+    if (denies(from, when, topic, p.partition_index, p.error_code)) return;
     if (auto stream = seen_.stream_of(from, topic, p.partition_index))
       judge(from,
             {.kind = Answer::Kind::offsets,

@@ -9,7 +9,8 @@ namespace sg::scenario {
 class SpeechWatch final : public Observer {
  public:
   // The references outlive it.
-  SpeechWatch(Seen& seen, Judge& judge, const ClusterTiming& timing) : seen_(seen), checks_(seen.ledgers, seen.ghost, judge, timing) {}
+  SpeechWatch(Seen& seen, Judge& judge, const ClusterTiming& timing)
+      : seen_(seen), judge_(&judge), checks_(seen.ledgers, seen.ghost, judge, timing) {}
 
   void on_catalogue_changed(LogIndex index, const metadata::Record& record) override;
   void on_died(MachineId machine) override { checks_.on_died(machine); }
@@ -30,10 +31,13 @@ class SpeechWatch final : public Observer {
 
  private:
   void look(MachineId machine);
+  bool denies(MachineId from, const Asked& when, std::string_view topic, int32_t index, kafka::ErrorCode error);
+  void judge_hint(MachineId from, std::string_view topic, int32_t index, kafka::ErrorCode error, const kafka::LeaderIdAndEpoch& hint);
   void judge(MachineId from, const Answer& answer, std::string_view promise);
   bool is_of_its_own(MachineId machine, StreamId stream, const kafka::MetadataResponse::Partition& p) const;
 
   Seen& seen_;
+  Judge* judge_;
   SpeechChecks checks_;
 };
 

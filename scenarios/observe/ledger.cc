@@ -37,11 +37,11 @@ void Ledger::write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan
   receive_commit(std::move(pending), bytes);
 }
 
-void Ledger::written(uint64_t op, bool ok) {
+void Ledger::written(uint64_t op, bool ok, bool synced) {
   for (Pending& p : pending_)
     if (p.op == op) p.landed = ok;
   drain();
-  if (!ok) return;
+  if (!ok || !synced) return;  // one that came too late for its process vouches for nothing
   auto header = std::ranges::find_if(pending_, [&](const Pending& p) { return p.op == op && !p.is_commit; });
   judge_->check(Check::e24, header == pending_.end(), [&] {
     const Pending& first = pending_.front();
@@ -277,7 +277,7 @@ LogEntry Ledger::check_append(const Pending& pending, const wal::Record& r, Byte
     return fmt::format("node {}, stream {}: the entry [{}, {}) of epoch {} is written with a checksum that its bytes do not have", node_,
                        r.stream, r.first, r.next, r.epoch);
   });
-  const bool may_be_short = r.stream == wal::kRaftLog && std::exchange(raft_may_be_short_, false) && r.first < end;
+  const bool may_be_short = may_be_short_.erase(r.stream) > 0 && r.first < end;
   if (r.stream != wal::kRaftSnapshots && !damaged() && !may_be_short) {
     judge_->check(Check::e21, r.first >= end, [&] {
       return fmt::format("node {}, stream {}: an entry is appended at {}, but the log reaches to {}: [{}, {}) is gone without a truncation",

@@ -62,7 +62,7 @@ class Ledger {
 
   // --- what the disk sees; `op` ties a write to its end ---
   void write(uint64_t op, std::string_view path, uint64_t offset, ByteSpan bytes);
-  void written(uint64_t op, bool ok);
+  void written(uint64_t op, bool ok, bool synced = true);
   // That write is of a commit or of a segment's header, not of the zeros of a file ahead of its use.
   bool is_promise(uint64_t op) const { return std::ranges::find(pending_, op, &Pending::op) != pending_.end(); }
   // Something was synced: a file or a directory.
@@ -75,8 +75,9 @@ class Ledger {
   void spoiled(std::string_view path, uint64_t offset);
   // A fault has removed a file. If anything in it was promised, the product has to find out and to report it.
   void file_lost(std::string_view path);
-  // It has found damage in Raft's log and goes on as another voter: that log may end before what its former self had.
-  void outlived() { raft_may_be_short_ = true; }
+  // It has found damage in what it had promised and goes on as another voter: Raft's log, and what it said when its cluster was formed, may
+  // end before what its former self had.
+  void outlived() { may_be_short_ = {wal::kRaftLog, wal::kRaftFormation}; }
   // The process that has opened the directory counts its runs up to this one.
   void runs_as(Incarnation run) { run_ = run; }
   void died(sim::Death death);
@@ -182,7 +183,7 @@ class Ledger {
   Incarnation ended_{0};      // of the last one that is dead
   std::string failure_;       // the first of this process
   std::deque<Place> places_;  // of the last durable commits
-  bool raft_may_be_short_ = false;
+  std::set<StreamId> may_be_short_;
   bool rotten_ = false;  // some bit of its journal was flipped
   bool exempt_ = false;  // it lost, unreported, what it could not know to be lost: for good
   std::set<StreamId> begun_since_;

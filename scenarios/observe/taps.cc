@@ -134,7 +134,8 @@ Result<> Taps::peer_frame(MachineId from, MachineId to, Connection& connection, 
 Result<> Taps::request(MachineId to, uint64_t id, Connection& connection, const SharedBytes& body) {
   connection.asked_bytes += kFrameLengthBytes + body.size();
   TRY(auto frame, kafka::decode_request_header(body));
-  Request request{std::move(frame.header), frame.body, connection.asked_bytes, {*now_, *now_, *now_, ++requests_, true}};
+  const Asked asked{*now_, *now_, *now_, ++requests_, frame.header.api_version, true};
+  Request request{std::move(frame.header), frame.body, connection.asked_bytes, asked};
   if (request.header.api_key == kafka::ApiKey::produce) {
     // One that nobody can read may end its connection, no more.
     auto produce = kafka::decode<kafka::ProduceRequest>(request.header.api_version, request.body);

@@ -60,6 +60,7 @@ struct Asked {
   Time arrived;          // when the broker had read it; until then, when it left
   Time first;            // of one that is answered: since then no answer to an earlier one of its connection was missing
   uint64_t number = 0;   // unique in the run, ascending
+  int16_t version = 0;   // of its API
   bool answered = true;  // it will be: all but a Produce with acks=0
 };
 

@@ -46,7 +46,7 @@ class Administrator {
         topic->second = make(task, topic->first);
       } else if (rng_.chance(1, 2)) {
         write(task, topic->first, topic->second);
-      } else if (remove(task, topic->first)) {
+      } else if (remove_while_written(task, topic->first, topic->second)) {
         topic->second = 0;
       }
     }
@@ -65,20 +65,30 @@ class Administrator {
     (void)(*broker)->call(task, version, request, task.now() + kRequestTimeout);
   }
 
-  // Asks a broker, and notes what became of it.
+  // Asks a broker, and notes what became of it. `code_of`: what the answer says; none if it says nothing.
   template <class Request, class Code>
-  Outcome ask(Task& task, TopicOp::Kind kind, const std::string& topic, int16_t version, const Request& request, Code&& code_of) {
+  TopicOp ask(Task& task, TopicOp::Kind kind, const std::string& topic, int16_t version, const Request& request, Code&& code_of) {
     auto broker = cluster_.any_connection(task, task.now() + 2s);
-    if (!broker) return Outcome::failed;
-    TopicOp op{.client = part_.client, .kind = kind, .topic = topic, .begun = task.now(), .ended = {}};
+    TopicOp op{.client = part_.client, .kind = kind, .topic = topic, .begun = task.now(), .ended = {}, .alone = !options_.on_demand};
+    if (!broker) {
+      op.outcome = Outcome::failed;
+      return op;
+    }
     part_.history.topic_ops.push_back(op);
     const size_t index = part_.history.topic_ops.size() - 1;
     auto response = (*broker)->call(task, version, request, task.now() + kRequestTimeout);
-    const Outcome outcome = response ? code_of(*response) : Outcome::unknown;
     if (!response) (*broker)->close();
-    part_.history.topic_ops[index].ended = task.now();
-    part_.history.topic_ops[index].outcome = outcome;
-    return outcome;
+    op.ended = task.now();
+    switch (const std::optional<ErrorCode> code = response ? code_of(*response) : std::nullopt;
+            code.value_or(ErrorCode::unknown_server_error)) {
+      case ErrorCode::none: op.outcome = Outcome::ok; break;
+      case ErrorCode::topic_already_exists:
+      case ErrorCode::unknown_topic_or_partition: op.denied = true; [[fallthrough]];
+      case ErrorCode::invalid_replication_factor: op.outcome = Outcome::failed; break;
+      default: break;
+    }
+    part_.history.topic_ops[index] = op;
+    return op;
   }
 
   // How many partitions there are, or may be, now.
@@ -90,17 +100,19 @@ class Administrator {
     request.timeout_ms = static_cast<int32_t>(rng_.log_between(200, 3000));
     request.topics.push_back(
         {.name = topic, .num_partitions = partitions, .replication_factor = replicas, .assignments = {}, .configs = {}});
-    bool there = false;
-    const Outcome outcome = ask(task, TopicOp::Kind::made, topic, version, request, [&](const auto& response) {
-      if (response.topics.size() != 1) return Outcome::unknown;
-      switch (response.topics[0].error_code) {
-        case ErrorCode::none: return Outcome::ok;
-        case ErrorCode::topic_already_exists: there = true; return Outcome::failed;
-        case ErrorCode::invalid_replication_factor: return Outcome::failed;
-        default: return Outcome::unknown;
-      }
+    const TopicOp op = ask(task, TopicOp::Kind::made, topic, version, request, [](const kafka::CreateTopicsResponse& response) {
+      return response.topics.size() == 1 ? std::optional(response.topics[0].error_code) : std::nullopt;
     });
-    return outcome == Outcome::failed && !there ? 0 : partitions;
+    return op.outcome == Outcome::failed && !op.denied ? 0 : partitions;
+  }
+
+  // Some delete what is still written to. (Where asking for a topic makes it, that would make it again.)
+  bool remove_while_written(Task& task, const std::string& topic, int32_t partitions) {
+    TaskGroup writers(env_.scheduler);
+    if (!options_.on_demand && rng_.chance(1, 2)) writers.spawn("admin writes on", [&](Task& t) { write(t, topic, partitions); });
+    const bool gone = task.sleep_for(std::chrono::microseconds(rng_.log_between(100, 50'000))) && remove(task, topic);
+    writers.join(task);
+    return gone;
   }
 
   // It is gone, as far as this one knows.
@@ -112,16 +124,10 @@ class Administrator {
       request.topic_names.push_back(topic);
     else
       request.topics.push_back({.name = topic, .topic_id = {}});
-    bool absent = false;
-    const Outcome outcome = ask(task, TopicOp::Kind::deleted, topic, version, request, [&](const auto& response) {
-      if (response.responses.size() != 1) return Outcome::unknown;
-      switch (response.responses[0].error_code) {
-        case ErrorCode::none: return Outcome::ok;
-        case ErrorCode::unknown_topic_or_partition: absent = true; return Outcome::failed;
-        default: return Outcome::unknown;
-      }
+    const TopicOp op = ask(task, TopicOp::Kind::deleted, topic, version, request, [](const kafka::DeleteTopicsResponse& response) {
+      return response.responses.size() == 1 ? std::optional(response.responses[0].error_code) : std::nullopt;
     });
-    return outcome == Outcome::ok || absent;
+    return op.outcome == Outcome::ok || op.denied;
   }
 
   // Some records into one of its partitions, one after the other; each ends with the writing at the latest.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/kafka/init_producer_id.h"
 #include "broker/kafka/metadata.h"
 #include "scenarios/checks/history_checks.h"
 #include "scenarios/client/consumer.h"
@@ -12,8 +13,25 @@ namespace sg::scenario {
 namespace {
 
 constexpr int16_t kMetadataVersion = 12;
+constexpr int16_t kInitProducerIdVersion = 4;
 constexpr Duration kFullPatience = 3s;
 constexpr Duration kListAgain = 100ms;
+
+// Why there is none by the deadline; empty if there is.
+std::string get_producer_id(Task& task, ClientEnv& env, const net::Address& address, Time deadline) {
+  std::string why;
+  TaskGroup tasks(env.scheduler);
+  do {
+    auto connection = BrokerConnection::open(task, env.network, tasks, address, "probe", deadline);
+    auto response = connection ? (*connection)->call(task, kInitProducerIdVersion, kafka::InitProducerIdRequest{}, deadline)
+                               : std::unexpected(connection.error());
+    if (connection) (*connection)->close();
+    why = !response ? response.error().what : response->error_code == kafka::ErrorCode::none ? "" : kafka::to_string(response->error_code);
+  } while (!why.empty() && task.now() < deadline && task.sleep_for(kListAgain));
+  tasks.stop();
+  tasks.join(task);
+  return why;
+}
 
 }  // namespace
 
@@ -80,6 +98,12 @@ std::string run_probe(Task& task, ClientEnv& env, const ProbePart& part, History
                                          result->attempts);
                 }),
         ++number;
+  for (const net::Address& address : env.bootstrap)
+    if (part.every_broker)
+      tasks.spawn(fmt::format("producer id of {}", address.host), [&](Task& t) {
+        const std::string why = get_producer_id(t, env, address, deadline);
+        if (!why.empty() && failed.empty()) failed = fmt::format("{} hands out no producer id by the deadline: {}", address.host, why);
+      });
   tasks.join(task);
   cluster.close(task);
   return failed;

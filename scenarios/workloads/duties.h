@@ -19,9 +19,11 @@ std::string create_topics(Task& task, ClientEnv& env, const std::vector<TopicSpe
 struct ProbePart {
   int32_t client = 0;
   std::vector<PartitionName> partitions;
-  bool may_be_full = false;  // a journal may refuse the write, as it is documented: KAFKA_STORAGE_ERROR, again and again
+  bool every_broker = false;  // hands out producer ids as well
+  bool may_be_full = false;   // a journal may refuse the write, as it is documented: KAFKA_STORAGE_ERROR, again and again
 };
-// L4: one acknowledged produce to every partition, and its read. What did not come about by the deadline, for a person; empty if all did.
+// L4: one acknowledged produce to every partition, and its read; and a producer id from every broker. What did not come about by the
+// deadline, for a person; empty if all did.
 std::string run_probe(Task& task, ClientEnv& env, const ProbePart& part, History& history, Time deadline);
 
 // Every broker's list of all topics, into history.listings: again until each knows what was made and deleted last. What did not come about

@@ -58,6 +58,10 @@ void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<Part
     (void)cluster.refresh(task, asked, task.now() + 1s);
 }
 
+Duration draw(Rng& rng, const sim::DurationRange& range) {
+  return std::chrono::milliseconds(rng.between(range.low / 1ms, range.high / 1ms));
+}
+
 }  // namespace
 
 void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
@@ -94,6 +98,8 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   }
   if (spec.metadata_every.high > 0s) tasks.spawn("metadata", [&](Task& t) { look_for_leaders(t, cluster, partitions, spec, env.rng); });
   int64_t number = 0;
+  Rng rests = env.rng.split("rests");
+  Time rest_at = task.now() + draw(rests, spec.works);
   while (control.running && control.writing && !task.stopping()) {
     const auto which = static_cast<size_t>(rng.below(partitions.size()));
     int64_t records = rng.between(spec.records_per_batch.low, spec.records_per_batch.high);
@@ -109,6 +115,10 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
       history.sends.back().on_trial = options.identity_batches > 0;
     }
     producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
+    if (spec.rests.high > 0s && task.now() >= rest_at) {
+      if (!task.sleep_for(draw(rests, spec.rests))) break;
+      rest_at = task.now() + draw(rests, spec.works);
+    }
     // Exponential gaps would need floats; a uniform one around the mean has the same rate.
     const int64_t mean_us = records * 1'000'000 / rate;
     if (!task.sleep_for(std::chrono::microseconds(rng.between(1, 2 * mean_us)))) break;
@@ -136,6 +146,8 @@ std::shared_ptr<const Workload> read_produce(const Table& t, const ClusterSpec&)
   out.metadata_every = t.seconds("metadata_every_s", out.metadata_every);
   out.rate_per_s = t.range("rate_per_s", out.rate_per_s, 1, 100'000);
   out.delivery = t.seconds("delivery_s", out.delivery);
+  out.works = t.seconds("works_s", out.works);
+  out.rests = t.seconds("rests_s", out.rests);
   out.in_flight = t.range("in_flight", out.in_flight, 1, 5);
   out.records_per_batch = t.range("records_per_batch", out.records_per_batch, 1, 1000);
   out.value_bytes = t.range("value_bytes", out.value_bytes, 1, 1 << 20);
@@ -149,7 +161,7 @@ WorkloadKind produce_kind() {
   return {"produce",
           "records with unique values at a drawn rate to all partitions",
           {"acks", "idempotent", "first_sequence", "identity_batches", "raises_epoch", "metadata_every_s", "rate_per_s", "delivery_s",
-           "in_flight", "records_per_batch", "value_bytes", "records"},
+           "works_s", "rests_s", "in_flight", "records_per_batch", "value_bytes", "records"},
           read_produce};
 }
 

@@ -16,6 +16,9 @@ struct ProduceOptions {
   sim::DurationRange metadata_every{0s, 0s};  // how often producers look for new leaders unasked; zero: never
   // From handing a batch over to its end, as in Kafka's clients; zero: 2 to 30 s, from its first attempt.
   sim::DurationRange delivery{0s, 0s};
+  // It writes for so long, and rests; zero: it does not rest.
+  sim::DurationRange works{0s, 0s};
+  sim::DurationRange rests{0s, 0s};
   IntRange records_per_batch{1, 4};
   IntRange value_bytes{8, 200};
   int64_t records = 0;  // each client ends after so many; 0: when writing ends

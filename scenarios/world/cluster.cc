@@ -77,6 +77,7 @@ void Cluster::begin(sim::Node& machine, const sim::Fault& mistake) {
   start.choice = mistake.choice;
   start.mistake = name_of(mistake);
   start.refused = false;
+  start.put_back = mistake.kind == sim::FaultKind::operator_restore;
   start.exchanges = machine.disk().exchanges();
   // A disk that was emptied may not have heard again who votes.
   start.informed = mistake.kind != sim::FaultKind::operator_start || start.exchanges == 0;
@@ -89,6 +90,7 @@ bool Cluster::end(sim::Node& machine) {
     mistakes_.back().running = world_.now() - start.since;
   start.choice.clear();
   start.mistake.clear();
+  if (start.put_back) return false;  // it lacks what others have counted from it, whoever has noticed
   return !start.used || start.used->first != machine.disk().exchanges() || start.used->second == start.node;
 }
 

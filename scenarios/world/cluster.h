@@ -46,6 +46,10 @@ class Cluster final : public sim::Operator {
 
   // The program that runs on a machine now; null while it is down.
   const broker::Node* running(MachineId id) const { return brokers_[index_of(id)]; }
+  // The name of `first` leads to `second`: an operator's word, for whoever dials it.
+  bool is_named_after(MachineId second, MachineId first) const {
+    return world_.network().has_lent_name(machine(first).index(), machine(second).index());
+  }
   // How long its process has been running; zero if none does.
   Duration running_for(MachineId id) const { return running(id) ? world_.now() - starts_[index_of(id)].since : Duration(0); }
 
@@ -88,6 +92,7 @@ class Cluster final : public sim::Operator {
     std::string choice;   // a word of mistakes.h
     std::string mistake;  // what a fault of people is called
     bool refused = false;
+    bool put_back = false;   // its disk is an old copy
     Time since;              // of the last process
     uint64_t exchanges = 0;  // of the disk when the mistake began: on another disk it may be another mistake
     bool informed = true;    // the disk holds what contradicts the mistake

@@ -27,7 +27,6 @@ constexpr std::array kFrameNames = {
     FrameName{FrameKind::hello_reply, "hello_reply"},
     FrameName{FrameKind::heartbeat, "heartbeat"},
     FrameName{FrameKind::heartbeat_reply, "heartbeat_reply"},
-    FrameName{FrameKind::formation, "formation"},
     FrameName{FrameKind::ping, "ping"},
     FrameName{FrameKind::subscribe, "subscribe"},
     FrameName{FrameKind::unsubscribe, "unsubscribe"},
@@ -42,6 +41,11 @@ constexpr std::array<std::string_view, 8> kRaftNames = {
     "request_vote",     "request_vote_reply",     "append_entries", "append_entries_reply",
     "install_snapshot", "install_snapshot_reply", "timeout_now",    "distrust"};
 static_assert(kRaftNames.size() == std::variant_size_v<raft::MessageBody>);
+
+// In the order of raft::FormationMessage.
+constexpr std::array<std::string_view, 5> kFormationNames = {"formation_ask", "formation_answer", "formation_propose", "formation_promised",
+                                                             "formation_formed"};
+static_assert(kFormationNames.size() == std::variant_size_v<raft::FormationMessage>);
 
 struct ControllerNames {
   std::string_view request;
@@ -103,6 +107,7 @@ std::vector<std::string_view> peer_kinds() {
   std::vector<std::string_view> out;
   for (const FrameName& frame : kFrameNames) out.push_back(frame.name);
   out.insert(out.end(), kRaftNames.begin(), kRaftNames.end());
+  out.insert(out.end(), kFormationNames.begin(), kFormationNames.end());
   for (const ControllerNames& names : kControllerNames) {
     out.push_back(names.request);
     out.push_back(names.reply);
@@ -151,6 +156,10 @@ std::string_view HeldMessages::peer_kind(uint32_t from, uint32_t to, const Share
   if (frame->kind == FrameKind::raft) {
     auto message = unpack<raft::Message>(frame->metadata);
     return message ? kRaftNames[message->body.index()] : std::string_view();
+  }
+  if (frame->kind == FrameKind::formation) {
+    auto message = unpack<raft::FormationMessage>(frame->metadata);
+    return message ? kFormationNames[message->index()] : std::string_view();
   }
   if (frame->kind == FrameKind::controller_request) {
     auto request = unpack<metadata::ControllerRequest>(frame->metadata);

@@ -17,6 +17,7 @@ constexpr int kSpares = 2;
 constexpr Duration kEndsLook = 1ms;  // between two looks for what ends a hold
 constexpr Duration kLastLook = 500ms;
 constexpr int kLastLooks = 10;
+constexpr Duration kStopMargin = 2s;
 constexpr Duration kStopping = 4s;  // a broker hands over for at most 3 s (broker/node.cc), and closes its journal
 
 sim::WorldOptions draw_world(const ClusterSpec& cluster, uint64_t seed) {
@@ -104,7 +105,10 @@ SimulatedWorld::SimulatedWorld(const Scenario& scenario, uint64_t seed, sim::Poo
     if (takes_disk(fault)) taken_.insert(target.name());
     if (fault.kind == sim::FaultKind::suspend) sleeps_.emplace_back(world_.now(), world_.now() + fault.duration);
     if (observers_ && fault.kind == sim::FaultKind::suspend) observers_->suspended(target, sleeps_.back().second);
-    if (fault.kind == sim::FaultKind::stop && target.running()) stopping_[target.index()] = target.incarnation();
+    if (fault.kind == sim::FaultKind::stop && target.running()) {
+      stopping_[target.index()] = target.incarnation();
+      await_stop(target, target.incarnation(), world_.now());
+    }
   });
 }
 SimulatedWorld::~SimulatedWorld() = default;
@@ -201,6 +205,20 @@ Duration SimulatedWorld::still_under_way() const {
 bool SimulatedWorld::is_stopping(const sim::Node& node) const {
   auto it = stopping_.find(node.index());
   return it != stopping_.end() && it->second == node.incarnation();
+}
+
+// A machine or a disk that stands still takes its time.
+void SimulatedWorld::await_stop(sim::Node& node, uint64_t incarnation, Time since) {
+  since = std::max({since, node.last_stall_end(), node.disk().hindered_until()});
+  const Time due = since + kStopping + kStopMargin;
+  if (due > world_.now())
+    return world_.schedule(due, [this, &node, incarnation, since] {
+      if (node.running() && node.incarnation() == incarnation && is_stopping(node)) await_stop(node, incarnation, since);
+    });
+  fail("exit",
+       fmt::format("{} was asked to stop, and runs still {} ms after its machine and its disk worked as they were made; expected: it "
+                   "ends within {} ms",
+                   node.name(), (world_.now() - since) / 1ms, kStopping / 1ms));
 }
 
 Duration SimulatedWorld::still_stopping() const {
@@ -313,14 +331,20 @@ std::vector<ReplicaContents> SimulatedWorld::read_replicas() {
 }
 
 std::optional<Violation> SimulatedWorld::check_holdings() {
-  for (const sim::Node* node : cluster_.nodes())
+  for (size_t i = 0; i < cluster_.nodes().size(); ++i) {
+    const sim::Node* node = cluster_.nodes()[i];
+    const broker::Node* broker = cluster_.running(Cluster::broker_id(i));
     if (auto v = is_away(*node) ? std::nullopt
                                 : check_resources({.node = node->name(),
                                                    .others = cluster_.nodes().size() - 1,
                                                    .client_connections = world_.network().accepted(node->index(), Cluster::kKafkaPort),
                                                    .peer_connections = world_.network().accepted(node->index(), Cluster::kPeerPort),
-                                                   .tasks = node->describe_tasks()}))
+                                                   .tasks = node->describe_tasks(),
+                                                   .held = broker ? broker->held() : broker::Held{},
+                                                   .open_files = node->disk().open_files(),
+                                                   .files = node->disk().files().size()}))
       return v;
+  }
   return std::nullopt;
 }
 

@@ -84,6 +84,7 @@ class SimulatedWorld final : public World {
   std::optional<Violation> check_holdings();
   std::optional<Violation> check_idleness();
   bool is_stopping(const sim::Node& node) const;
+  void await_stop(sim::Node& node, uint64_t incarnation, Time since);
   std::string_view role_of(const sim::Node& node) const;
 
   const Scenario& scenario_;

@@ -127,6 +127,19 @@ TEST_CASE("given waits that are older than a second, when the silence begins, th
   CHECK(stand(t, Standing::silent) == Lines{"wake readers", "complete 7 controller_silent at 0"});
 }
 
+TEST_CASE("given a silent leader, a sequence that does not follow is no gap: another may lead, and have what is missing") {
+  Timeline t;
+  t.lead(1, {1, 2});
+  t.catch_up(kTwo);
+  CHECK(t.append(7, records(2, 0))[0] == "ok");
+  stand(t, Standing::silent);
+  for (uint64_t token : {8, 9}) CHECK(t.append(token, records(2, 8)) == Lines{"controller_silent"});
+  CHECK(t.append(10, records(2, 2))[0] == "ok");
+  CHECK(t.append(11, records(2, 2))[0] == "duplicate");
+  stand(t, Standing::registered);
+  CHECK(t.append(12, records(2, 8)) == Lines{"out_of_order_sequence"});
+}
+
 TEST_CASE("given a silent leader, a fetch is given committed records or an error, never news of its log") {
   CommittedTwo t;
   t.append(8, records(1));

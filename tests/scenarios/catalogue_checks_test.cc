@@ -157,7 +157,38 @@ TEST_CASE("E8: what a node holds for an index that is not committed is flagged; 
 
 namespace {
 
+// Node 3 is about to stop when a topic is made.
+std::string placed(std::initializer_list<int> replicas, int32_t min_isr) {
+  Fixture f;
+  f.record(metadata::DrainBroker{NodeId(3), f.epoch(3)});
+  for (int i = 0; i < 8; ++i) f.record(metadata::AllocateProducerIds{});  // it has been so for some time
+  f.catalogue.on_proposed(NodeId(1), LogIndex(f.catalogue_index),
+                          {.name = "new", .topic_id = {}, .partitions = {nodes(replicas)}, .min_insync_replicas = min_isr, .configs = {}});
+  return f.all_found();
+}
+
 const AddPairs kCataloguePairs({
+    {"E9", "a broker is taken for live that has not applied what took it out of service",
+     [](bool broken) {
+       Fixture f;
+       f.fence(3);
+       const metadata::Broker& b = *f.ghost.catalogue.broker(NodeId(3));
+       f.catalogue.on_heartbeat({.node = NodeId(3), .run = b.run, .applied = LogIndex(b.since.v - (broken ? 1 : 0))});
+       f.record(metadata::UnfenceBroker{NodeId(3), f.epoch(3)}, false);
+       return f.all_found();
+     }},
+    {"E9", "a new topic stands on a broker that is about to stop, though another is live",
+     [](bool broken) {
+       return broken ? placed({1, 3}, 1) : placed({1, 2}, 1);
+     }},
+    {"E9", "a new topic's first replica is on a broker that is about to stop",
+     [](bool broken) {
+       return broken ? placed({3, 1, 2}, 1) : placed({1, 2, 3}, 1);
+     }},
+    {"E9", "a new topic has fewer live replicas than it needs",
+     [](bool broken) {
+       return placed({1, 2, 3}, broken ? 3 : 2);
+     }},
     {"E7", "a snapshot holds another catalogue than the log up to its index",
      [](bool broken) {
        Fixture f;

@@ -1,8 +1,9 @@
 // The checks on what clients are owed and told at the answer itself: producers' sequences (E19), truthful refusals (H14), answers in time
-// (L4), metadata (H13). Each story is told once with one thing wrong and once without.
+// (L4), metadata (H13), answers that fit their requests (asked). Each story is told once with one thing wrong and once without.
 #include <doctest/doctest.h>
 
 #include "broker/kafka/record.h"
+#include "scenarios/checks/asked_checks.h"
 #include "scenarios/checks/metadata_checks.h"
 #include "scenarios/checks/owed_checks.h"
 #include "scenarios/checks/producer_checks.h"
@@ -153,6 +154,12 @@ struct Owed : Judged {
                        .asked = at_ms(0),
                        .arrived = false});
   }
+  void leave_unanswered(size_t batches = 2) {
+    std::vector<uint32_t> crcs{1, 2};
+    crcs.resize(batches);
+    checks.on_unanswerable(kOne, 6, 9, crcs);
+    checks.on_arrived(6, 9, at_ms(12));
+  }
   std::string look(Time now, Time excused = at_ms(0)) {
     checks.look(now, [excused](MachineId) { return excused; });
     return names;
@@ -160,6 +167,16 @@ struct Owed : Judged {
   OwedChecks checks{judge};
 };
 constexpr Time kLate{10'000'000 + (500ms + kAnswerMargin) / 1ns + 1};
+
+// Of two batches that nobody answers, those whose bits are set are appended.
+std::string in_vain(int appended) {
+  Owed o;
+  o.checks.on_answer(Owed::kConnection, 1, at_ms(20));
+  o.leave_unanswered(appended < 2 ? 1 : 2);
+  for (uint32_t batch : {1, 2})
+    if ((static_cast<uint32_t>(appended) & batch) != 0) o.checks.on_appended(kOne, batch);
+  return o.look(at_ms(60'000));
+}
 
 const AddPairs kAnswers({
     {"L4", "a request is answered later than it is owed", [](bool broken) { return Owed().look(broken ? kLate : Time{kLate.ns - 1}); }},
@@ -179,7 +196,21 @@ const AddPairs kAnswers({
        o.checks.on_answer(Owed::kConnection, 1, at_ms(2000));
        return o.look(at_ms(2000) + kAnswerMargin + (broken ? 1ms : 0ms));
      }},
+    {"L4", "a batch with acks=0 is not appended, and the connection is not ended", [](bool broken) { return in_vain(broken ? 0 : 1); }},
+    {"L4", "of two batches with acks=0 one is not appended", [](bool broken) { return in_vain(broken ? 2 : 3); }},
 });
+
+TEST_CASE("L4: given batches with acks=0 that nobody takes, when the connection ends or the process dies, then nothing is owed") {
+  Owed ended;
+  ended.checks.on_answer(Owed::kConnection, 1, at_ms(20));
+  ended.leave_unanswered();
+  ended.checks.on_connection_over(6);
+  CHECK(ended.look(at_ms(60'000)) == "");
+  Owed died;
+  died.leave_unanswered();
+  died.checks.on_died(kOne);
+  CHECK(died.look(at_ms(60'000)) == "");
+}
 
 TEST_CASE(
     "L4: given a request that has not arrived, a connection that ended, an answer that is leaving or a process that died, "
@@ -210,8 +241,10 @@ struct Shown : Bench {
   }
   // Node 3 is fenced: it leaves the ISR. Then node 1 is: node 2 leads.
   void change() {
-    fence(3);
-    fence(1);
+    for (int node : {3, 1}) {
+      fence(node);
+      told.on_catalogue_changed(LogIndex(catalogue_index), metadata::FenceBroker{});
+    }
   }
   void remove() {
     const metadata::Record gone = metadata::DeleteTopic{id};
@@ -222,8 +255,11 @@ struct Shown : Bench {
     kafka::MetadataResponse::Topic out;
     out.name = "orders";
     out.topic_id = id;
-    out.partitions.push_back(
-        {.partition_index = 0, .leader_id = kOne, .replica_nodes = {}, .isr_nodes = {kOne, kTwo, NodeId(3)}, .offline_replicas = {}});
+    out.partitions.push_back({.partition_index = 0,
+                              .leader_id = kOne,
+                              .replica_nodes = {kOne, kTwo, NodeId(3)},
+                              .isr_nodes = {kOne, kTwo, NodeId(3)},
+                              .offline_replicas = {}});
     out.partitions[0].leader_epoch = LeaderEpoch(0);
     return out;
   }
@@ -248,12 +284,38 @@ struct Shown : Bench {
     out.error_code = ErrorCode::unknown_topic_or_partition;
     return out;
   }
+  // The brokers as they are.
+  kafka::MetadataResponse cluster() const {
+    kafka::MetadataResponse out;
+    for (const auto& [node, broker] : ghost.catalogue.brokers())
+      if (!broker.fenced) out.brokers.push_back({node, broker.kafka.host, broker.kafka.port, std::nullopt});
+    if (!out.brokers.empty()) out.controller_id = out.brokers.front().node_id;
+    return out;
+  }
   // A broker answers with that, or without any topic, to a request that it had read shortly before.
   void answer(const std::optional<kafka::MetadataResponse::Topic>& t, MachineId by = kOne) {
-    kafka::MetadataResponse out;
+    kafka::MetadataResponse out = cluster();
     if (t) out.topics.push_back(*t);
+    for (auto& topic : out.topics)
+      for (auto& p : topic.partitions)
+        for (const auto& [node, broker] : ghost.catalogue.brokers())
+          if (broker.fenced) p.offline_replicas.push_back(node);
+    say(std::move(out), by);
+  }
+  void say(const kafka::MetadataResponse& m, MachineId by = kOne) {
     now = now + 10ms;
-    told.on_answer(now, by, now + -1ms, kafka::MetadataRequest{.topics = std::nullopt}, out);
+    const Asked when{.left = now + -1ms, .arrived = now + -1ms, .first = {}, .version = 12};
+    told.on_answer(now, by, when, {by, LogIndex(catalogue_index)}, kafka::MetadataRequest{.topics = std::nullopt}, m);
+  }
+  // A second answer, in which that is changed.
+  static std::string told_wrong(bool broken, const std::function<void(kafka::MetadataResponse&)>& change) {
+    Shown s;
+    kafka::MetadataResponse m = s.cluster();
+    m.topics.push_back(s.topic());
+    s.say(m);
+    if (broken) change(m);
+    s.say(m);
+    return s.all_found();
   }
   const Uuid id{5, 5};
   Time now;
@@ -345,6 +407,18 @@ const AddPairs kMetadata({
        s.answer(s.topic(), broken ? kOne : kTwo);
        return s.all_found();
      }},
+    {"H13", "a broker at an address that it was not registered with",
+     [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.brokers[1].port = 1; }); }},
+    {"H13", "an open broker is left out", [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.brokers.pop_back(); }); }},
+    {"H13", "a broker is told of twice",
+     [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.brokers.push_back(m.brokers[0]); }); }},
+    {"H13", "the controller is nobody whom the client knows",
+     [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.controller_id = NodeId(9); }); }},
+    {"H13", "another cluster's id", [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.cluster_id = "elsewhere"; }); }},
+    {"H13", "replicas that the topic was not made with",
+     [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.topics[0].partitions[0].replica_nodes.pop_back(); }); }},
+    {"H13", "a replica is offline whose broker is not fenced",
+     [](bool broken) { return Shown::told_wrong(broken, [](auto& m) { m.topics[0].partitions[0].offline_replicas = {kTwo}; }); }},
     {"H13", "a topic with an id that nobody has made",
      [](bool broken) {
        Shown s;
@@ -354,5 +428,108 @@ const AddPairs kMetadata({
        return s.all_found();
      }},
 });
+
+// --- asked ---------------------------------------------------------------------------------------------------------------------------
+
+SharedBytes batch_at(int64_t first, int32_t records) {
+  kafka::BatchBuilder builder{kafka::BatchProducer{}};
+  for (int32_t i = 0; i < records; ++i) builder.add({});
+  SharedBytes batch = builder.finish();
+  kafka::stamp_batch(batch.writable(), Offset(first), LeaderEpoch(0));
+  return batch;
+}
+
+// Two partitions from offset 4 on, within 500 ms; of the first, records 4 to 9 are given.
+struct Fetching : Judged {
+  Fetching() {
+    asked.max_wait_ms = 500;
+    asked.min_bytes = 1;
+    asked.max_bytes = 1000;
+    asked.topics = {{"orders", {}}};
+    answer.responses = {{"orders", {}}};
+    for (int32_t i : {0, 1}) {
+      asked.topics[0].partitions.push_back({.partition = i, .fetch_offset = Offset(4), .partition_max_bytes = 1000});
+      kafka::FetchResponse::Partition& p = answer.responses[0].partitions.emplace_back();
+      p.partition_index = i;
+      p.high_watermark = p.last_stable_offset = Offset(4);
+    }
+    first().high_watermark = first().last_stable_offset = Offset(10);
+    first().records = kafka::Records{{batch_at(3, 3), batch_at(6, 4)}};
+  }
+  kafka::FetchResponse::Partition& first() { return answer.responses[0].partitions[0]; }
+  static std::string told_wrong(bool broken, Duration waited, const std::function<void(Fetching&)>& change) {
+    Fetching f;
+    if (broken) change(f);
+    f.checks.on_fetched(kOne, waited, f.asked, f.answer);
+    return f.names;
+  }
+  kafka::FetchRequest asked;
+  kafka::FetchResponse answer;
+  AskedChecks checks{judge};
+};
+
+const AddPairs kAsked({
+    {"asked", "a Fetch is answered for another partition",
+     [](bool broken) { return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.first().partition_index = 7; }); }},
+    {"asked", "a Fetch gives records that begin behind what was asked for",
+     [](bool broken) {
+       return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.asked.topics[0].partitions[0].fetch_offset = Offset(2); });
+     }},
+    {"asked", "a Fetch gives records with a gap",
+     [](bool broken) { return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.first().records->pieces[1] = batch_at(7, 3); }); }},
+    {"asked", "a Fetch gives more bytes than were asked for",
+     [](bool broken) { return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.asked.max_bytes = 100; }); }},
+    {"asked", "a Fetch gives more bytes of a partition than were asked for",
+     [](bool broken) {
+       return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.asked.topics[0].partitions[0].partition_max_bytes = 100; });
+     }},
+    {"asked", "a Fetch that finds nothing does not wait",
+     [](bool broken) {
+       return Fetching::told_wrong(true, broken ? 20ms : 500ms, [](auto& f) {
+         f.first() = f.answer.responses[0].partitions[1];
+         f.first().partition_index = 0;
+       });
+     }},
+    {"asked", "a Fetch gives nothing though there is something",
+     [](bool broken) { return Fetching::told_wrong(broken, 500ms, [](auto& f) { f.first().records = kafka::Records{}; }); }},
+    {"asked", "what is committed is not stable",
+     [](bool broken) { return Fetching::told_wrong(broken, 0ms, [](auto& f) { f.first().last_stable_offset = Offset(9); }); }},
+    {"asked", "ListOffsets is answered for another topic",
+     [](bool broken) {
+       Judged j;
+       AskedChecks(j.judge).on_offsets(kOne, {.topics = {{"orders", {{.partition_index = 0}}}}},
+                                       {.topics = {{broken ? "audit" : "orders", {{.partition_index = 0}}}}});
+       return j.names;
+     }},
+    {"asked", "a Produce that is refused has an offset",
+     [](bool broken) {
+       Judged j;
+       kafka::ProduceRequest asked;
+       asked.topic_data = {{"orders", {kafka::ProduceRequest::Partition()}}};
+       kafka::ProduceResponse answer;
+       answer.responses = {{"orders", {kafka::ProduceResponse::Partition()}}};
+       if (broken) answer.responses[0].partition_responses[0].error_code = ErrorCode::not_enough_replicas;
+       AskedChecks(j.judge).on_produced(kOne, asked, answer);
+       return j.names;
+     }},
+    {"asked", "Metadata tells of another topic",
+     [](bool broken) {
+       Judged j;
+       kafka::MetadataRequest asked;
+       asked.topics = {{{.topic_id = {}, .name = "orders"}}};
+       kafka::MetadataResponse answer;
+       answer.topics.emplace_back().name = broken ? "audit" : "orders";
+       AskedChecks(j.judge).on_metadata(kOne, asked, answer);
+       return j.names;
+     }},
+});
+
+TEST_CASE("a batch that is larger than asked for comes alone, so that no consumer is stuck before it") {
+  Fetching f;
+  f.asked.max_bytes = f.asked.topics[0].partitions[0].partition_max_bytes = 10;
+  f.first().records->pieces.pop_back();
+  f.checks.on_fetched(kOne, 0ms, f.asked, f.answer);
+  CHECK(f.names.empty());
+}
 
 }  // namespace

@@ -53,6 +53,11 @@ TEST_CASE("given a twin, then it runs on the spare machine with the node's id, a
   o.world.run_until(Time{0} + 100ms);
   CHECK(o.cluster.running(kFirstSpare) != nullptr);
   CHECK(o.cluster.running(NodeId(2)) != nullptr);
+  CHECK_FALSE(o.cluster.is_named_after(kFirstSpare, NodeId(2)));
+  o.world.network().lend_name(node2.index(), spare->index());
+  CHECK(o.cluster.is_named_after(kFirstSpare, NodeId(2)));
+  CHECK_FALSE(o.cluster.is_named_after(kFirstSpare, NodeId(1)));
+  o.world.network().give_name_back(node2.index(), spare->index());
   o.cluster.end(*spare);
   REQUIRE(o.cluster.mistakes().size() == 1);
   CHECK(o.cluster.mistakes()[0].mistake == "operator_twin");

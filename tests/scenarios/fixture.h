@@ -172,7 +172,11 @@ class Bench : public LedgerEvents {
     }
     record(metadata::CreateTopic{"orders", Uuid{5, 5}, {{NodeId(1), NodeId(2), NodeId(3)}}, min_insync, {}});
   }
-  void record(const metadata::Record& r) {
+  // A broker that is taken for live has told what it knows, unless the story says otherwise.
+  void record(const metadata::Record& r, bool told = true) {
+    const auto* live = std::get_if<metadata::UnfenceBroker>(&r);
+    if (const metadata::Broker* b = live && told ? ghost.catalogue.broker(live->node) : nullptr)
+      catalogue.on_heartbeat({.node = b->node, .run = b->run, .applied = b->since});
     const LogIndex index(++catalogue_index);
     if (catalogue.on_committed(index, r)) partitions.on_catalogue_changed(index, r);
   }

@@ -64,6 +64,15 @@ const AddPairs kFormationPairs({
        f.formation.on_log_begins(NodeId(1), promise().configuration);
        return f.all_found();
      }},
+    {"E27", "a proposer forms its cluster after it has answered in a higher round",
+     [](bool broken) {
+       Fixture f;
+       for (int i = 1; i <= 3; ++i) f.write(i, {kRound, promise()});
+       const int proposer = kRound.proposer.v;
+       if (broken) f.write(proposer, {{kRound.number + 1, NodeId(proposer % 3 + 1)}, promise()});
+       f.formation.on_log_begins(kRound.proposer, promise().configuration);
+       return f.all_found();
+     }},
 });
 
 }  // namespace

@@ -422,6 +422,30 @@ const testing::AddPairs kHistoryPairs({
        s.history.listings = {{"node1", {broken ? "new" : "old"}}};
        return s.found();
      }},
+    {"H14", "a topic is called there already that nobody has made since it was deleted",
+     [](bool broken) {
+       Story s;
+       s.topic(TopicOp::Kind::made, 1, 2).topic = "new";
+       TopicOp& last = s.topic(TopicOp::Kind::deleted, 3, 4);
+       last.topic = "new";
+       if (!broken) last.outcome = Outcome::unknown;
+       TopicOp& again = s.topic(TopicOp::Kind::made, 5, 6);
+       again.topic = "new";
+       again.outcome = Outcome::failed;
+       again.denied = true;
+       return s.found();
+     }},
+    {"H14", "a topic is called unknown that was made, and that nobody else deletes",
+     [](bool broken) {
+       Story s;
+       s.topic(TopicOp::Kind::made, 1, 2).topic = "new";
+       TopicOp& gone = s.topic(TopicOp::Kind::deleted, 3, 4);
+       gone.topic = "new";
+       gone.outcome = Outcome::failed;
+       gone.denied = true;
+       gone.alone = broken;
+       return s.found();
+     }},
     {"H7", "the records of an idempotent producer stand in another order than they were sent in",
      [](bool broken) {
        Story s;

@@ -436,6 +436,21 @@ TEST_CASE("whoever goes on as another voter may have lost the end of Raft's log,
   }
 }
 
+TEST_CASE("whoever goes on as another voter may have lost what it said when its cluster was formed, once") {
+  for (bool outlived : {true, false}) {
+    Fixture f;
+    f.journal.commit({entry(wal::kRaftFormation, 0, 1, 0)});
+    f.journal.commit({entry(wal::kRaftFormation, 1, 2, 0)});
+    f.bench.reports.clear();
+    if (outlived) f.ledger.outlived();
+    f.journal.commit({entry(wal::kRaftFormation, 0, 1, 0)});
+    CHECK(f.bench.found() == (outlived ? "" : "E21"));
+    f.bench.reports.clear();
+    f.journal.commit({entry(wal::kRaftFormation, 0, 1, 0)});
+    CHECK(f.bench.found() == "E21");
+  }
+}
+
 TEST_CASE("a segment that nobody can tell any more may be written again only where nothing was promised in it") {
   for (int commits : {1, 2}) {
     for (bool unreadable : {true, false}) {

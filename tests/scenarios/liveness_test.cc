@@ -355,6 +355,19 @@ const AddPairs kLivenessPairs({
        auto v = check_resources(h);
        return v ? v->check : std::string();
      }},
+    {"resources", "bytes of a request that is answered",
+     [](bool broken) {
+       Holding h{.node = "node1", .others = 2};
+       h.held.request_bytes = broken ? 1 : 0;
+       auto v = check_resources(h);
+       return v ? v->check : std::string();
+     }},
+    {"resources", "a file that is open twice",
+     [](bool broken) {
+       Holding h{.node = "node1", .others = 2, .open_files = 3, .files = broken ? 2u : 3u};
+       auto v = check_resources(h);
+       return v ? v->check : std::string();
+     }},
     {"exit", "a broker says that its disk is full, and it is not",
      [](bool broken) {
        auto v = check_exit({.node = "node1", .code = 3, .why = "no space", .disk_was_full = !broken});

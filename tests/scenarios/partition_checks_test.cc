@@ -279,6 +279,17 @@ const AddPairs kPartitionPairs({
        f.partitions.on_ack(NodeId(3), {kOrders, f.leader_epoch(), BrokerEpoch(1), 1, Offset(2)});
        return f.all_found();
      }},
+    {"E10", "a follower acknowledges what is older than what its leader has there",
+     [](bool broken) {
+       Fixture f;
+       f.fence(2);
+       f.fence(1);  // node 3 leads in a later epoch
+       const int64_t epoch = f.leader_epoch().v;
+       f.node(3).commit({entry(kOrders, 0, 2, broken ? epoch : 0)});
+       f.node(2).commit({entry(kOrders, 0, 2, broken ? 0 : epoch)});
+       f.partitions.on_ack(NodeId(2), {kOrders, f.leader_epoch(), BrokerEpoch(1), 1, Offset(2)});
+       return f.all_found();
+     }},
     {"E11", "a member of the ISR has lost what is committed",
      [](bool broken) {
        Fixture f;

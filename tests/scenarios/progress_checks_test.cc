@@ -86,6 +86,17 @@ TEST_CASE("progress: an election is in order where the controller is not one of 
   CHECK(s.look(10s).found() == "");
 }
 
+TEST_CASE("progress: a replica from which the controller is cut off is not owed a leadership, though it is one of a whole majority") {
+  for (bool cut_off : {true, false}) {
+    Story s;
+    s.view.controller = kThree;
+    s.view.hampered = {{cut_off ? kOne : kTwo, kThree}};
+    s.p().isr = {kOne};
+    s.p().leader = kNoNode;
+    CHECK(s.look(60s).found() == (cut_off ? "" : "L9"));
+  }
+}
+
 namespace {
 
 const AddPairs kProgressPairs({

@@ -173,6 +173,35 @@ const AddPairs kSpeechPairs({
        s.speech.on_promise(kOne, "an acknowledgement to a leader", kOrders);
        return s.all_found();
      }},
+    {"E25", "a partition is denied that its node had heard of before it was asked",
+     [](bool broken) {
+       Story s;
+       s.applied(at_ms(1100));
+       s.speech.on_denied(kOne, at_ms(2000), "orders-0", broken ? std::optional(kOrders) : std::nullopt);
+       return s.all_found();
+     }},
+    {"E25", "a partition is denied by a node that knows that it is fenced",
+     [](bool broken) {
+       Story s;
+       if (broken) s.change(metadata::FenceBroker{kOne, s.ghost.catalogue.broker(kOne)->epoch});
+       s.applied(at_ms(1100));
+       s.speech.on_denied(kOne, at_ms(2000), "orders-0", std::nullopt);
+       return s.all_found();
+     }},
+    {"E26", "a partition is denied by a process that has not even said who it is",
+     [](bool broken) {
+       Story s;
+       if (broken) s.speech.on_died(kOne);
+       s.speech.on_denied(kOne, at_ms(2000), "orders-0", std::nullopt);
+       return s.all_found();
+     }},
+    {"E26", "a client is told of the cluster by a process that has not even said who it is",
+     [](bool broken) {
+       Story s;
+       if (broken) s.speech.on_died(kOne);
+       s.speech.on_told(kOne);
+       return s.all_found();
+     }},
     {"E26", "a high watermark of a process that has not even said who it is",
      [](bool broken) {
        Story s;

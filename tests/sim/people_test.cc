@@ -2,6 +2,7 @@
 #include "sim/people.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -139,6 +140,19 @@ TEST_CASE("given a restored backup, then what was written since is gone, and the
   CHECK(o.a.running());
 }
 
+TEST_CASE("given a restored backup that a process has taken for its own, when its operator looks, then the disk is emptied all the same") {
+  for (bool useful : {true, false}) {
+    Office o("2.0 operator_restore target=a value=1000000000 duration=2.0\n");
+    o.write(o.a, "before");
+    o.until(3000);
+    CHECK(o.a.running());
+    o.notes.useful = useful;
+    o.until(4500);
+    CHECK(o.a.running());
+    CHECK(Office::files(o.a) == (useful ? Files{"before"} : Files{}));
+  }
+}
+
 TEST_CASE(
     "given a twin, then it has the identity of a living node, on a disk that is empty, a copy, or an old copy; the true one goes on") {
   struct Case {
@@ -208,6 +222,33 @@ TEST_CASE("given a moved machine, then its new name leads to it, its old one doe
     o.until(3800);
     CHECK(reaches("a"));
     CHECK_FALSE(reaches("a-moved"));
+  }
+}
+
+TEST_CASE(
+    "given a twin that takes its target's name, then new connections lead to it, and none of the target's mistakes begins meanwhile") {
+  for (bool named : {true, false}) {
+    CAPTURE(named);
+    Office o(fmt::format("1.0 operator_twin target=a duration=2.0{}\n2.0 operator_move target=a duration=0.5 value=1\n",
+                         named ? " value=1" : ""));
+    auto taken_by = [&](Node& server) {
+      bool taken = false;
+      o.stage.begin(server, [&](Task& task, NodeEnv& env) {
+        auto listener = env.network.listen({env.host, 7});
+        REQUIRE(listener);
+        taken = (*listener)->accept(task).has_value();
+      });
+      o.stage.begin(o.b, [&](Task& task, NodeEnv& env) { (void)env.network.connect(task, {"a", 7}, task.now() + 100ms); });
+      o.stage.run_for(200ms);
+      return taken;
+    };
+    CHECK(taken_by(o.a));
+    o.until(1800);
+    CHECK(taken_by(named ? o.spare : o.a));
+    o.until(3500);
+    CHECK(o.a.incarnation() == (named ? 1 : 3));  // moved, and back
+    CHECK(o.executor->skipped() == (named ? 1 : 0));
+    CHECK(taken_by(o.a));
   }
 }
 
