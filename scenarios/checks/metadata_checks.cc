@@ -43,7 +43,9 @@ const MetadataChecks::Incarnation* MetadataChecks::only(std::string_view name) c
 void MetadataChecks::on_answer(Time now, MachineId by, const Asked& when, Teller self, const kafka::MetadataRequest& asked,
                                const kafka::MetadataResponse& answer) {
   Said<LogIndex>& applied = applied_[by];
-  const Moment m{now, by, when.arrived, when.version, self.node, applied.before(when.arrived), self.applied};
+  // A run that has not caught up with its predecessor, and has waited long enough, tells what it knows.
+  const LogIndex from = std::min(applied.before(when.arrived), self.applied);
+  const Moment m{now, by, when.arrived, when.version, self.node, from, self.applied};
   applied.add(now, self.applied);
   judge_cluster(m, answer);
   for (const auto& topic : answer.topics) {
