@@ -101,6 +101,8 @@ Result<FaultPlan> parse_json_lines(std::string_view text);
 struct DurationRange {
   Duration low{0};
   Duration high{0};
+  // Any of them, in whole grains.
+  Duration draw(Rng& rng, Duration grain = Duration(1)) const { return grain * rng.between(low / grain, high / grain); }
 };
 struct ValueRange {
   int64_t low = 0;

@@ -67,10 +67,8 @@ void AskedChecks::judge_records(MachineId by, const std::string& topic, const ka
   if (g.batches > 0)
     judge_.check(Check::asked, g.first <= asked.fetch_offset && asked.fetch_offset < g.next && !g.has_gap, [&] {
       return fmt::format(
-          "machine {} answers a Fetch of {}-{} from {} on with [{}, {}){}; expected: batches one behind the other, the first of which "
-          "holds "
-          "that offset",
-          by, topic, asked.partition, asked.fetch_offset, g.first, g.next, g.has_gap ? " and gaps" : "");
+          "machine {} answers a Fetch of {}-{} from {} on with [{}, {}){}; expected: batches one behind the other, from that offset on", by,
+          topic, asked.partition, asked.fetch_offset, g.first, g.next, g.has_gap ? " and gaps" : "");
     });
   if (!is_plain(p)) return;
   // No transactions, so what is committed is stable. Versions below 4 do not tell.

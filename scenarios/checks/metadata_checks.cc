@@ -19,12 +19,9 @@ void MetadataChecks::on_catalogue_changed(LogIndex index, const metadata::Record
         if (i.id == deleted->topic_id) i.deleted = index;
   }
   for (const auto& [node, broker] : ghost_.catalogue.brokers()) {
-    BrokerState state{index, !broker.fenced, broker.kafka, broker.rack};
-    std::vector<BrokerState>& states = brokers_[node];
-    if (!states.empty()) state.since = states.back().since;
-    if (!states.empty() && states.back() == state) continue;
-    state.since = index;
-    states.push_back(std::move(state));
+    const BrokerState state{!broker.fenced, broker.kafka, broker.rack};
+    auto& states = brokers_[node];
+    if (states.empty() || states.back().second != state) states.emplace_back(index, state);
   }
 }
 
@@ -67,10 +64,10 @@ template <class Is>
 bool MetadataChecks::was_so(const Moment& m, NodeId node, Is&& is) const {
   auto known = brokers_.find(node);
   if (known == brokers_.end()) return is(BrokerState());
-  const std::vector<BrokerState>& states = known->second;
-  if (m.from < states.front().since && is(BrokerState())) return true;
+  const auto& states = known->second;
+  if (m.from < states.front().first && is(BrokerState())) return true;
   for (size_t i = 0; i < states.size(); ++i)
-    if (states[i].since <= m.to && (i + 1 == states.size() || states[i + 1].since > m.from) && is(states[i])) return true;
+    if (states[i].first <= m.to && (i + 1 == states.size() || states[i + 1].first > m.from) && is(states[i].second)) return true;
   return false;
 }
 

@@ -48,9 +48,8 @@ class MetadataChecks {
     std::vector<StreamId> partitions;
     std::vector<std::vector<NodeId>> replicas;  // of each
   };
-  // What the catalogue has said of a broker, from that entry on.
+  // What the catalogue says of a broker.
   struct BrokerState {
-    LogIndex since;
     bool open = false;  // registered and not fenced
     metadata::Endpoint kafka;
     std::string rack;
@@ -100,8 +99,8 @@ class MetadataChecks {
   // Of a topic's name: up to which entry of the log the catalogue is known at least.
   std::map<std::pair<MachineId, std::string>, Said<LogIndex>> said_;
   std::map<std::pair<MachineId, StreamId>, Said<LeaderEpoch>> epochs_;
-  std::map<NodeId, std::vector<BrokerState>> brokers_;
-  std::map<MachineId, Said<LogIndex>> applied_;  // when it had answered
+  std::map<NodeId, std::vector<std::pair<LogIndex, BrokerState>>> brokers_;  // from which entry on
+  std::map<MachineId, Said<LogIndex>> applied_;                              // when it had answered
 };
 
 }  // namespace sg::scenario

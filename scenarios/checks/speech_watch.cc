@@ -63,10 +63,9 @@ void SpeechWatch::judge_hint(MachineId from, std::string_view topic, int32_t ind
     auto leader = partition->second.leaders.find(hint.leader_epoch);
     elected = leader != partition->second.leaders.end() && (is_spare(leader->second) || leader->second == hint.leader_id);
   }
-  judge_->check(Check::e25, !to_itself && elected, [&] {
+  judge_.check(Check::e25, !to_itself && elected, [&] {
     return fmt::format(
-        "{}-{}: machine {} answers {} and sends the client to node {}, the leader of epoch {}; expected: another node, that was "
-        "elected in that epoch",
+        "{}-{}: machine {} answers {} and sends the client to node {}, the leader of epoch {}; expected: another node, elected in it",
         topic, index, from, kafka::to_string(error), hint.leader_id, hint.leader_epoch);
   });
 }

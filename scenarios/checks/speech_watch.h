@@ -10,7 +10,7 @@ class SpeechWatch final : public Observer {
  public:
   // The references outlive it.
   SpeechWatch(Seen& seen, Judge& judge, const ClusterTiming& timing)
-      : seen_(seen), judge_(&judge), checks_(seen.ledgers, seen.ghost, judge, timing) {}
+      : seen_(seen), judge_(judge), checks_(seen.ledgers, seen.ghost, judge, timing) {}
 
   void on_catalogue_changed(LogIndex index, const metadata::Record& record) override;
   void on_died(MachineId machine) override { checks_.on_died(machine); }
@@ -37,7 +37,7 @@ class SpeechWatch final : public Observer {
   bool is_of_its_own(MachineId machine, StreamId stream, const kafka::MetadataResponse::Partition& p) const;
 
   Seen& seen_;
-  Judge* judge_;
+  Judge& judge_;
   SpeechChecks checks_;
 };
 

@@ -40,7 +40,7 @@ class Administrator {
       topics[fmt::format("admin{}-{}", part_.client, i)] = 0;
     ask_for_coordinator(task);
     while (part_.control.running && part_.control.writing && !task.stopping()) {
-      if (!task.sleep_for(std::chrono::microseconds(rng_.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
+      if (!task.sleep_for(options_.every.draw(rng_, 1us))) break;
       auto topic = std::next(topics.begin(), static_cast<std::ptrdiff_t>(rng_.below(topics.size())));
       if (topic->second == 0) {
         topic->second = make(task, topic->first);

@@ -17,8 +17,6 @@ constexpr int16_t kMetadataVersion = 12;
 constexpr Duration kConnectTimeout = 1s;
 constexpr Duration kAnswerTimeout = 4s;
 
-Duration draw(Rng& rng, const sim::DurationRange& range) { return Duration(rng.between(range.low.count(), range.high.count())); }
-
 // One client of the crowd, from visit to visit.
 class Visitor {
  public:
@@ -26,9 +24,9 @@ class Visitor {
       : env_(env), part_(part), options_(options), rng_(env.rng.split("crowd")), name_(fmt::format("crowd-{}", part.client)) {}
 
   void run(Task& task) {
-    while (present(task) && task.sleep_for(draw(rng_, options_.away))) {
+    while (present(task) && task.sleep_for(options_.away.draw(rng_))) {
       const net::Address& broker = env_.bootstrap[rng_.below(env_.bootstrap.size())];
-      leaves_ = task.now() + draw(rng_, options_.stays);
+      leaves_ = task.now() + options_.stays.draw(rng_);
       switch (rng_.below(5)) {
         case 0: write_large(task, broker); break;
         case 1: stop_in_mid_request(task, broker); break;

@@ -78,7 +78,7 @@ class Asker {
                                     &Asker::odd_fetch,    &Asker::odd_offsets,  &Asker::old_offsets, &Asker::odd_metadata,
                                     &Asker::old_metadata, &Asker::unserved,     &Asker::odd_topics,  &Asker::transactions};
     while (part_.control.running && part_.control.writing && !task.stopping()) {
-      if (!task.sleep_for(std::chrono::microseconds(rng_.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
+      if (!task.sleep_for(options_.every.draw(rng_, 1us))) break;
       broker_ = rng_.below(connections_.size());
       (this->*kAsks[rng_.below(std::size(kAsks))])(task);
     }

@@ -54,12 +54,7 @@ void look_for_leaders(Task& task, ClusterClient& cluster, const std::vector<Part
   std::set<std::string> topics;
   for (const PartitionName& p : partitions) topics.insert(p.topic);
   const std::vector<std::string> asked(topics.begin(), topics.end());
-  while (task.sleep_for(std::chrono::milliseconds(rng.between(spec.metadata_every.low / 1ms, spec.metadata_every.high / 1ms))))
-    (void)cluster.refresh(task, asked, task.now() + 1s);
-}
-
-Duration draw(Rng& rng, const sim::DurationRange& range) {
-  return std::chrono::milliseconds(rng.between(range.low / 1ms, range.high / 1ms));
+  while (task.sleep_for(spec.metadata_every.draw(rng, 1ms))) (void)cluster.refresh(task, asked, task.now() + 1s);
 }
 
 }  // namespace
@@ -77,7 +72,7 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   options.timeout_ms = static_cast<int32_t>(rng.log_between(200, 5000));
   if (spec.delivery.high > 0s) {
     Rng delivery = env.rng.split("delivery");
-    options.delivery_timeout = std::chrono::milliseconds(delivery.between(spec.delivery.low / 1ms, spec.delivery.high / 1ms));
+    options.delivery_timeout = spec.delivery.draw(delivery, 1ms);
     options.queue_counts = true;
   }
   if (spec.first_sequence.high > 0)
@@ -99,7 +94,7 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   if (spec.metadata_every.high > 0s) tasks.spawn("metadata", [&](Task& t) { look_for_leaders(t, cluster, partitions, spec, env.rng); });
   int64_t number = 0;
   Rng rests = env.rng.split("rests");
-  Time rest_at = task.now() + draw(rests, spec.works);
+  Time rest_at = task.now() + spec.works.draw(rests, 1ms);
   while (control.running && control.writing && !task.stopping()) {
     const auto which = static_cast<size_t>(rng.below(partitions.size()));
     int64_t records = rng.between(spec.records_per_batch.low, spec.records_per_batch.high);
@@ -116,8 +111,8 @@ void Produce::run(Task& task, ClientEnv& env, const ClientPart& part) const {
     }
     producers[which]->enqueue(sends.add(std::move(indices)), values, env.clock.wall_ms());
     if (spec.rests.high > 0s && task.now() >= rest_at) {
-      if (!task.sleep_for(draw(rests, spec.rests))) break;
-      rest_at = task.now() + draw(rests, spec.works);
+      if (!task.sleep_for(spec.rests.draw(rests, 1ms))) break;
+      rest_at = task.now() + spec.works.draw(rests, 1ms);
     }
     // Exponential gaps would need floats; a uniform one around the mean has the same rate.
     const int64_t mean_us = records * 1'000'000 / rate;

@@ -23,13 +23,13 @@ void WatchEnds::run(Task& task, ClientEnv& env, const ClientPart& part) const {
   for (const PartitionName& p : partitions) topics.insert(p.topic);
   const std::vector<std::string> names(topics.begin(), topics.end());
   while (control.running && !task.stopping()) {
-    if (!task.sleep_for(std::chrono::microseconds(rng.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
+    if (!task.sleep_for(options_.every.draw(rng, 1us))) break;
     const std::vector<NodeId> brokers = cluster.brokers();
     const PartitionName& p = partitions[rng.below(partitions.size())];
     if (brokers.empty() || rng.chance(1, 20)) (void)cluster.refresh(task, names, task.now() + 1s);
     if (brokers.empty()) continue;
     const bool latest = rng.chance(2, 3);
-    const int64_t age_ms = rng.between(options_.age.low / 1ms, options_.age.high / 1ms);
+    const int64_t age_ms = options_.age.draw(rng, 1ms) / 1ms;
     const int64_t time = latest ? kafka::ListOffsetsRequest::kLatest : env.clock.wall_ms() - age_ms;
     // Mostly of the leader; the others must not answer for it.
     const Leader leader = cluster.leader(p.topic, p.partition);

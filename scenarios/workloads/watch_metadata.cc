@@ -19,7 +19,7 @@ void WatchMetadata::run(Task& task, ClientEnv& env, const ClientPart& part) cons
   TaskGroup tasks(env.scheduler);
   std::vector<std::shared_ptr<BrokerConnection>> connections(env.bootstrap.size());
   while (part.control.running && !task.stopping()) {
-    if (!task.sleep_for(std::chrono::microseconds(rng.between(options_.every.low / 1us, options_.every.high / 1us)))) break;
+    if (!task.sleep_for(options_.every.draw(rng, 1us))) break;
     const size_t which = rng.below(connections.size());
     const bool all = rng.chance(1, 2);
     const PartitionName& one = part.partitions[rng.below(part.partitions.size())];
